@@ -1,0 +1,1 @@
+"""Train GANs with little data, in TensorFlow and Keras."""

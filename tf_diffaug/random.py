@@ -1,0 +1,120 @@
+"""Seeds as a function of (seed, purpose, step, replica).
+
+Nothing in this package reads a global generator or keeps one: every draw names what it is for, so
+that a resumed run needs only its step, a second replica draws other numbers by construction, and two
+purposes never share a stream. Draws use the Philox generator on every device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+# The position is part of every seed: append, never reorder.
+PURPOSES = (
+    "init",
+    "latent",
+    "labels",
+    "augment_real",
+    "augment_fake",
+    "augment_generator",
+    "augment",
+    "data_order",
+    "flip",
+    "subset",
+    "measure",
+    "preview",
+    "sample",
+    "regularizer",
+)
+
+
+def _index(purpose: str) -> int:
+    if purpose not in PURPOSES:
+        raise ValueError(f"Unknown purpose; choose from {PURPOSES}. Received: purpose={purpose!r}.")
+    return PURPOSES.index(purpose)
+
+
+def as_seed(seed: int | Any) -> tf.Tensor:
+    """Returns `seed` as an int32 tensor of shape (2,); an int fills both words, low half first."""
+    if isinstance(seed, int):
+        words = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
+        return tf.constant([w - (1 << 32) if w >= 1 << 31 else w for w in words], tf.int32)
+    seed = tf.convert_to_tensor(seed)
+    if seed.shape != (2,):
+        raise ValueError(f"A seed is an int or a tensor of shape (2,). Received: shape={seed.shape}.")
+    return tf.cast(seed, tf.int32)
+
+
+def fold_in(seed: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
+    """Folds an integer into a seed of shape (2,), giving another.
+
+    A step past 2**31 wraps, so that an int64 counter may be given on every device.
+    """
+    data = tf.cast(data, tf.int32)
+    return tf.random.experimental.stateless_fold_in(seed, data, alg="philox")
+
+
+def derive(
+    seed: int | Any,
+    purpose: str,
+    *,
+    step: int | tf.Tensor | None = None,
+    replica: int | tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Folds (seed, purpose, step, replica) into one stateless seed.
+
+    Args:
+        seed: the run's seed, an int or an integer tensor of shape (2,). 0 is a valid seed.
+        purpose: what the draw is for, one of `PURPOSES`.
+        step: the training step, if the draw has one.
+        replica: the replica's number, if each replica must draw other numbers.
+
+    Returns:
+        An int32 tensor of shape (2,) for TensorFlow's stateless random ops.
+
+    Raises:
+        ValueError: if the purpose is not one of `PURPOSES`.
+    """
+    derived = fold_in(as_seed(seed), _index(purpose))
+    # Absent and 0 are told apart, so that a draw with no step is never that of step 0.
+    for part in (step, replica):
+        derived = fold_in(derived, 0 if part is None else tf.cast(part, tf.int64) + 1)
+    return derived
+
+
+def derive_int(seed: int, purpose: str, *, index: int = 0) -> int:
+    """A Python int in [0, 2**31) from (seed, purpose, index), for what takes no seed tensor."""
+    text = f"{seed}/{_index(purpose)}/{index}".encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:4], "little") & 0x7FFFFFFF
+
+
+def uniform(
+    shape: Sequence[int] | tf.Tensor,
+    seed: tf.Tensor,
+    minval: float = 0.0,
+    maxval: float = 1.0,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Uniform floats in [minval, maxval)."""
+    return tf.random.stateless_uniform(shape, seed, minval, maxval, dtype, alg="philox")
+
+
+def normal(
+    shape: Sequence[int] | tf.Tensor, seed: tf.Tensor, dtype: tf.DType = tf.float32
+) -> tf.Tensor:
+    """Standard normal floats."""
+    return tf.random.stateless_normal(shape, seed, dtype=dtype, alg="philox")
+
+
+def integers(
+    shape: Sequence[int] | tf.Tensor,
+    seed: tf.Tensor,
+    minval: int | tf.Tensor,
+    maxval: int | tf.Tensor,
+) -> tf.Tensor:
+    """Uniform int32 in [minval, maxval)."""
+    return tf.random.stateless_uniform(shape, seed, minval, maxval, tf.int32, alg="philox")
