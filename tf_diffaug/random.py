@@ -1,8 +1,8 @@
 """Seeds as a function of (seed, purpose, step, replica).
 
 Nothing in this package reads a global generator or keeps one: every draw names what it is for, so
-that a resumed run needs only its step, a second replica draws other numbers by construction, and two
-purposes never share a stream. Draws use the Philox generator on every device.
+that a resumed run needs only its step, a second replica draws other numbers by construction, and
+two purposes never share a stream. Draws use the Philox generator on every device.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def as_seed(seed: int | Any) -> tf.Tensor:
         return tf.constant([w - (1 << 32) if w >= 1 << 31 else w for w in words], tf.int32)
     seed = tf.convert_to_tensor(seed)
     if seed.shape != (2,):
-        raise ValueError(f"A seed is an int or a tensor of shape (2,). Received: shape={seed.shape}.")
+        raise ValueError(f"A seed is an int or has shape (2,). Received: shape={seed.shape}.")
     return tf.cast(seed, tf.int32)
 
 
