@@ -1,0 +1,57 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffaug import random
+
+
+def words(seed):
+    return tuple(seed.numpy().tolist())
+
+
+def test_every_coordinate_gives_another_seed():
+    seeds = [
+        words(random.derive(seed, purpose, step=step, replica=replica))
+        for seed, purpose, step, replica in itertools.product(
+            (0, 1, 2**40), random.PURPOSES, (None, 0, 1, 2), (None, 0, 1)
+        )
+    ]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_streams_are_uncorrelated():
+    draws = [random.normal([4000], random.derive(0, "latent", step=step)) for step in range(6)]
+    draws += [random.normal([4000], random.derive(0, purpose)) for purpose in ("init", "sample")]
+    correlation = np.corrcoef(np.stack(draws)) - np.eye(len(draws))
+    assert np.abs(correlation).max() < 5 / np.sqrt(4000)
+
+
+def test_seeds_are_the_same_in_a_graph_and_from_a_variable():
+    step = tf.Variable(7, dtype=tf.int64)
+
+    @tf.function
+    def in_graph():
+        return random.derive(3, "latent", step=step, replica=tf.constant(1))
+
+    assert words(in_graph()) == words(random.derive(3, "latent", step=7, replica=1))
+
+
+@pytest.mark.parametrize("seed", [0, -1, 2**31, 2**63])
+def test_any_integer_is_a_seed(seed):
+    assert random.derive(seed, "init").shape == (2,)
+
+
+def test_derive_int_is_stable_and_distinct():
+    values = [random.derive_int(0, "init", index=k) for k in range(100)]
+    assert len(set(values)) == 100
+    assert values == [random.derive_int(0, "init", index=k) for k in range(100)]
+    assert all(0 <= value < 2**31 for value in values)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="Received: purpose='latents'"):
+        random.derive(0, "latents")
+    with pytest.raises(ValueError, match=r"Received: shape=\(3,\)"):
+        random.derive(tf.zeros([3], tf.int32), "init")
