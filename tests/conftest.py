@@ -1,4 +1,4 @@
-"""Shared set-up: two logical CPU devices, so that distribution is tested wherever the suite runs."""
+"""Shared set-up: two logical CPU devices, so that distribution is tested everywhere."""
 
 import os
 
