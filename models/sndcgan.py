@@ -1,0 +1,250 @@
+"""SNDCGAN, the networks of Miyato et al. (2018, arXiv 1802.05957) as compare_gan has them.
+
+At 32 px, 64 base channels and 128-d latents: 3,828,739 trainable parameters in the generator and
+5,860,865 in the discriminator. As in compare_gan a larger image keeps the three up- and
+downsamplings and starts from a larger map: resolution / 8 on each side.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_diffaug.layers import BatchNorm, SpectralNormalization
+from tf_diffaug.random import derive_int
+
+# compare_gan, architectures/sndcgan.py and arch_ops.py.
+INIT_STDDEV = 0.02
+LEAK = 0.1
+
+
+class _SNDCGAN(keras.Model):
+    """What the two share: checks, seeds and the dtype policy of their layers."""
+
+    # Generator and discriminator of one seed must not share their initial weights' streams.
+    _first_seed_index = 0
+
+    def __init__(
+        self, resolution: int, channels: int, width: int, seed: int | None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if resolution < 8 or resolution % 8:
+            raise ValueError(
+                "SNDCGAN makes resolutions that are multiples of 8 (8, 16, 24, 32, 64, 128, ...). "
+                f"Received: resolution={resolution}."
+            )
+        for name, value in (("channels", channels), ("width", width)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
+        self.resolution = resolution
+        self.channels = channels
+        self.width = width
+        self.seed = seed
+        self._seeds_taken = 0
+
+    def _layer_seed(self) -> int | None:
+        if self.seed is None:
+            return None
+        self._seeds_taken += 1
+        return derive_int(self.seed, "init", index=self._first_seed_index + self._seeds_taken)
+
+    def _new(self, kind: type, *args: Any, **kwargs: Any) -> keras.layers.Layer:
+        initializer = keras.initializers.RandomNormal(stddev=INIT_STDDEV, seed=self._layer_seed())
+        dtype = self.dtype_policy.name
+        return kind(*args, kernel_initializer=initializer, dtype=dtype, **kwargs)
+
+    def get_build_config(self) -> dict[str, Any]:
+        # Keras 2 rebuilds a loaded subclassed model from this alone.
+        return {"input_shape": self._input_shape()}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "dtype": self.dtype_policy.name,
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "width": self.width,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tf_diffaug_models")
+class SNDCGANGenerator(_SNDCGAN):
+    """Latents to images: a dense layer and four transposed convolutions, with batch norm.
+
+    Args:
+        resolution: height and width of the images, a multiple of 8.
+        channels: channels of the images.
+        width: channels before the last layer, 64 as published; the others are 2, 4, 8 times that.
+        latent_dim: length of a latent vector.
+        seed: seed of the initial weights. None draws anew each time; 0 is a seed.
+
+    Call arguments:
+        inputs: latents of shape (batch, latent_dim).
+        training: whether batch norm uses the batch's statistics (`BatchNorm`).
+
+    Returns images of shape (batch, resolution, resolution, channels) in [-1, 1], in float32 under
+    mixed precision too.
+
+    Raises:
+        ValueError: for a resolution that is not a multiple of 8, or a size below 1.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 32,
+        channels: int = 3,
+        width: int = 64,
+        *,
+        latent_dim: int = 128,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(resolution, channels, width, seed, **kwargs)
+        if latent_dim < 1:
+            raise ValueError(f"`latent_dim` must be at least 1. Received: latent_dim={latent_dim}.")
+        self.latent_dim = latent_dim
+        side = resolution // 8
+        dtype = self.dtype_policy.name
+        self.dense = self._new(keras.layers.Dense, side * side * 8 * width, name="dense")
+        self.norm1 = BatchNorm(dtype=dtype, name="norm1")
+        self.up1 = self._up(4 * width, "up1")
+        self.norm2 = BatchNorm(dtype=dtype, name="norm2")
+        self.up2 = self._up(2 * width, "up2")
+        self.norm3 = BatchNorm(dtype=dtype, name="norm3")
+        self.up3 = self._up(width, "up3")
+        self.norm4 = BatchNorm(dtype=dtype, name="norm4")
+        self.to_image = self._new(
+            keras.layers.Conv2DTranspose, channels, 3, padding="same", name="to_image"
+        )
+
+    def _up(self, filters: int, name: str) -> keras.layers.Layer:
+        return self._new(
+            keras.layers.Conv2DTranspose, filters, 4, strides=2, padding="same", name=name
+        )
+
+    def _input_shape(self) -> tuple[int | None, ...]:
+        return (None, self.latent_dim)
+
+    def build(self, input_shape: Any = None) -> None:
+        side, width = self.resolution // 8, self.width
+        self.dense.build(self._input_shape())
+        self.norm1.build((None, side * side * 8 * width))
+        shape = (None, side, side, 8 * width)
+        for up, norm in ((self.up1, self.norm2), (self.up2, self.norm3), (self.up3, self.norm4)):
+            up.build(shape)
+            shape = (None, 2 * shape[1], 2 * shape[2], up.filters)
+            norm.build(shape)
+        self.to_image.build(shape)
+        self.built = True
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        side = self.resolution // 8
+        hidden = tf.nn.relu(self.norm1(self.dense(inputs), training=training))
+        hidden = tf.reshape(hidden, (-1, side, side, 8 * self.width))
+        hidden = tf.nn.relu(self.norm2(self.up1(hidden), training=training))
+        hidden = tf.nn.relu(self.norm3(self.up2(hidden), training=training))
+        hidden = tf.nn.relu(self.norm4(self.up3(hidden), training=training))
+        return tf.tanh(tf.cast(self.to_image(hidden), self.variable_dtype))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return (input_shape[0], self.resolution, self.resolution, self.channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "latent_dim": self.latent_dim}
+
+
+@keras.saving.register_keras_serializable(package="tf_diffaug_models")
+class SNDCGANDiscriminator(_SNDCGAN):
+    """Images to logits: seven spectrally normalised convolutions and a dense layer, no norm.
+
+    A forward pass changes no state, in training too; `advance_power_iteration` does.
+
+    Args:
+        resolution: height and width of the images, a multiple of 8.
+        channels: channels of the images.
+        width: channels of the first layer, 64 as published; the others are 2, 4, 8 times that.
+        seed: seed of the initial weights. None draws anew each time; 0 is a seed.
+
+    Call arguments:
+        inputs: float images of shape (batch, resolution, resolution, channels), meant for [-1, 1].
+        training: changes nothing.
+
+    Returns logits of shape (batch, 1), in float32 under mixed precision too.
+
+    Raises:
+        ValueError: for a resolution that is not a multiple of 8, or a size below 1.
+    """
+
+    _first_seed_index = 1000
+
+    def __init__(
+        self,
+        resolution: int = 32,
+        channels: int = 3,
+        width: int = 64,
+        *,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(resolution, channels, width, seed, **kwargs)
+        self.conv1 = self._conv(width, 1, "conv1")
+        self.down1 = self._conv(2 * width, 2, "down1")
+        self.conv2 = self._conv(2 * width, 1, "conv2")
+        self.down2 = self._conv(4 * width, 2, "down2")
+        self.conv3 = self._conv(4 * width, 1, "conv3")
+        self.down3 = self._conv(8 * width, 2, "down3")
+        self.conv4 = self._conv(8 * width, 1, "conv4")
+        self.to_logit = self._normalized(keras.layers.Dense, 1, name="to_logit")
+
+    def _conv(self, filters: int, stride: int, name: str) -> SpectralNormalization:
+        size = 4 if stride == 2 else 3
+        kind = keras.layers.Conv2D
+        return self._normalized(kind, filters, size, strides=stride, padding="same", name=name)
+
+    def _normalized(self, kind: type, *args: Any, name: str, **kwargs: Any) -> Any:
+        return SpectralNormalization(
+            self._new(kind, *args, **kwargs), seed=self._layer_seed() or 0, name=name
+        )
+
+    def _convs(self) -> tuple[SpectralNormalization, ...]:
+        return (
+            self.conv1,
+            self.down1,
+            self.conv2,
+            self.down2,
+            self.conv3,
+            self.down3,
+            self.conv4,
+        )
+
+    def _input_shape(self) -> tuple[int | None, ...]:
+        return (None, self.resolution, self.resolution, self.channels)
+
+    def build(self, input_shape: Any = None) -> None:
+        shape = self._input_shape()
+        for conv in self._convs():
+            conv.build(shape)
+            shape = tuple(conv.compute_output_shape(shape))
+        self.to_logit.build((None, shape[1] * shape[2] * shape[3]))
+        self.built = True
+
+    def features(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The last hidden representation, of shape (batch, (resolution / 8)² · 8 · width)."""
+        hidden = inputs
+        for conv in self._convs():
+            hidden = tf.nn.leaky_relu(conv(hidden), LEAK)
+        return tf.reshape(hidden, (-1, (self.resolution // 8) ** 2 * 8 * self.width))
+
+    def head(self, features: tf.Tensor) -> tf.Tensor:
+        """Logits of shape (batch, 1) from what `features` returned."""
+        return tf.cast(self.to_logit(features), self.variable_dtype)
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        del training
+        return self.head(self.features(inputs))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return (input_shape[0], 1)

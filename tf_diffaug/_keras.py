@@ -1,0 +1,82 @@
+"""What Keras 2 and Keras 3 do differently, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+KERAS_3 = keras.__version__.startswith("3.")
+
+
+def add_weight(
+    layer: keras.layers.Layer,
+    name: str,
+    shape: Sequence[int],
+    *,
+    dtype: str,
+    initializer: str | Callable,
+) -> tf.Variable:
+    """Adds a trainable weight that mixed precision leaves in its own dtype."""
+    autocast = {"autocast" if KERAS_3 else "experimental_autocast": False}
+    return layer.add_weight(
+        name=name, shape=shape, dtype=dtype, initializer=initializer, trainable=True, **autocast
+    )
+
+
+def add_state_weight(
+    layer: keras.layers.Layer,
+    name: str,
+    shape: Sequence[int],
+    *,
+    dtype: str,
+    initializer: str | Callable,
+) -> tf.Variable:
+    """Adds a non-trainable weight that every replica may assign on its own.
+
+    Under `tf.distribute` each replica has its copy, read and assigned without communication, inside
+    loops too. Outside the replicas, and in checkpoints, it is the first replica's: what is assigned
+    must be the same on all of them, or of interest on the first alone.
+
+    Args:
+        layer: the layer that owns it. Call this from its `__init__` or `build`.
+        name: the weight's name.
+        shape: its shape.
+        dtype: its dtype, kept under mixed precision.
+        initializer: a Keras initializer, its name, or a function of `(shape, dtype)`.
+
+    Returns:
+        The variable. The caller keeps it as an attribute of the layer, which is what tracks it.
+    """
+    if not KERAS_3:
+        return layer.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer=initializer,
+            trainable=False,
+            experimental_autocast=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+    # `add_weight` of Keras 3 cannot say when replicas synchronise.
+    return keras.Variable(
+        keras.initializers.get(initializer),
+        shape=shape,
+        dtype=dtype,
+        trainable=False,
+        autocast=False,
+        name=name,
+        synchronization="on_read",
+        aggregation="only_first_replica",
+    )
+
+
+def sublayers(network: keras.layers.Layer, kind: type) -> list:
+    """All layers of class `kind` in a layer or model, itself included, at any depth.
+
+    The walk is private API, present and equal in both: the public ways (`submodules`,
+    `tf.train.TrackableView`) do not see layers that Keras 3 finds inside lists and dicts.
+    """
+    return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
