@@ -1,0 +1,83 @@
+"""The three coordinates of a run, read: T, where T stands, and what else is asked of D."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from app.errors import user_settings
+from app.resolve import Resolved
+from tf_diffaug.augment import Policy, parse_policy
+from tf_diffaug.training.modes import resolve_augment
+from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A configuration whose coordinates are decided.
+
+    Args:
+        resolved: the settings, with the coordinates in their canonical spelling.
+        policy: T.
+        regularizers: what else is asked.
+        why: why T stands where it stands, in words.
+    """
+
+    resolved: Resolved
+    policy: Policy
+    regularizers: tuple[Regularizer, ...]
+    why: str
+
+    @property
+    def config(self) -> Any:
+        """The settings."""
+        return self.resolved.config
+
+
+def decide(resolved: Resolved) -> Recipe:
+    """Reads the coordinates and settles where T stands.
+
+    Raises:
+        UserError: for a policy or regularizer that does not parse, or a T that nothing uses.
+    """
+    config = resolved.config
+    with user_settings():
+        policy = parse_policy(config.policy)
+        regularizers = parse_regularizers(config.regularizers)
+        augment = resolve_augment(policy, config.augment, regularizers)
+    origins = dict(resolved.origins)
+    settled = dataclasses.replace(
+        config, policy=str(policy), regularizers=_spelt(regularizers), augment=augment
+    )
+    why = "as asked"
+    if config.augment is None:
+        users = [regularizer.name for regularizer in regularizers if regularizer.uses_policy]
+        why = _why(bool(policy.ops), users)
+        origins["augment"] = f"default: {why}"
+    return Recipe(Resolved(settled, origins), policy, regularizers, why)
+
+
+def canonical(name: str, value: Any) -> Any:
+    """A setting in the one spelling by which two are compared.
+
+    Raises:
+        UserError: if it does not parse.
+    """
+    with user_settings():
+        if name == "policy":
+            return str(parse_policy(value))
+        if name == "regularizers":
+            return _spelt(parse_regularizers(value))
+    return value
+
+
+def _spelt(regularizers: tuple[Regularizer, ...]) -> str:
+    return ",".join(map(str, regularizers)) or "none"
+
+
+def _why(has_policy: bool, users: list[str]) -> str:
+    if not has_policy:
+        return "there is no policy"
+    if users:
+        return f"{' and '.join(users)} uses the policy"
+    return "a policy that nothing else uses is DiffAugment's"

@@ -1,0 +1,147 @@
+"""The order of the layers, the table, run directories and what a resume may change."""
+
+import dataclasses
+import json
+
+import pytest
+
+from app import runs
+from app.config import Config, from_dict, recipe
+from app.errors import UserError
+from app.resolve import resolve
+
+
+def save(run_dir, **settings):
+    run_dir.mkdir(parents=True, exist_ok=True)
+    document = {"settings": dataclasses.asdict(Config(**settings)), "data": {}, "versions": {}}
+    (run_dir / "config.json").write_text(json.dumps(document))
+
+
+def test_flags_beat_the_preset_which_beats_the_defaults():
+    resolved = resolve({"preset": "sndcgan-cifar10", "width": 8})
+    assert resolved.config.width == 8
+    assert resolved.config.dataset == "cifar10"
+    assert resolved.config.seed == Config().seed
+    assert resolved.origins["width"] == "flag"
+    assert resolved.origins["dataset"] == "preset sndcgan-cifar10"
+    assert resolved.origins["seed"] == "default"
+
+
+def test_no_policy_beats_a_presets():
+    assert resolve({"preset": "quick"}).config.policy == "color,translation,cutout"
+    assert resolve({"preset": "quick", "policy": "none"}).config.policy == "none"
+
+
+def test_the_table_shows_what_differs_and_the_essentials():
+    table = resolve({"preset": "quick", "seed": 3}).table()
+    rows = {line.split()[0]: line for line in table.splitlines()}
+    assert rows["policy"].endswith("preset quick")
+    assert rows["seed"].split() == ["seed", "3", "flag"]
+    assert rows["dataset"].endswith("default")
+    assert "beta1" not in rows
+
+
+def test_a_configuration_survives_json():
+    config = Config(policy="color", augment="reals", ema_half_life=10.0, flip=False)
+    text = json.dumps(dataclasses.asdict(config))
+    assert Config(**from_dict(json.loads(text), "config.json")) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"step": 5}, "unknown setting 'step'. Did you mean 'steps'?"),
+        ({"steps": "5"}, "steps is a whole number. Received: steps='5'."),
+        ({"steps": True}, "steps is a whole number. Received: steps=True."),
+        ({"flip": 1}, "flip is true or false"),
+        ({"seed": None}, "seed is a whole number. Received: seed=None."),
+    ],
+)
+def test_a_file_of_settings_is_checked(settings, message):
+    with pytest.raises(UserError, match="config.json: ") as caught:
+        from_dict(settings, "config.json")
+    assert message in str(caught.value)
+
+
+def test_a_whole_number_serves_as_a_number():
+    assert from_dict({"beta1": 0}, "config.json") == {"beta1": 0}
+
+
+def test_a_directory_is_named_after_its_recipe():
+    config = Config(policy="color,cutout", augment="both", seed=7)
+    name = runs.default_directory(config).as_posix()
+    assert name.startswith("runs/emoji_faces-32px-sndcgan16-color+cutout-both-seed7-")
+    for change in ({"seed": 8}, {"g_lr": 1e-3}, {"policy": "color"}, {"num_fakes": 100}):
+        assert runs.default_directory(dataclasses.replace(config, **change)).as_posix() != name
+    for change in ({"steps": 9}, {"log_every": 9}, {"preset": "quick"}, {"data_dir": "/d"}):
+        assert runs.default_directory(dataclasses.replace(config, **change)).as_posix() == name
+
+
+@pytest.mark.parametrize("dataset", ["folder:/home/a/my cats/", "folder:..", "folder:/"])
+def test_a_directory_has_a_safe_name(dataset):
+    path = runs.default_directory(Config(dataset=dataset, regularizers="r1(weight=10, on='raw')"))
+    assert len(path.parts) == 2
+    assert set(path.name) <= set("abcdefghijklmnopqrstuvwxyzR0123456789_.+-")
+    assert not path.name.startswith(".")
+    assert len(path.name) < 100
+
+
+def test_naming_a_run_resumes_it_with_its_own_settings(tmp_path):
+    save(tmp_path, policy="color", augment="both", steps=70, log_every=7)
+    resolved = resolve({"run_dir": str(tmp_path), "steps": 90})
+    assert resolved.config.policy == "color"
+    assert resolved.config.log_every == 7
+    assert resolved.config.steps == 90
+    assert resolved.config.run_dir == str(tmp_path)
+    assert resolved.origins["policy"] == "saved run"
+
+
+def test_what_may_change_is_steps_cadences_and_places():
+    locked = recipe(Config())
+    changeable = {field.name for field in dataclasses.fields(Config)} - set(locked) - {"preset"}
+    assert changeable == {
+        "steps",
+        "run_dir",
+        "data_dir",
+        "log_every",
+        "sample_every",
+        "eval_every",
+        "checkpoint_every",
+        "keep_checkpoints",
+    }
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    save(tmp_path, seed=3)
+    with pytest.raises(UserError) as caught:
+        resolve({"run_dir": str(tmp_path), "seed": 4, "width": 8, "steps": 10})
+    message = str(caught.value)
+    assert "--seed=4 (saved: 3), --width=8 (saved: 16)" in message
+    assert "--steps" not in message
+    assert "\n" not in message
+
+
+def test_a_preset_is_held_against_the_saved_run(tmp_path):
+    save(tmp_path)
+    with pytest.raises(UserError, match=r"--dataset=cifar10 \(saved: emoji_faces\)"):
+        resolve({"run_dir": str(tmp_path), "preset": "quick-cifar10"})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"settings": 3}', '{"settings": {"stepz": 1}}'])
+def test_a_damaged_configuration_is_one_line(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match="config.json") as caught:
+        resolve({"run_dir": str(tmp_path)})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_new_directory_starts_a_run(tmp_path):
+    assert resolve({"run_dir": str(tmp_path / "new")}).origins["policy"] == "default"
+
+
+def test_versions_that_changed_are_named():
+    saved = {"python": "3.10.1", "keras": "2.15.0"}
+    assert runs.version_changes(saved, saved) is None
+    line = runs.version_changes(saved, {"python": "3.11.2", "keras": "2.15.0"})
+    assert "python 3.10.1 -> 3.11.2" in line
+    assert "keras" not in line
