@@ -1,0 +1,46 @@
+# make train   train on the embedded faces, with samples, an FID and a checkpoint
+# make test    the tests (make test-all: the slow ones too; STACK=keras3: on TensorFlow's newest)
+# make lint    ruff
+
+PYTHON ?= python3
+STACK ?= default
+ifeq ($(STACK),keras3)
+VENV = .venv-keras3
+# requirements.txt has Keras 3 only for Python 3.12 and up.
+REQUIREMENTS = requirements-keras3.txt
+else ifeq ($(STACK),default)
+VENV = .venv
+REQUIREMENTS = requirements.txt
+else
+$(error STACK is default or keras3, not $(STACK))
+endif
+RUN = $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: setup train test test-all lint clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	(3, 10) <= v <= (3, 13) or sys.exit("Python 3.10 to 3.13 is needed; python3 is %d.%d. Choose another: make PYTHON=python3.11" % v)'
+	@echo "Setting up $(VENV), once ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	@touch $@
+
+train: setup
+	$(RUN) train.py --policy=color,translation,cutout $(ARGS)
+
+test: setup
+	$(RUN) -m pytest -m "not slow" $(ARGS)
+
+test-all: setup
+	$(RUN) -m pytest $(ARGS)
+
+lint: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean:
+	rm -rf .venv .venv-keras3
