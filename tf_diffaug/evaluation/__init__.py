@@ -1,5 +1,30 @@
 """Measures of a generator: feature extractors, statistics of features, FID and its record."""
 
+from tf_diffaug.evaluation.extractors import (
+    Extractor,
+    check_features,
+    load_extractor,
+    resolve_features,
+)
+from tf_diffaug.evaluation.fid import compare, evaluate_fid, to_uint8
+from tf_diffaug.evaluation.reference import (
+    compute_statistics,
+    default_cache_dir,
+    reference_statistics,
+)
 from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
 
-__all__ = ["Statistics", "frechet_distance"]
+__all__ = [
+    "Extractor",
+    "Statistics",
+    "check_features",
+    "compare",
+    "compute_statistics",
+    "default_cache_dir",
+    "evaluate_fid",
+    "frechet_distance",
+    "load_extractor",
+    "reference_statistics",
+    "resolve_features",
+    "to_uint8",
+]

@@ -30,7 +30,8 @@ class Statistics:
         if num_features < 1:
             raise ValueError(f"num_features must be positive. Received: {num_features=}.")
         self.num_features = int(num_features)
-        self.fingerprint: str | None = None
+        self.fingerprint: str | None = None  # digest of the images, where known
+        self.extractor: str | None = None  # version of what made the features, where known
         self._count = 0
         self._mean = np.zeros(self.num_features)
         self._scatter = np.zeros((self.num_features, self.num_features))

@@ -1,0 +1,150 @@
+"""The FID of a generator, and the record without which the number says nothing."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_diffaug.evaluation.extractors import Extractor
+from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
+from tf_diffaug.naming import unknown
+
+# What the caller must say about the fakes and the reals, and which values it may have.
+PROTOCOL = {
+    "split": ("train", "test"),
+    "ema": (True, False),
+    "batch_norm": ("batch", "moving"),
+    "step": int,
+    "chosen_on_same_data": (True, False),
+}
+# Two FIDs that differ in one of these measure different things.
+_COMPARABLE = ("features", "resize", "num_fakes", "num_reals", "split", "reference")
+
+
+def to_uint8(images: Any) -> tf.Tensor:
+    """Rounds images in [-1, 1], any float type, to uint8; values outside are clipped.
+
+    The published numbers are of rounded fakes (DiffAugment's evaluation code). Every uint8 image
+    `u` comes back from `u / 127.5 - 1` unchanged.
+    """
+    scaled = tf.cast(images, tf.float32) * 127.5 + 127.5
+    return tf.cast(tf.floor(tf.clip_by_value(scaled, 0.0, 255.0) + 0.5), tf.uint8)
+
+
+def evaluate_fid(
+    sample: Callable[[int, int], Any],
+    reference: Statistics,
+    extractor: Extractor,
+    *,
+    num_fakes: int = 10_000,
+    batch_size: int = 128,
+    protocol: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns the FID between samples and reference statistics, with its protocol.
+
+    Args:
+        sample: maps (batch_index, batch_size) to images in [-1, 1], shape (batch_size, height,
+            width, channels). It is always asked for whole batches, so that batch statistics and
+            compiled functions see one size; what exceeds `num_fakes` is left out.
+        reference: of the reals, see `reference_statistics`.
+        extractor: the one that made `reference`.
+        num_fakes: how many samples, at least 2. The papers take 10,000 on CIFAR (5,000 low-shot).
+        batch_size: samples at once.
+        protocol: `split` ('train' or 'test', what the reference is of), `ema` (whether the averaged
+            weights sampled), `batch_norm` ('batch' or 'moving' statistics), `step` (of the
+            checkpoint), `chosen_on_same_data` (whether the checkpoint was picked by its FID against
+            these reals); all of them.
+
+    Returns:
+        `{'fid': float, 'protocol': {...}}`, ready for JSON. The protocol is the given one with
+        `features` (name and version), `resize`, `num_fakes`, `num_reals` and `reference` (a digest
+        of the reals).
+
+    Raises:
+        ValueError: if the protocol lacks or has an unknown entry, or samples have another shape
+            than asked for or are not finite, or the reference is of another extractor.
+    """
+    protocol = _checked_protocol(protocol)
+    if reference.extractor not in (None, extractor.version):
+        raise ValueError(
+            "The reference statistics are of another extractor's features. "
+            f"Received: {reference.extractor!r} and {extractor.name} {extractor.version!r}."
+        )
+    if num_fakes < 2 or batch_size < 1:
+        raise ValueError(
+            "num_fakes must be at least 2 and batch_size positive. "
+            f"Received: {num_fakes=}, {batch_size=}."
+        )
+    fakes = Statistics(reference.num_features)
+    for index in range(-(-num_fakes // batch_size)):
+        images = _checked_sample(sample, index, batch_size)
+        features = extractor(to_uint8(images))
+        fakes.update(np.asarray(features)[: num_fakes - fakes.count])
+    return {
+        "fid": frechet_distance(reference, fakes),
+        "protocol": {
+            "features": {"name": extractor.name, "version": extractor.version},
+            "resize": extractor.resize,
+            "num_fakes": num_fakes,
+            "num_reals": reference.count,
+            "reference": reference.fingerprint,
+            **protocol,
+        },
+    }
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
+    """Returns how much higher the FID of the second record is than that of the first.
+
+    Raises:
+        ValueError: if the two were measured differently: other features, counts, split or reals.
+            Records of other weights, steps and batch-norm statistics may be compared: that is what
+            comparing is for.
+    """
+    for key in _COMPARABLE:
+        values = [record["protocol"][key] for record in (first, second)]
+        if values[0] != values[1]:
+            raise ValueError(
+                f"FIDs that differ in {key} cannot be compared. "
+                f"Received: {key}={values[0]!r} and {values[1]!r}."
+            )
+    return float(second["fid"] - first["fid"])
+
+
+def _checked_sample(sample: Callable[[int, int], Any], index: int, batch_size: int) -> tf.Tensor:
+    images = tf.convert_to_tensor(sample(index, batch_size))
+    if images.shape.rank != 4 or images.shape[0] != batch_size or not images.dtype.is_floating:
+        raise ValueError(
+            f"Samples must be floats of shape ({batch_size}, height, width, channels). "
+            f"Received: dtype={images.dtype.name}, shape={images.shape} for batch {index}."
+        )
+    if not bool(tf.reduce_all(tf.math.is_finite(images))):
+        raise ValueError(f"Samples are not finite. Received: batch {index} with NaN or infinity.")
+    return images
+
+
+def _checked_protocol(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    for key in protocol:
+        if key not in PROTOCOL:
+            raise ValueError(unknown("protocol entry", key, PROTOCOL))
+    missing = [key for key in PROTOCOL if key not in protocol]
+    if missing:
+        raise ValueError(
+            f"The protocol lacks {', '.join(missing)}: a number without its protocol is not a "
+            f"result. Received: protocol={dict(protocol)}."
+        )
+    checked = {}
+    for key, allowed in PROTOCOL.items():
+        value = protocol[key]
+        if allowed is int:
+            # NumPy's and TensorFlow's integers do not go into JSON.
+            value = operator.index(value)
+        elif value not in allowed:
+            choices = " or ".join(map(repr, allowed))
+            raise ValueError(f"{key} must be {choices}. Received: {key}={value!r}.")
+        checked[key] = value
+    return checked

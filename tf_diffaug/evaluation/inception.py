@@ -1,0 +1,124 @@
+"""TF-GAN's Inception: the features of the FID as the papers report it.
+
+TF-GAN is imported here and nowhere else. Where it does not import (TensorFlow 2.16 and later) the
+same module is loaded and run by the lines below, which a test on the first stack holds equal.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+
+from tf_diffaug.evaluation.extractors import CHOICES, Extractor, content_version, flatten_features
+
+URL = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
+OUTPUT = "pool_3"
+IMAGE_SIZE = 299
+
+_log = logging.getLogger(__name__)
+
+
+class Inception(Extractor):
+    """The 2,048 features of the last pooling layer of TF-GAN's Inception network.
+
+    Images are scaled to [-1, 1] and resized to 299x299 bilinearly on TensorFlow 1's grid (no half
+    pixel offset, no antialiasing), as TF-GAN's CIFAR example does and as the networks of the
+    published numbers do inside.
+
+    Args:
+        directory: a directory with a copy of the module, or None for TF-Hub's (downloaded once,
+            into TF-Hub's own cache).
+
+    Raises:
+        ValueError: if the module cannot be had or has no output `pool_3`.
+    """
+
+    def __init__(self, directory: str | None = None) -> None:
+        received = "inception" if directory is None else f"inception:{directory}"
+        path = _download() if directory is None else _check_directory(directory)
+        try:
+            module = tf.saved_model.load(str(path))
+        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            raise _unavailable(received, error) from error
+        super().__init__(
+            "inception",
+            content_version(path),
+            resize=f"{IMAGE_SIZE}x{IMAGE_SIZE}, bilinear, TensorFlow 1 grid",
+        )
+        self._run = tfgan_classifier(module) or classifier(module)
+        self._module = module  # its variables live as long as it does
+        try:
+            self(tf.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unavailable(
+                received, f"it does not map images to {OUTPUT!r}: {error}"
+            ) from error
+
+    def _features(self, images: tf.Tensor) -> tf.Tensor:
+        return self._run(preprocess(images))
+
+
+def preprocess(images: tf.Tensor) -> tf.Tensor:
+    """Maps uint8 images of any size to float32 in [-1, 1], 299x299."""
+    scaled = tf.cast(images, tf.float32) / 127.5 - 1.0
+    return tf.raw_ops.ResizeBilinear(images=scaled, size=(IMAGE_SIZE, IMAGE_SIZE))
+
+
+def classifier(module: Callable) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from preprocessed images to features of shape (batch, d)."""
+
+    def run(images: tf.Tensor) -> tf.Tensor:
+        outputs = module(images)
+        if OUTPUT not in outputs:
+            raise KeyError(f"its outputs are {', '.join(sorted(outputs))}")
+        return flatten_features(outputs[OUTPUT])
+
+    return run
+
+
+def tfgan_classifier(module: Callable) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    """The same through TF-GAN, or None where TF-GAN does not import.
+
+    TF-GAN's own `run_inception` loads the module anew at every call; its `run_classifier_fn` takes
+    one that is already there.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TF-GAN and its dependencies use distutils
+            import tensorflow_gan
+    except (ImportError, AttributeError) as error:
+        _log.info("TF-GAN does not import here (%s): Inception runs without it.", error)
+        return None
+    run = classifier(module)
+    return lambda images: tensorflow_gan.eval.run_classifier_fn(images, run)
+
+
+def _download() -> Path:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TF-Hub imports pkg_resources
+            import tensorflow_hub
+        return Path(tensorflow_hub.resolve(URL))
+    except ImportError as error:
+        raise _unavailable("inception", f"{error}; pip install tensorflow-hub") from error
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise _unavailable("inception", f"{URL}: {error}") from error
+
+
+def _check_directory(directory: str) -> Path:
+    path = Path(directory)
+    if not (path / "saved_model.pb").is_file():
+        raise _unavailable(f"inception:{directory}", "there is no saved_model.pb in it")
+    return path
+
+
+def _unavailable(received: str, reason: object) -> ValueError:
+    reason = " ".join(str(reason).split())
+    return ValueError(
+        f"The Inception network cannot be loaded ({reason[:300]}). Choose from {CHOICES}. "
+        f"Received: features={received!r}."
+    )
