@@ -1,0 +1,254 @@
+"""The policy language: `color,translation:0.4,cutout(0.25, fill=black)`.
+
+    policy    = "none" | entry {"," entry}
+    entry     = name | name ":" value | name "(" [value] {"," keyword "=" value} ")"
+
+A value is a Python literal or a bare word; nothing is evaluated. `name:s` is `name(s)`.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tf_diffaug.augment import transforms
+from tf_diffaug.augment.maps import image_shape
+from tf_diffaug.augment.transforms import Op, Params, Shape
+from tf_diffaug.naming import unknown
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_REGISTRY: dict[str, type[Op]] = {}
+
+
+def register(op: type[Op]) -> type[Op]:
+    """Makes an op known to the policy language by its `name`; usable as a class decorator.
+
+    Raises:
+        ValueError: if the name is taken or is not a lower-case word.
+    """
+    if not _WORD.fullmatch(op.name) or op.name != op.name.lower() or op.name == "none":
+        raise ValueError(f"An op's name is a lower-case word. Received: name={op.name!r}.")
+    if op.name in _REGISTRY:
+        raise ValueError(f"There is an op of this name already. Received: name={op.name!r}.")
+    _REGISTRY[op.name] = op
+    return op
+
+
+@contextlib.contextmanager
+def temporarily_registered(op: type[Op]) -> Iterator[type[Op]]:
+    """Registers an op for the length of a `with` block."""
+    register(op)
+    try:
+        yield op
+    finally:
+        del _REGISTRY[op.name]
+
+
+def registered_ops() -> dict[str, type[Op]]:
+    """The known ops by name, sorted."""
+    return dict(sorted(_REGISTRY.items()))
+
+
+for _op in (
+    transforms.BrightnessOp,
+    transforms.SaturationOp,
+    transforms.ContrastOp,
+    transforms.ColorOp,
+    transforms.TranslationOp,
+    transforms.CutoutOp,
+):
+    register(_op)
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """Ops applied one after the other, each to every image.
+
+    `str(policy)` is canonical and parses back to an equal policy.
+    """
+
+    ops: tuple[Op, ...] = ()
+
+    def __str__(self) -> str:
+        return ",".join(map(_entry, self.ops)) or "none"
+
+    def sample(self, shape: Shape, seed: tf.Tensor) -> list[Params]:
+        """Draws each op's parameters for a batch of shape (N, H, W, C), from one seed (2,)."""
+        if not self.ops:
+            return []
+        seeds = tf.random.split(seed, len(self.ops), alg="philox")
+        pairs = zip(self.ops, tf.unstack(seeds), strict=True)
+        return [op.sample(shape, op_seed) for op, op_seed in pairs]
+
+    def params_at(self, quantile: float, shape: Shape) -> list[Params]:
+        """Each op's parameters at one quantile of its ranges, for previews: 0.5 is the middle."""
+        return [op.params_at(quantile, shape) for op in self.ops]
+
+    def apply(
+        self,
+        images: tf.Tensor,
+        params: Sequence[Params],
+        *,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        fuse: bool = True,
+    ) -> tf.Tensor:
+        """Applies drawn parameters to images (N, H, W, C).
+
+        Args:
+            images: floating tensor.
+            params: what `sample` returned, or the like: one dict per op.
+            value_range: the images' black and white.
+            fuse: whether neighbouring ops that compose run as one pass.
+
+        Raises:
+            ValueError: if there is not one dict per op.
+        """
+        if len(params) != len(self.ops):
+            raise ValueError(
+                f"Policy {self} takes {len(self.ops)} dicts of parameters. "
+                f"Received: len(params)={len(params)}."
+            )
+        shape = image_shape(images)
+        pending = None
+        for op, op_params in zip(self.ops, params, strict=True):
+            following = op.lower(op_params, shape, value_range)
+            fused = pending.then(following) if pending is not None and fuse else None
+            if fused is None and pending is not None:
+                images = pending(images)
+            pending = following if fused is None else fused
+        return images if pending is None else pending(images)
+
+
+def as_policy(policy: str | Policy | Sequence[Op]) -> Policy:
+    """The policy itself, or the one that a string or a sequence of ops stands for."""
+    if isinstance(policy, Policy):
+        return policy
+    return parse_policy(policy) if isinstance(policy, str) else Policy(tuple(policy))
+
+
+def parse_policy(text: str) -> Policy:
+    """Parses a policy; `none` and the empty string are the policy that changes nothing.
+
+    Raises:
+        ValueError: if the text is not a policy: an unknown name or argument is named with the known
+            ones and the nearest, a strength out of range with its range.
+    """
+    if text.strip() in ("", "none"):
+        return Policy()
+    return Policy(tuple(_parse_entry(entry, text) for entry in _split(text, text)))
+
+
+def _split(text: str, policy: str) -> list[str]:
+    """Splits at the commas outside brackets and quotes."""
+    parts, depth, quote, start = [], 0, "", 0
+    for i, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+        if depth < 0:
+            break
+    if depth or quote:
+        raise ValueError(f"A bracket or quote is not matched. Received: policy={policy!r}.")
+    return [part.strip() for part in (*parts, text[start:])]
+
+
+def _parse_entry(entry: str, policy: str) -> Op:
+    match = re.fullmatch(r"(\w+)\s*(?::(.*)|\((.*)\))?", entry, re.DOTALL)
+    if match is None:
+        raise ValueError(
+            f"An entry of a policy is name, name:strength or name(...); this one is {entry!r}. "
+            f"Received: policy={policy!r}."
+        )
+    name, strength, arguments = match.groups()
+    if name not in _REGISTRY:
+        raise ValueError(f"Policy {policy!r}: {unknown('op', name, sorted(_REGISTRY))}")
+    op = _REGISTRY[name]
+    if strength is not None:
+        return _build(op, {_fields(op)[0].name: _value(strength, policy)}, policy)
+    return _build(op, _parse_arguments(op, arguments or "", policy), policy)
+
+
+def _parse_arguments(op: type[Op], text: str, policy: str) -> dict[str, Any]:
+    names = [field.name for field in _fields(op)]
+    arguments: dict[str, Any] = {}
+    for i, part in enumerate(_split(text, policy) if text.strip() else ()):
+        keyword = re.fullmatch(r"([A-Za-z_]\w*)\s*=(.*)", part, re.DOTALL)
+        if keyword is None and i > 0:
+            raise ValueError(
+                f"{op.name}: arguments after the first go by keyword; this one is {part!r}. "
+                f"Received: policy={policy!r}."
+            )
+        key, value = keyword.groups() if keyword else (names[0], part)
+        if key not in names:
+            raise ValueError(f"Policy {policy!r}: {unknown(f'{op.name} argument', key, names)}")
+        if key in arguments:
+            raise ValueError(f"{op.name}: {key} is given twice. Received: policy={policy!r}.")
+        arguments[key] = _value(value, policy)
+    return arguments
+
+
+def _build(op: type[Op], arguments: dict[str, Any], policy: str) -> Op:
+    for field in _fields(op):
+        if field.default is dataclasses.MISSING and field.name not in arguments:
+            raise ValueError(
+                f"{op.name} has no published default: give its {field.name}, as in "
+                f"'{op.name}:{op.example:g}'. Received: policy={policy!r}."
+            )
+    return op(**arguments)
+
+
+def _value(text: str, policy: str) -> Any:
+    text = text.strip()
+    if _is_word(text):
+        return text
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise ValueError(
+            f"A value is a number, a word or another literal; this one is {text!r}. "
+            f"Received: policy={policy!r}."
+        ) from error
+
+
+def _fields(op: type[Op] | Op) -> tuple[dataclasses.Field, ...]:
+    return dataclasses.fields(op)
+
+
+def _entry(op: Op) -> str:
+    """An op in canonical form: first its strength, then by keyword what is not the default."""
+    strength, *others = _fields(op)
+    value = getattr(op, strength.name)
+    positional = [] if value == strength.default else [_literal(value)]
+    keywords = [
+        f"{field.name}={_literal(getattr(op, field.name))}"
+        for field in others
+        if getattr(op, field.name) != field.default
+    ]
+    if keywords:
+        return f"{op.name}({', '.join(positional + keywords)})"
+    return f"{op.name}:{positional[0]}" if positional else op.name
+
+
+def _is_word(text: str) -> bool:
+    return bool(_WORD.fullmatch(text)) and text not in ("True", "False", "None")
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str) and _is_word(value):
+        return value
+    short = f"{value:g}" if isinstance(value, float) else ""
+    return short if short and float(short) == value else repr(value)
