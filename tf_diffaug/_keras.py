@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -80,3 +81,14 @@ def sublayers(network: keras.layers.Layer, kind: type) -> list:
     `tf.train.TrackableView`) do not see layers that Keras 3 finds inside lists and dicts.
     """
     return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
+
+
+def raw_variables(owner: Any, *, trainable: bool = False) -> list[tf.Variable]:
+    """The variables of a layer, model or optimizer as TensorFlow's own, in a fixed order.
+
+    Args:
+        owner: what has `variables`. Those of Keras 3 include the states of its random layers.
+        trainable: whether only the trainable ones are wanted.
+    """
+    variables = owner.trainable_variables if trainable else owner.variables
+    return [variable.value if KERAS_3 else variable for variable in variables]

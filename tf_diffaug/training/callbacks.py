@@ -1,0 +1,275 @@
+"""What a run does besides training: measure, show, save, stop. Each is a Keras callback.
+
+Give them to `fit` in the order in which they should act at a step: what measures before what saves,
+so that a checkpoint holds all that was known at its step.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from tf_diffaug import random
+from tf_diffaug.images import grid, to_float, to_uint8
+from tf_diffaug.training.checkpoints import CheckpointStore
+from tf_diffaug.training.run_directory import RunDirectory
+
+
+class EverySteps(keras.callbacks.Callback):
+    """Acts every so many steps, and at the last.
+
+    Args:
+        every: the cadence in steps; 0 never acts.
+    """
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        if every < 0:
+            raise ValueError(f"A cadence is 0 (never) or more steps. Received: every={every}.")
+        self.every = every
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.step = int(self.model.step.numpy())
+        self._last_step = self.step + (self.params.get("steps") or 0) * self.params.get("epochs", 1)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        before, self.step = self.step, int(self.model.step.numpy())
+        self.after_step(logs or {}, self.step - before)
+        # Several steps may run as one execution: what counts is that a multiple was passed.
+        passed = self.every and self.step // self.every > before // self.every
+        if self.every and (passed or self.step == self._last_step):
+            self.act()
+
+    def after_step(self, logs: dict[str, float], steps: int) -> None:
+        """Sees the losses after each execution, and of how many steps it was."""
+
+    def act(self) -> None:
+        """Does what is due."""
+
+
+class Metrics(EverySteps):
+    """Records losses, D's view of things and the speed.
+
+    Args:
+        run: where the records go.
+        every: the cadence in steps.
+        images: the reals that are trained on, uint8.
+        batch_size: how many reals a step takes.
+        held_out: reals that are not, uint8, if there are any.
+        count: how many of each a measurement looks at.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        every: int,
+        *,
+        images: np.ndarray,
+        batch_size: int,
+        held_out: np.ndarray | None = None,
+        count: int = 128,
+    ) -> None:
+        super().__init__(every)
+        self._run = run
+        self._images = images
+        self._batch_size = batch_size
+        self._held_out = held_out
+        self._count = count
+        self._seconds = 0.0
+        self._steps = 0
+        self._losses: list[dict[str, float]] = []
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        self._begin = time.perf_counter()
+
+    def after_step(self, logs: dict[str, float], steps: int) -> None:
+        # The time between a step's begin and end: what other callbacks do is not training.
+        self._seconds += time.perf_counter() - self._begin
+        self._steps += steps
+        self._losses.append({name: float(value) for name, value in logs.items()})
+
+    def act(self) -> None:
+        record: dict[str, Any] = {"step": self.step, "kind": "train"}
+        for name in self._losses[0]:
+            record[name] = float(np.mean([losses[name] for losses in self._losses]))
+        record.update(self._measure())
+        record["images_per_second"] = self._steps * self._batch_size / self._seconds
+        self._seconds, self._steps, self._losses = 0.0, 0, []
+        self._run.append(record)
+
+    def _measure(self) -> dict[str, float]:
+        rng = np.random.default_rng(random.derive_int(self.model.seed, "measure", index=self.step))
+
+        def some(images: np.ndarray) -> tf.Tensor:
+            return to_float(tf.constant(images[rng.integers(0, len(images), self._count)]))
+
+        held_out = None if self._held_out is None else some(self._held_out)
+        step = tf.constant(self.step, tf.int64)
+        measured = self.model.measure(some(self._images), held_out, step=step)
+        return {name: float(value) for name, value in measured.items()}
+
+
+class Evaluation(EverySteps):
+    """Evaluates the generator, records it, and keeps the best checkpoint.
+
+    Args:
+        run: where the records go.
+        every: the cadence in steps.
+        evaluate: from the GAN to a record with `fid` and its `protocol`.
+        store: keeps the checkpoint with the best FID; None keeps none.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        every: int,
+        evaluate: Callable[[Any], dict[str, Any]],
+        *,
+        store: CheckpointStore | None = None,
+    ) -> None:
+        super().__init__(every)
+        self._run = run
+        self._evaluate = evaluate
+        self._store = store
+
+    def act(self) -> None:
+        record = self._evaluate(self.model)
+        if self._store is not None:
+            self._store.save_if_best(record["fid"])
+        self._run.append({"step": self.step, "kind": "eval", **record})
+
+
+class Samples(EverySteps):
+    """Writes a grid of samples from the same latents each time.
+
+    Args:
+        run: where the grids go.
+        every: the cadence in steps.
+        rows: of the grid.
+        columns: of the grid.
+        generate: from latents to images in [-1, 1]; by default the GAN's averaged generator.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        every: int,
+        *,
+        rows: int = 8,
+        columns: int = 12,
+        generate: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> None:
+        super().__init__(every)
+        self._run = run
+        self._shape = (rows, columns)
+        self._generate = generate
+
+    def act(self) -> None:
+        rows, columns = self._shape
+        seed = random.derive(self.model.seed, "sample")
+        latents = random.normal([rows * columns, self.model.latent_dim], seed)
+        images = (self._generate or self.model.generate)(latents)
+        self._run.write_sample(self.step, grid(to_uint8(images.numpy()), columns))
+
+
+class Checkpoints(EverySteps):
+    """Saves the run, every so many steps and whenever it ends in good order.
+
+    Args:
+        store: where the checkpoints go.
+        every: the cadence in steps.
+    """
+
+    def __init__(self, store: CheckpointStore, every: int) -> None:
+        super().__init__(every)
+        self._store = store
+        self._saved: int | None = None
+
+    def act(self) -> None:
+        self._store.save()
+        self._saved = self.step
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if self._saved != self.step:
+            self.act()
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Ends training after the step at hand when the process is asked to end.
+
+    `Checkpoints` then saves the run. A second signal of the same kind ends the process at once.
+
+    Args:
+        signals: by default SIGTERM and SIGINT.
+    """
+
+    def __init__(self, signals: Sequence[int] = (signal.SIGTERM, signal.SIGINT)) -> None:
+        super().__init__()
+        self._signals = tuple(signals)
+        self._handlers: dict[int, Any] = {}
+        self.received: int | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        for number in self._signals:
+            self._handlers[number] = signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: Any) -> None:
+        self.received = number
+        signal.signal(number, self._handlers[number])
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.received is not None:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar with the step, the losses, the last FID and the time left.
+
+    Args:
+        run: where the last FID is read.
+        total: the step at which the run ends.
+        interval: seconds between updates; a log file gets a line every so often instead of a bar.
+    """
+
+    def __init__(self, run: RunDirectory, total: int, *, interval: float = 0.5) -> None:
+        super().__init__()
+        self._run = run
+        self._total = total
+        self._interval = interval
+        self._bar: tqdm | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._bar = tqdm(
+            total=self._total,
+            initial=int(self.model.step.numpy()),
+            unit="step",
+            mininterval=self._interval,
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        shown = {name: f"{float(value):.2f}" for name, value in (logs or {}).items()}
+        evaluated = self._run.last("eval")
+        if evaluated is not None:
+            shown["FID"] = f"{evaluated['fid']:.1f}"
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update(int(self.model.step.numpy()) - self._bar.n)
+
+    def close(self) -> None:
+        """Ends the bar's line, whatever ended the run."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.close()

@@ -1,0 +1,113 @@
+"""The running average of the generator's weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from tf_diffaug._keras import raw_variables
+from tf_diffaug.training.strategy import replica_context
+
+
+@dataclasses.dataclass(frozen=True)
+class EMA:
+    """How G's weights are averaged; its buffers (batch norm, spectral norm) are copied.
+
+    Args:
+        decay: weight of the old average at each step, in [0, 1). 0.9999 in the DiffAugment paper's
+            BigGAN (arXiv 2006.10738, official scripts); shorter runs want less.
+        start: the step before which the average is just the weights; 1000 in those scripts.
+        half_life: in images instead of steps: the decay is then `0.5 ** (batch / half_life)`, which
+            does not depend on the batch size (StyleGAN2 experiments: 10,000 for 100-shot data, one
+            million for CIFAR).
+        ramp: with `half_life`, at most this share of the images seen so far (ADA's CIFAR setting:
+            0.05), so that the first weights are soon forgotten.
+
+    Raises:
+        ValueError: if a value is out of its range.
+    """
+
+    decay: float = 0.999
+    start: int = 0
+    half_life: float | None = None
+    ramp: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"EMA decay is in [0, 1). Received: decay={self.decay}.")
+        if self.start < 0:
+            raise ValueError(f"EMA starts at step 0 or later. Received: start={self.start}.")
+        if self.half_life is not None and self.half_life <= 0:
+            raise ValueError(f"EMA half-life is positive. Received: half_life={self.half_life}.")
+        if self.ramp is not None and (self.half_life is None or self.ramp <= 0):
+            raise ValueError(
+                f"EMA ramp is positive and needs a half-life. Received: ramp={self.ramp}, "
+                f"half_life={self.half_life}."
+            )
+
+    def decay_at(self, step: tf.Tensor, batch_size: tf.Tensor | int) -> tf.Tensor:
+        """The decay (float32 scalar) of the update that ends step `step` (0 the first)."""
+        decay = tf.constant(self.decay, tf.float32)
+        if self.half_life is not None:
+            batch = tf.cast(batch_size, tf.float32)
+            half_life = tf.constant(self.half_life, tf.float32)
+            if self.ramp is not None:
+                # The step being ended counts as seen: else the first decay would be 0 ** 0.
+                seen = (tf.cast(step, tf.float32) + 1) * batch
+                half_life = tf.minimum(half_life, seen * self.ramp)
+            decay = tf.pow(0.5, batch / half_life)
+        return tf.where(step < self.start, 0.0, decay)
+
+
+def clone_network(network: keras.Model) -> keras.Model:
+    """A second, still unbuilt network of the same architecture.
+
+    Raises:
+        ValueError: if a subclassed network has no usable `get_config`.
+    """
+    try:
+        return type(network).from_config(network.get_config())
+    except (NotImplementedError, TypeError) as error:
+        raise ValueError(
+            "The average of a generator needs a second copy of it: give the model a `get_config` "
+            "that its constructor understands, or pass ema=None. "
+            f"Received: {type(network).__name__} ({error})."
+        ) from error
+
+
+def copy_weights(target: keras.Model, source: keras.Model) -> None:
+    """Gives `target` the values of all of `source`'s variables."""
+    for new, old in zip(raw_variables(target), raw_variables(source), strict=True):
+        new.assign(old)
+
+
+def update_average(average: keras.Model, network: keras.Model, decay: tf.Tensor) -> None:
+    """Moves `average` towards `network`: weights by `1 - decay`, buffers all the way.
+
+    Inside a replica every one holds the same weights; the variables are updated as the optimizers
+    update theirs, once for all replicas.
+    """
+    trainable = {id(variable) for variable in raw_variables(network, trainable=True)}
+    pairs = list(zip(raw_variables(average), raw_variables(network), strict=True))
+    averaged = [pair for pair in pairs if id(pair[1]) in trainable]
+    copied = [pair for pair in pairs if id(pair[1]) not in trainable]
+
+    def move(old: tf.Variable, new: tf.Tensor, rate: tf.Tensor) -> None:
+        old.assign_add(tf.cast(rate, old.dtype) * (new - old))
+
+    def update(strategy: tf.distribute.Strategy, rate: tf.Tensor) -> None:
+        for old, new in averaged:
+            strategy.extended.update(old, move, args=(new, rate))
+        for old, new in copied:
+            strategy.extended.update(old, lambda old, new: old.assign(new), args=(new,))
+
+    context = replica_context()
+    if context.num_replicas_in_sync > 1:
+        context.merge_call(update, args=(1.0 - decay,))
+        return
+    for old, new in averaged:
+        move(old, new, 1.0 - decay)
+    for old, new in copied:
+        old.assign(new)

@@ -1,0 +1,53 @@
+"""Where T stands in the adversarial losses: the second coordinate of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tf_diffaug.augment import Policy
+from tf_diffaug.naming import unknown
+from tf_diffaug.training.regularizers import Regularizer
+
+
+class Mode(NamedTuple):
+    """The views that the adversarial losses look at."""
+
+    d_real: str
+    d_fake: str
+    g_fake: str
+
+
+# DiffAugment (arXiv 2006.10738, section 3) compares all four: "both" is its method, and it finds
+# that "reals" makes G imitate T and that "d_only" leaves G without a useful gradient.
+MODES = {
+    "none": Mode("real", "fake", "fake"),
+    "reals": Mode("real_aug", "fake", "fake"),
+    "d_only": Mode("real_aug", "fake_aug", "fake"),
+    "both": Mode("real_aug", "fake_aug", "fake_aug"),
+}
+
+
+def resolve_augment(
+    policy: Policy, augment: str | None, regularizers: Sequence[Regularizer] = ()
+) -> str:
+    """Where T stands if nobody says so: `both` with a policy that nothing else uses, else `none`.
+
+    Raises:
+        ValueError: for an unknown mode, a mode without a policy, or a policy that nothing uses.
+    """
+    if augment is not None and augment not in MODES:
+        raise ValueError(unknown("augment", augment, MODES))
+    used_elsewhere = any(regularizer.uses_policy for regularizer in regularizers)
+    if augment is None:
+        return "both" if policy.ops and not used_elsewhere else "none"
+    if augment != "none" and not policy.ops:
+        raise ValueError(
+            f"T needs a policy to stand anywhere. Received: augment={augment!r}, policy='none'."
+        )
+    if augment == "none" and policy.ops and not used_elsewhere:
+        raise ValueError(
+            "Nothing would use the policy: drop it, or let T stand somewhere. "
+            f"Received: augment='none', policy={str(policy)!r}."
+        )
+    return augment

@@ -1,0 +1,116 @@
+"""Where a run computes, and what that means for sums, means and draws."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from tf_diffaug.naming import unknown
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+
+
+def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """Returns a `tf.distribute` strategy by name.
+
+    Args:
+        name: `auto` takes a TPU if the environment names one (`TPU_NAME`), all GPUs if there are
+            several, else one device. `mirrored` takes all GPUs, or without any all logical CPUs.
+            `multi_worker` reads `TF_CONFIG`.
+
+    Raises:
+        ValueError: for an unknown name, or a kind of device that is not there.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(unknown("strategy", name, STRATEGIES))
+    if name == "auto":
+        if os.environ.get("TPU_NAME"):
+            name = "tpu"
+        else:
+            name = "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "one_device"
+    if name == "tpu":
+        return _tpu_strategy()
+    if name == "multi_worker":
+        if "TF_CONFIG" not in os.environ:
+            raise ValueError(
+                "A multi-worker run needs its cluster in the environment variable TF_CONFIG. "
+                "Received: strategy='multi_worker', no TF_CONFIG."
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in devices],
+            cross_device_ops=None
+            if "GPU" in devices[0].name
+            else tf.distribute.ReductionToOneDevice(),
+        )
+    return tf.distribute.get_strategy()
+
+
+def _tpu_strategy() -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"No TPU was found ({reason}). Received: strategy='tpu'.") from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def replica_context() -> tf.distribute.ReplicaContext:
+    """The context of the replica at hand; there is always one inside a step."""
+    context = tf.distribute.get_replica_context()
+    if context is None:
+        raise RuntimeError("A training step runs inside strategy.run.")
+    return context
+
+
+def num_replicas() -> int:
+    """How many replicas take this step."""
+    return replica_context().num_replicas_in_sync
+
+
+def replica_rows(draws: Any, batch_size: int | tf.Tensor) -> Any:
+    """This replica's rows of draws made for the global batch.
+
+    Every replica makes the whole draw and keeps its part: the numbers differ between replicas, and
+    two replicas together see exactly what one would.
+
+    Args:
+        draws: a nest of tensors with a leading axis of `num_replicas() * batch_size`.
+        batch_size: rows of one replica.
+    """
+    if num_replicas() == 1:
+        return draws
+    start = replica_context().replica_id_in_sync_group * batch_size
+
+    def rows(draw: tf.Tensor) -> tf.Tensor:
+        rest = draw.shape[1:]
+        # tf.slice has a static size, which a TPU needs; draw[a:b] has not.
+        return tf.slice(draw, [start, *[0] * len(rest)], [batch_size, *rest])
+
+    return tf.nest.map_structure(rows, draws)
+
+
+def global_mean(values: tf.Tensor) -> tf.Tensor:
+    """This replica's share of the mean of `values` (batch,) over the global batch.
+
+    The one place where a loss is divided: summed over replicas, as Keras' optimizers sum
+    gradients, the shares are the mean.
+    """
+    global_batch = tf.shape(values)[0] * num_replicas()
+    return tf.reduce_sum(values) / tf.cast(global_batch, values.dtype)
+
+
+def sum_over_replicas(scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The sum of every scalar over the replicas, in one reduction."""
+    if num_replicas() == 1:
+        return scalars
+    total = replica_context().all_reduce(
+        tf.distribute.ReduceOp.SUM, tf.stack(list(scalars.values()))
+    )
+    return dict(zip(scalars, tf.unstack(total, num=len(scalars)), strict=True))
