@@ -25,6 +25,10 @@ class UserError(Exception):
     """A mistake in what was asked for: its text is the one line the user sees."""
 
 
+class Failure(Exception):
+    """Training cannot go on, which is not the user's mistake; its text is one line."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The choice most like `name`, if any is."""
     lowered = {choice.lower(): choice for choice in choices}

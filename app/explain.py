@@ -16,14 +16,14 @@ _WHERE = {
         "D's judgement of plain G(z).",
     ),
     "reals": (
-        "augmented reals T(x), but plain fakes G(z). The DiffAugment paper tries this and finds that "
-        "G learns to make augmented images: expect T's traces in the samples.",
+        "augmented reals T(x), but plain fakes G(z). The DiffAugment paper tries this and finds "
+        "that G learns to make augmented images: expect T's traces in the samples.",
         "D's judgement of plain G(z).",
     ),
     "d_only": (
         "augmented reals T(x) and augmented fakes T(G(z)), drawn independently.",
-        "D's judgement of plain G(z), which D never trains on. The DiffAugment paper tries this and "
-        "finds that G's gradient loses its meaning: expect poor samples.",
+        "D's judgement of plain G(z), which D never trains on. The DiffAugment paper tries this "
+        "and finds that G's gradient loses its meaning: expect poor samples.",
     ),
     "both": (
         "augmented reals T(x) and augmented fakes T(G(z)), drawn independently, image by image.",
@@ -38,20 +38,18 @@ _LOSSES = {
 }
 
 
-def explain(recipe: Recipe, *, flip: str, fid_features: str, run_dir: str) -> str:
+def explain(recipe: Recipe, *, fid_features: str) -> str:
     """The recipe in words, a paragraph a subject.
 
     Args:
         recipe: the decided recipe.
-        flip: what happens to the reals' left and right, in words.
         fid_features: the name of the extractor that will be used, or `none`.
-        run_dir: where the run will be.
     """
     config = recipe.config
     d_sees, g_sees = _WHERE[config.augment]
     subjects = {
         "Images": _images(config),
-        "Flips": flip,
+        "Flips": _flips(config),
         "T": _transformation(recipe),
         "D sees": d_sees,
         "G follows": g_sees,
@@ -61,7 +59,7 @@ def explain(recipe: Recipe, *, flip: str, fid_features: str, run_dir: str) -> st
         "Training": _training(config),
         "Average": _average(config),
         "Evaluation": _evaluation(config, fid_features),
-        "Run": f"{run_dir}; the same command resumes it, a longer --steps goes on with it.",
+        "Run": f"{config.run_dir}; the same command resumes it, a longer --steps goes on with it.",
     }
     return "\n".join(_paragraph(label, text) for label, text in subjects.items())
 
@@ -95,6 +93,18 @@ def _images(config: Config) -> str:
     )
 
 
+def _flips(config: Config) -> str:
+    always = "The fakes never are: flips are a property of the data, not a part of T."
+    if config.flip is None:
+        return (
+            "the dataset decides whether half of the reals are mirrored (emoji: no; CIFAR: yes). "
+            f"{always}"
+        )
+    if config.flip:
+        return f"half of the reals are mirrored, as asked. {always}"
+    return "no images are mirrored, as asked."
+
+
 def _transformation(recipe: Recipe) -> str:
     config = recipe.config
     if not recipe.policy.ops:
@@ -125,8 +135,9 @@ def _training(config: Config) -> str:
     steps = "one D step" if config.d_steps == 1 else f"{config.d_steps} D steps"
     return (
         f"{config.steps:,} G steps, {steps} before each, of {config.batch_size} images; "
-        f"{_LOSSES[config.loss]}. Adam({config.g_lr:g} for G, {config.d_lr:g} for D, betas "
-        f"{config.beta1:g} and {config.beta2:g}). Seed {config.seed} and the step decide every draw."
+        f"{_LOSSES[config.loss]}. Adam({config.g_lr:g} for G, {config.d_lr:g} for D, "
+        f"betas {config.beta1:g} and {config.beta2:g}). Seed {config.seed} and the step decide "
+        "every draw."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from app.config import Config
 from app.errors import user_settings
 from app.resolve import Resolved
 from tf_diffaug.augment import Policy, parse_policy
@@ -29,9 +30,13 @@ class Recipe:
     why: str
 
     @property
-    def config(self) -> Any:
+    def config(self) -> Config:
         """The settings."""
         return self.resolved.config
+
+    def replace(self, origin: str, **settings: Any) -> Recipe:
+        """A copy with some settings decided later, for the reason given."""
+        return dataclasses.replace(self, resolved=self.resolved.replace(origin, **settings))
 
 
 def decide(resolved: Resolved) -> Recipe:

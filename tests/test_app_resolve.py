@@ -58,7 +58,7 @@ def test_a_configuration_survives_json():
     ],
 )
 def test_a_file_of_settings_is_checked(settings, message):
-    with pytest.raises(UserError, match="config.json: ") as caught:
+    with pytest.raises(UserError, match=r"config\.json: ") as caught:
         from_dict(settings, "config.json")
     assert message in str(caught.value)
 
@@ -130,7 +130,7 @@ def test_a_preset_is_held_against_the_saved_run(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"settings": 3}', '{"settings": {"stepz": 1}}'])
 def test_a_damaged_configuration_is_one_line(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(UserError, match="config.json") as caught:
+    with pytest.raises(UserError, match=r"config\.json") as caught:
         resolve({"run_dir": str(tmp_path)})
     assert "\n" not in str(caught.value)
 

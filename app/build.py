@@ -1,0 +1,237 @@
+"""From a decided recipe to its parts: data, networks, the GAN, and the evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from app.config import Config
+from app.errors import UserError, user_settings
+from app.recipe import Recipe
+from models.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
+from tf_diffaug import data as data_lib
+from tf_diffaug import random
+from tf_diffaug.data import ImageData
+from tf_diffaug.evaluation import (
+    evaluate_fid,
+    load_extractor,
+    reference_statistics,
+    resolve_features,
+)
+from tf_diffaug.training import EMA, GAN, make_strategy
+
+# Generator and discriminator classes by the name that --model takes.
+NETWORKS = {"sndcgan": (SNDCGANGenerator, SNDCGANDiscriminator)}
+# Any size gives the same features; larger ones only take more memory.
+_EVAL_BATCH = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Measures the FID of a GAN in one fixed protocol.
+
+    Args:
+        config: the settings.
+        extractor: what makes the features.
+        split: which reals the reference is of, `train` or `test`.
+        reference: their statistics.
+    """
+
+    config: Config
+    extractor: Any
+    split: str
+    reference: Any
+
+    def __call__(self, gan: GAN) -> dict[str, Any]:
+        """Returns `{'fid': ..., 'protocol': ...}`."""
+        config = self.config
+
+        def sample(index: int, batch_size: int) -> tf.Tensor:
+            seed = random.derive(config.seed, "sample", step=index)
+            latents = random.normal([batch_size, gan.latent_dim], seed)
+            return generate(gan, config, latents)
+
+        # Batch statistics depend on the batch: that of training, as in the papers' code.
+        batch = config.batch_size if config.eval_batch_norm == "batch" else _EVAL_BATCH
+        protocol = {
+            "split": self.split,
+            "ema": config.eval_ema and gan.ema_generator is not None,
+            "batch_norm": config.eval_batch_norm,
+            "step": int(gan.step.numpy()),
+            "chosen_on_same_data": False,
+        }
+        return evaluate_fid(
+            sample,
+            self.reference,
+            self.extractor,
+            num_fakes=config.num_fakes,
+            batch_size=batch,
+            protocol=protocol,
+        )
+
+
+def set_up(config: Config) -> tf.distribute.Strategy:
+    """Sets what holds for the whole process, and returns where the run computes.
+
+    Raises:
+        UserError: if the strategy cannot be had, or the batch does not divide among its replicas.
+    """
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with user_settings():
+        strategy = make_strategy(config.strategy)
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise UserError(
+            f"--batch_size must be a multiple of the {replicas} replicas that share it. "
+            f"Received: --batch_size={config.batch_size}."
+        )
+    return strategy
+
+
+def load_data(config: Config) -> ImageData:
+    """The images that the run trains on.
+
+    Raises:
+        UserError: if they cannot be had as asked.
+    """
+    with user_settings():
+        images = data_lib.load(
+            config.dataset,
+            data_dir=config.data_dir,
+            resolution=config.resolution,
+            skip_broken=config.skip_broken,
+        )
+        if config.num_images is None and config.data_fraction is None:
+            return images
+        return data_lib.subset(
+            images,
+            fraction=config.data_fraction,
+            num_images=config.num_images,
+            mode=config.subset,
+            seed=config.data_seed,
+        )
+
+
+def flips(config: Config, data: ImageData) -> bool:
+    """Whether half of the reals are mirrored."""
+    return data.flip if config.flip is None else config.flip
+
+
+def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, channels: int = 3) -> GAN:
+    """Networks, optimizers and the GAN, compiled.
+
+    Raises:
+        UserError: if the networks cannot be made as asked.
+    """
+    config = recipe.config
+    make_generator, make_discriminator = NETWORKS[config.model]
+    shape = {"resolution": config.resolution, "channels": channels, "width": config.width}
+    with strategy.scope(), user_settings():
+        gan = GAN(
+            make_generator(**shape, latent_dim=config.latent_dim, seed=config.seed),
+            make_discriminator(**shape, seed=config.seed),
+            latent_dim=config.latent_dim,
+            policy=recipe.policy,
+            augment=config.augment,
+            loss=config.loss,
+            regularizers=recipe.regularizers,
+            d_steps=config.d_steps,
+            ema=_average(config),
+            views=config.views,
+            seed=config.seed,
+        )
+        gan.compile(_adam(config, config.g_lr), _adam(config, config.d_lr), jit_compile=False)
+    return gan
+
+
+def make_dataset(config: Config, data: ImageData, *, start_step: int = 0) -> tf.data.Dataset:
+    """Batches from a step on: each holds the reals of all D steps of one G step."""
+    with user_settings():
+        return data_lib.batches(
+            _unlabelled(data),
+            config.batch_size * config.d_steps,
+            seed=config.seed,
+            start_step=start_step,
+            flip=flips(config, data),
+        )
+
+
+def make_evaluator(config: Config, data: ImageData) -> Evaluator | None:
+    """Loads the extractor and the reference at once, so that a missing one is said now.
+
+    Raises:
+        UserError: if the extractor cannot be had, or there is no split as asked.
+    """
+    with user_settings():
+        name = resolve_features(config.fid_features, config.dataset)
+        if name is None:
+            return None
+        split, images = reference_images(config, data)
+        extractor = load_extractor(name)
+        return Evaluator(config, extractor, split, reference_statistics(images, extractor))
+
+
+def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
+    """The split an FID is measured against, and its images.
+
+    Raises:
+        UserError: if the data has no test images and they were asked for.
+    """
+    if config.fid_split == "test" and data.test is None:
+        raise UserError(
+            f"{config.dataset} has no test images. Received: --fid_split=test. "
+            "Choose train or auto."
+        )
+    split = config.fid_split
+    if split == "auto":
+        split = "train" if data.test is None else "test"
+    return split, data.images if split == "train" else data.test
+
+
+def generate(gan: GAN, config: Config, latents: tf.Tensor) -> tf.Tensor:
+    """Images in [-1, 1], made the way this run evaluates."""
+    return gan.generate(latents, ema=config.eval_ema, batch_norm=config.eval_batch_norm)
+
+
+def parameter_counts(gan: GAN) -> dict[str, int]:
+    """Trainable parameters of G and D."""
+    return {
+        name: sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+        for name, network in (("G", gan.generator), ("D", gan.discriminator))
+    }
+
+
+def facts(data: ImageData) -> dict[str, Any]:
+    """What config.json says of the data."""
+    return {
+        "name": data.name,
+        "num_images": len(data.images),
+        "num_test": 0 if data.test is None else len(data.test),
+        "fingerprint": data.fingerprint,
+    }
+
+
+def sampler(gan: GAN, config: Config) -> Callable[[tf.Tensor], tf.Tensor]:
+    """From latents to images, for the sample grids."""
+    return lambda latents: generate(gan, config, latents)
+
+
+def _unlabelled(data: ImageData) -> ImageData:
+    # Training is unconditional: labels are not read, so they are not shuffled along.
+    return dataclasses.replace(data, labels=None, class_names=None)
+
+
+def _average(config: Config) -> EMA | None:
+    if config.ema_half_life is None and config.ema_decay == 0:
+        return None
+    return EMA(config.ema_decay, start=config.ema_start, half_life=config.ema_half_life)
+
+
+def _adam(config: Config, rate: float) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=1e-8)

@@ -1,0 +1,117 @@
+"""The three coordinates: how they are settled, and the words for it."""
+
+import pytest
+
+from app.errors import UserError
+from app.explain import explain
+from app.recipe import canonical, decide
+from app.resolve import resolve
+from tf_diffaug.training import regularizers
+
+
+class Consistency(regularizers.Regularizer):
+    """Stands for a regularizer that uses T."""
+
+    name = "consistency"
+    uses_policy = True
+
+    def __init__(self, weight=10.0):
+        super().__init__(weight)
+
+    def __call__(self, discriminator, views, outputs, mode):
+        raise NotImplementedError
+
+
+def words(features="emoji-cnn", **settings):
+    text = explain(decide(resolve(settings)), fid_features=features)
+    assert max(map(len, text.splitlines())) <= 100
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("settings", "augment", "why"),
+    [
+        ({}, "none", "there is no policy"),
+        ({"policy": "color"}, "both", "a policy that nothing else uses is DiffAugment's"),
+        ({"policy": "color", "regularizers": "r1:10"}, "both", "a policy that nothing else uses"),
+        ({"policy": "color", "augment": "d_only"}, "d_only", "as asked"),
+    ],
+)
+def test_where_t_stands_is_settled_with_a_reason(settings, augment, why):
+    decided = decide(resolve(settings))
+    assert decided.config.augment == augment
+    assert decided.why.startswith(why)
+    origin = decided.resolved.origins["augment"]
+    assert origin == "flag" if "augment" in settings else origin.startswith("default: ")
+
+
+def test_a_regularizer_that_uses_the_policy_leaves_the_losses_plain(monkeypatch):
+    monkeypatch.setitem(regularizers.REGULARIZERS, "consistency", Consistency)
+    settings = {"policy": "color", "regularizers": "consistency:10"}
+    decided = decide(resolve(settings))
+    assert decided.config.augment == "none"
+    assert decided.why == "consistency uses the policy"
+    text = words(**settings)
+    assert "nowhere in the adversarial losses, augment=none: consistency uses the policy" in text
+    assert "(uses the policy), each added to D's loss" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"policy": "colour"}, "Did you mean 'color'?"),
+        ({"policy": "color:9"}, "9"),
+        ({"policy": "color,"}, "color,"),
+        ({"policy": "color(", "augment": "both"}, "bracket"),
+        ({"regularizers": "r11:10"}, "Did you mean 'r1'?"),
+        ({"regularizers": "r1:10,r1:5"}, "twice"),
+        ({"policy": "color", "augment": "none"}, "Nothing would use the policy"),
+    ],
+)
+def test_a_mistake_in_a_coordinate_is_one_line(settings, message):
+    with pytest.raises(UserError) as caught:
+        decide(resolve(settings))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_spellings_of_a_recipe_are_one():
+    spellings = ("color, cutout(0.25)", "color,cutout:0.25")
+    assert len({canonical("policy", text) for text in spellings}) == 1
+    assert len({canonical("regularizers", text) for text in ("r1:10", "r1(weight=10)")}) == 1
+    assert len({decide(resolve({"policy": text})).config for text in spellings}) == 1
+
+
+def test_diffaugment_in_words():
+    text = words(policy="color,translation,cutout")
+    assert "D sees augmented reals T(x) and augmented fakes T(G(z))" in text
+    assert "G follows D's judgement of T(G(z))" in text
+    assert "augment=both: a policy that nothing else uses is DiffAugment's" in text
+    assert "half of the reals are mirrored" in text
+    assert "averaged with decay 0.999 a step from the start" in text
+    assert "fakes of the averaged G (batch norm by moving averages)" in text
+    assert "features of emoji-cnn" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "D sees plain reals x and plain fakes G(z)"),
+        ({"policy": "color", "augment": "reals"}, "T's traces in the samples"),
+        ({"policy": "color", "augment": "d_only"}, "G's gradient loses its meaning"),
+        ({"flip": True}, "half of the reals are mirrored, as asked"),
+        ({"flip": False}, "no images are mirrored"),
+        ({"regularizers": "r1:10"}, "Also asked r1(weight=10"),
+        ({"num_images": 50, "subset": "paper"}, "50 images, drawn as DiffAugment's own code"),
+        ({"data_fraction": 0.1}, "10 % of the images, drawn at random once, from --data_seed=0"),
+        ({"ema_decay": 0.0}, "G's own weights are sampled"),
+        ({"ema_half_life": 1000.0}, "a half-life of 1000 images"),
+        ({"ema_start": 1000}, "from step 1000"),
+        ({"d_steps": 4}, "4 D steps before each"),
+        ({"eval_batch_norm": "batch"}, "batch norm by each batch's statistics"),
+        ({"eval_ema": False}, "samples and FID ignore it"),
+        ({"features": "none"}, "Evaluation no FID."),
+    ],
+)
+def test_a_setting_shows_in_the_words(settings, expected):
+    assert expected in words(**settings)
