@@ -233,6 +233,8 @@ class SNDCGANDiscriminator(_SNDCGAN):
 
     def features(self, inputs: tf.Tensor) -> tf.Tensor:
         """The last hidden representation, of shape (batch, (resolution / 8)² · 8 · width)."""
+        if not self.built:
+            self.build()
         hidden = inputs
         for conv in self._convs():
             hidden = tf.nn.leaky_relu(conv(hidden), LEAK)

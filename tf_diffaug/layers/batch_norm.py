@@ -129,10 +129,6 @@ def batch_statistics(network: keras.layers.Layer) -> Iterator[None]:
             layer._batch_statistics_uses -= 1
 
 
-def _as_images(inputs: tf.Tensor) -> tf.Tensor:
-    return inputs if inputs.shape.rank == 4 else tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
-
-
 def _fused(
     inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -141,10 +137,14 @@ def _fused(
         mean, variance, count = _moments(inputs, gamma.dtype)
         outputs = _normalize(inputs, mean, variance, gamma, beta, epsilon)
         return outputs, mean, variance * count / tf.maximum(count - 1.0, 1.0)
+    is_rank_4 = inputs.shape.rank == 4
+    images = inputs if is_rank_4 else tf.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-        _as_images(inputs), gamma, beta, epsilon=epsilon, is_training=True
+        images, gamma, beta, epsilon=epsilon, is_training=True
     )
-    return tf.reshape(outputs, tf.shape(inputs)), mean, variance
+    if not is_rank_4:
+        outputs = tf.ensure_shape(tf.reshape(outputs, tf.shape(inputs)), inputs.shape)
+    return outputs, mean, variance
 
 
 def _normalize(

@@ -179,7 +179,7 @@ def advance_power_iteration(network: keras.layers.Layer, iterations: int | None 
 
 
 def _normalize(vector: tf.Tensor) -> tf.Tensor:
-    return vector / tf.maximum(tf.norm(vector), tf.cast(EPSILON, vector.dtype))
+    return tf.math.l2_normalize(vector, epsilon=EPSILON**2)
 
 
 def _iterate(matrix: tf.Tensor, u: tf.Tensor) -> tf.Tensor:

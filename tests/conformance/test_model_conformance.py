@@ -1,0 +1,291 @@
+"""One list of checks for every reference network: add a `Case` and it goes through all of them."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import SNDCGANDiscriminator, SNDCGANGenerator
+from tf_diffaug.layers import advance_power_iteration
+
+# Keras 3 hands TensorFlow's variables to NumPy 2 when it saves them.
+ARRAY_COPY = "ignore:__array__ implementation:DeprecationWarning"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network under test.
+
+    Args:
+        name: the test's name.
+        make: builds a slim network from `seed` and `dtype`.
+        shape: the shape of one input.
+        is_pure: whether a forward pass with `training=True` must change no variable.
+    """
+
+    name: str
+    make: Callable[..., keras.Model]
+    shape: tuple[int, ...]
+    is_pure: bool
+
+    def network(self, seed=0, dtype="float32"):
+        network = self.make(seed=seed, dtype=dtype)
+        network.build((None, *self.shape))
+        return network
+
+    def inputs(self, batch=4, dtype=tf.float32):
+        return tf.random.stateless_uniform((batch, *self.shape), (1, 2), -1.0, 1.0, dtype)
+
+
+CASES = (
+    Case(
+        "sndcgan_generator",
+        lambda **k: SNDCGANGenerator(16, 3, 4, latent_dim=8, **k),
+        (8,),
+        is_pure=False,
+    ),
+    Case(
+        "sndcgan_discriminator",
+        lambda **k: SNDCGANDiscriminator(16, 3, 4, **k),
+        (16, 16, 3),
+        is_pure=True,
+    ),
+)
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def trained(case, **kwargs):
+    """A network away from its initial state, so that lost state shows."""
+    network = case.network(**kwargs)
+    rng = np.random.default_rng(5)
+    for weight in network.weights:
+        noise = rng.normal(size=weight.shape) * 0.05
+        weight.assign(weight.numpy() + np.abs(noise).astype(np.float32))
+    return network
+
+
+def values(network):
+    return [weight.numpy().copy() for weight in network.weights]
+
+
+def assert_same(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def gradients(network, inputs, training=False):
+    with tf.GradientTape() as tape:
+        outputs = network(inputs, training=training)
+        # Not a random tensor: XLA draws other numbers from the same seed.
+        weights = np.random.default_rng(6).normal(size=outputs.shape).astype(np.float32)
+        loss = tf.reduce_sum(outputs * weights)
+    return tape.gradient(loss, network.trainable_weights)
+
+
+@every_case
+@pytest.mark.parametrize("training", [False, True])
+def test_graph_equals_eager(case, training):
+    network, inputs = trained(case), case.inputs()
+    spec = tf.TensorSpec((None, *case.shape))
+    graph = tf.function(lambda x: network(x, training=training), input_signature=[spec])
+    expected = network(inputs, training=training)
+    np.testing.assert_allclose(graph(inputs), expected, rtol=1e-5, atol=1e-5)
+
+
+@every_case
+def test_an_unknown_batch_size(case):
+    network = trained(case)
+    spec = tf.TensorSpec((None, *case.shape))
+    graph = tf.function(lambda x: network(x, training=False), input_signature=[spec])
+    for batch in (1, 3):
+        inputs = case.inputs(batch)
+        expected = network(inputs, training=False)
+        np.testing.assert_allclose(graph(inputs), expected, rtol=1e-5, atol=1e-5)
+    shape = graph.get_concrete_function().output_shapes
+    assert shape[0] is None
+    assert shape[1:] == expected.shape[1:]
+    assert tuple(network.compute_output_shape((None, *case.shape))) == tuple(shape)
+
+
+@every_case
+@pytest.mark.parametrize("training", [False, True])
+def test_xla_forward(case, training):
+    network, inputs = trained(case), case.inputs()
+    compiled = tf.function(lambda x: network(x, training=training), jit_compile=True)
+    expected = network(inputs, training=training)
+    np.testing.assert_allclose(compiled(inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@every_case
+def test_xla_gradients(case):
+    network, inputs = trained(case), case.inputs()
+    compiled = tf.function(lambda x: gradients(network, x), jit_compile=True)
+    for ours, expected in zip(compiled(inputs), gradients(network, inputs), strict=True):
+        scale = np.max(np.abs(expected)) + 1e-6
+        np.testing.assert_allclose(ours / scale, expected / scale, atol=1e-3)
+
+
+@every_case
+def test_config_round_trip(case):
+    network, inputs = trained(case), case.inputs()
+    copy = type(network).from_config(network.get_config())
+    assert copy.get_config() == network.get_config()
+    copy.build((None, *case.shape))
+    copy.set_weights(network.get_weights())
+    np.testing.assert_array_equal(copy(inputs), network(inputs))
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.filterwarnings(ARRAY_COPY)
+def test_keras_format(case, dtype, tmp_path):
+    network, inputs = trained(case, dtype=dtype), case.inputs()
+    network.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    assert loaded.get_config() == network.get_config()
+    assert_same(values(loaded), values(network))
+    np.testing.assert_array_equal(loaded(inputs), network(inputs))
+
+
+@pytest.mark.slow
+@every_case
+def test_saved_model(case, tmp_path):
+    network, inputs = trained(case), case.inputs()
+    spec = tf.TensorSpec((None, *case.shape))
+    serve = tf.function(lambda x: network(x, training=False), input_signature=[spec])
+    module = tf.Module()
+    module.network, module.serve = network, serve
+    tf.saved_model.save(module, str(tmp_path), signatures=serve)
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_allclose(loaded.serve(inputs), network(inputs), rtol=1e-5, atol=1e-5)
+
+
+@every_case
+def test_checkpoint(case, tmp_path):
+    network, other, inputs = trained(case), case.network(seed=9), case.inputs()
+    path = tf.train.Checkpoint(network=network).save(str(tmp_path / "checkpoint"))
+    status = tf.train.Checkpoint(network=other).restore(path)
+    status.assert_existing_objects_matched()
+    status.assert_consumed()
+    assert_same(values(other), values(network))
+    np.testing.assert_array_equal(other(inputs), network(inputs))
+
+
+@every_case
+def test_mixed_precision(case):
+    precise, network, inputs = trained(case), trained(case, dtype="mixed_bfloat16"), case.inputs()
+    assert network.compute_dtype == "bfloat16"
+    assert {value.dtype for value in values(network)} == {np.dtype("float32")}
+    network.set_weights(precise.get_weights())
+    outputs, expected = network(inputs), precise(inputs)
+    assert outputs.dtype == tf.float32
+    np.testing.assert_allclose(outputs, expected, rtol=0.1, atol=0.05)
+    assert np.any(outputs.numpy() != expected.numpy())
+    for gradient in gradients(network, inputs, training=True):
+        assert gradient.dtype == tf.float32
+        assert np.all(np.isfinite(gradient))
+
+
+@every_case
+def test_gradients_reach_every_weight(case):
+    # Not in training: a batch norm cancels the bias before it.
+    network = trained(case)
+    for weight, gradient in zip(
+        network.trainable_weights, gradients(network, case.inputs()), strict=True
+    ):
+        assert gradient is not None, weight.name
+        assert np.max(np.abs(gradient)) > 0.0, weight.name
+
+
+@every_case
+def test_gradients_reach_the_inputs_twice(case):
+    network, inputs = trained(case), case.inputs()
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(inputs)
+            loss = tf.reduce_sum(network(inputs, training=True))
+        penalty = tf.reduce_sum(inner.gradient(loss, inputs) ** 2)
+    found = outer.gradient(penalty, network.trainable_weights)
+    assert float(penalty) > 0.0
+    kernels = [
+        gradient
+        for weight, gradient in zip(network.trainable_weights, found, strict=True)
+        if len(weight.shape) > 1
+    ]
+    for gradient in kernels:
+        assert np.all(np.isfinite(gradient))
+        assert np.max(np.abs(gradient)) > 0.0
+
+
+@every_case
+def test_the_seed_decides_the_initial_weights(case):
+    first, same, other, fresh, fresh_too = (
+        values(case.network(seed=seed)) for seed in (0, 0, 1, None, None)
+    )
+    assert_same(first, same)
+    for one, another in ((first, other), (fresh, fresh_too), (first, fresh)):
+        kernels = [(a, b) for a, b in zip(one, another, strict=True) if a.ndim > 1]
+        assert kernels
+        assert all(np.any(a != b) for a, b in kernels)
+
+
+@every_case
+def test_a_forward_pass_changes_what_it_may(case):
+    network, inputs = trained(case), case.inputs()
+    before = values(network)
+    network(inputs, training=False)
+    gradients(network, inputs)
+    assert_same(values(network), before)
+    tf.function(lambda: network(inputs, training=True))()
+    changed = [np.any(a != b) for a, b in zip(before, values(network), strict=True)]
+    trainable = [any(w is t for t in network.trainable_weights) for w in network.weights]
+    assert not any(c and t for c, t in zip(changed, trainable, strict=True))
+    assert any(changed) != case.is_pure
+
+
+@every_case
+def test_weights_can_be_made_by_a_call(case):
+    network = case.make(seed=0, dtype="float32")
+    outputs = network(case.inputs())
+    assert_same(values(network), values(case.network()))
+    np.testing.assert_array_equal(outputs, case.network()(case.inputs()))
+
+
+@every_case
+def test_in_a_functional_model(case):
+    network, inputs = trained(case), case.inputs()
+    symbol = keras.Input(case.shape)
+    functional = keras.Model(symbol, network(symbol))
+    np.testing.assert_array_equal(functional(inputs), network(inputs))
+    assert len(functional.weights) == len(network.weights)
+    before = values(network)
+    tf.function(lambda: advance_power_iteration(functional))()
+    spectral = [w for w in network.weights if w.name.split(":")[0] == "u"]
+    changed = [np.any(a != b) for a, b in zip(before, values(network), strict=True)]
+    assert sum(changed) <= len(spectral)
+    assert any(changed) == bool(spectral)
+
+
+@every_case
+def test_two_replicas_have_the_weights_and_outputs_of_one(case, two_replicas):
+    with two_replicas.scope():
+        network = case.network()
+    alone, inputs = case.network(), case.inputs()
+    assert_same(values(network), values(alone))
+
+    def replica():
+        index = tf.distribute.get_replica_context().replica_id_in_sync_group
+        half = tf.gather(tf.stack(tf.split(inputs, 2)), index)
+        return network(half, training=True)
+
+    results = tf.function(lambda: two_replicas.run(replica))()
+    outputs = np.concatenate(two_replicas.experimental_local_results(results))
+    np.testing.assert_allclose(outputs, alone(inputs, training=True), rtol=1e-4, atol=1e-4)
+    for ours, theirs in zip(values(network), values(alone), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
