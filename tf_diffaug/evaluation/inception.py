@@ -52,11 +52,10 @@ class Inception(Extractor):
         self._run = tfgan_classifier(module) or classifier(module)
         self._module = module  # its variables live as long as it does
         try:
-            self(tf.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8))
-        except (KeyError, TypeError, ValueError) as error:
-            raise _unavailable(
-                received, f"it does not map images to {OUTPUT!r}: {error}"
-            ) from error
+            probe = self._run(tf.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3)))
+        except (TypeError, ValueError) as error:
+            raise _unavailable(received, error) from error
+        self.num_features = probe.shape[-1]
 
     def _features(self, images: tf.Tensor) -> tf.Tensor:
         return self._run(preprocess(images))
@@ -74,7 +73,7 @@ def classifier(module: Callable) -> Callable[[tf.Tensor], tf.Tensor]:
     def run(images: tf.Tensor) -> tf.Tensor:
         outputs = module(images)
         if OUTPUT not in outputs:
-            raise KeyError(f"its outputs are {', '.join(sorted(outputs))}")
+            raise ValueError(f"it has no output {OUTPUT!r} but {', '.join(sorted(outputs))}")
         return flatten_features(outputs[OUTPUT])
 
     return run

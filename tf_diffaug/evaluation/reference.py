@@ -101,7 +101,7 @@ def _read(path: Path) -> Statistics | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             count, mean, cov = int(stored["count"]), stored["mean"], stored["cov"]
         if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
             raise ValueError("it holds values that are not finite")

@@ -1,0 +1,250 @@
+"""Extractors by name and by path, with stand-ins for the downloaded network."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_diffaug.evaluation import inception, load_extractor, resolve_features
+from tf_diffaug.evaluation.extractors import content_version
+
+
+def some_images(count=6, size=32, channels=3, seed=0):
+    shape = (count, size, size, channels)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+class StandIn(tf.Module):
+    """A network of the signature of TF-GAN's Inception module, small enough to make here."""
+
+    def __init__(self, seed=0, output="pool_3"):
+        super().__init__()
+        draw = np.random.default_rng(seed).normal(size=(8, 8, 3, 16)) / 10
+        self.kernel = tf.Variable(draw.astype(np.float32))
+        self.output = output
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+    def __call__(self, images):
+        hidden = tf.nn.relu(tf.nn.conv2d(images, self.kernel, 8, "SAME"))
+        pooled = tf.reduce_mean(hidden, axis=(1, 2), keepdims=True)
+        return {self.output: pooled, "logits": tf.squeeze(pooled, (1, 2))[:, :5]}
+
+
+@pytest.fixture(scope="module")
+def module_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("inception")
+    tf.saved_model.save(StandIn(), str(path))
+    return path
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    def fail():
+        raise inception._unavailable("inception", OSError("no route\nto host"))
+
+    monkeypatch.setattr(inception, "_download", fail)
+
+
+def test_inception_gives_the_modules_features_of_scaled_resized_images(module_dir):
+    extractor = load_extractor(f"inception:{module_dir}")
+    images = some_images()
+    features = extractor(images)
+    assert features.dtype == tf.float32
+    assert features.shape == (6, 16)
+    assert extractor.name == "inception"
+    assert extractor.num_features == 16
+    # TensorFlow 1's grid: source index = target index * scale, without half a pixel.
+    source = np.arange(299) * (32 / 299)
+    low = source.astype(int)
+    high, share = np.minimum(low + 1, 31), (source - low).astype(np.float32)
+    scaled = images.astype(np.float32) / 127.5 - 1
+    rows = scaled[:, low] * (1 - share)[:, None, None] + scaled[:, high] * share[:, None, None]
+    resized = rows[:, :, low] * (1 - share)[:, None] + rows[:, :, high] * share[:, None]
+    expected = StandIn()(resized)["pool_3"][:, 0, 0]
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_inception_is_loaded_once(module_dir, monkeypatch):
+    loads = []
+    load = tf.saved_model.load
+    monkeypatch.setattr(tf.saved_model, "load", lambda path: loads.append(path) or load(path))
+    extractor = load_extractor(f"inception:{module_dir}")
+    for count in (4, 4, 3):
+        extractor(some_images(count))
+    assert len(loads) == 1
+
+
+def test_our_path_and_tfgans_agree(module_dir):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tfgan = pytest.importorskip("tensorflow_gan", exc_type=(ImportError, AttributeError))
+    assert tfgan.eval.INCEPTION_TFHUB == inception.URL
+    assert tfgan.eval.INCEPTION_FINAL_POOL == inception.OUTPUT
+    assert tfgan.eval.INCEPTION_DEFAULT_IMAGE_SIZE == inception.IMAGE_SIZE
+    images = some_images(12)
+    extractor = load_extractor(f"inception:{module_dir}")
+    theirs = tfgan.eval.classifier_fn_from_tfhub(str(module_dir), inception.OUTPUT, True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = theirs(inception.preprocess(tf.constant(images)))
+    np.testing.assert_allclose(extractor(images), expected, rtol=1e-5, atol=1e-6)
+    own = inception.classifier(tf.saved_model.load(str(module_dir)))
+    np.testing.assert_allclose(
+        own(inception.preprocess(tf.constant(images))), expected, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_inception_without_tfgan(module_dir, monkeypatch):
+    expected = load_extractor(f"inception:{module_dir}")(some_images())
+    monkeypatch.setattr(inception, "tfgan_classifier", lambda module: None)
+    np.testing.assert_allclose(load_extractor(f"inception:{module_dir}")(some_images()), expected)
+
+
+def test_one_line_says_what_to_choose_without_the_network(no_download):
+    with pytest.raises(ValueError, match=r"no route to host.*emoji-cnn, inception, .*none") as info:
+        load_extractor("inception")
+    assert "\n" not in str(info.value)
+    assert str(info.value).endswith("Received: features='inception'.")
+
+
+def test_a_directory_without_a_module_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"no saved_model\.pb.*features='inception:"):
+        load_extractor(f"inception:{tmp_path}")
+
+
+def test_a_module_without_the_output_is_refused(tmp_path):
+    tf.saved_model.save(StandIn(output="pool_2"), str(tmp_path))
+    with pytest.raises(ValueError, match=r"no output 'pool_3' but logits, pool_2"):
+        load_extractor(f"inception:{tmp_path}")
+
+
+def make_model(size=24, channels=3):
+    inputs = keras.Input((size, size, channels))
+    outputs = keras.layers.Conv2D(5, 3, activation="relu")(inputs)
+    return keras.Model(inputs, outputs)
+
+
+def save(model, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras 3 with NumPy 2 warns of its own conversion
+        model.save(path)
+
+
+def expected_features(model, images):
+    resized = tf.image.resize(images, (24, 24), antialias=True)
+    return tf.reduce_mean(model(resized), axis=(1, 2))
+
+
+def test_a_keras_model_gets_0_to_255_at_its_own_size_and_maps_are_averaged(tmp_path):
+    model = make_model()
+    save(model, tmp_path / "mine.keras")
+    extractor = load_extractor(tmp_path / "mine.keras")
+    features = extractor(some_images(size=40))
+    np.testing.assert_allclose(features, expected_features(model, some_images(size=40)), rtol=1e-4)
+    assert (extractor.name, extractor.num_features) == ("mine.keras", 5)
+    assert extractor.resize == "24x24, bilinear, antialiased"
+
+
+def test_a_saved_model_gives_the_features_of_the_model_it_was_made_of(tmp_path):
+    model = make_model()
+    model.export(str(tmp_path / "exported"))
+    extractor = load_extractor(str(tmp_path / "exported"))
+    features = extractor(some_images(size=40))
+    np.testing.assert_allclose(features, expected_features(model, some_images(size=40)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [None, 8])
+def test_other_outputs_are_flattened_and_a_free_size_is_kept(tmp_path, size):
+    inputs = keras.Input((size, size, 3))
+    layer = keras.layers.GlobalMaxPooling2D() if size is None else keras.layers.Reshape((64, 3))
+    save(keras.Model(inputs, layer(inputs)), tmp_path / "m.keras")
+    images = some_images(size=8)
+    features = load_extractor(tmp_path / "m.keras")(images)
+    expected = images.max(axis=(1, 2)) if size is None else images.reshape(6, -1)
+    np.testing.assert_array_equal(features, expected)
+
+
+def test_models_that_do_not_take_images_are_refused(tmp_path):
+    save(keras.Sequential([keras.Input((7,)), keras.layers.Dense(2)]), tmp_path / "m.keras")
+    with pytest.raises(ValueError, match=r"batch of images.*\(None, 7\).*features='.*m.keras'"):
+        load_extractor(tmp_path / "m.keras")
+
+
+def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path):
+    (tmp_path / "notes.keras").write_text("not a model")
+    with pytest.raises(ValueError, match=r"cannot be used for features") as info:
+        load_extractor(tmp_path / "notes.keras")
+    assert "\n" not in str(info.value)
+
+
+def test_a_saved_model_of_several_outputs_is_refused(tmp_path):
+    class Two(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 4, 4, 3], tf.float32)])
+        def __call__(self, images):
+            return {"a": images, "b": images}
+
+    two = Two()
+    tf.saved_model.save(two, str(tmp_path), signatures=two.__call__.get_concrete_function())
+    with pytest.raises(ValueError, match=r"2 outputs, none called 'pool_3': a, b"):
+        load_extractor(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["inceptoin", "Inception", "inception_"])
+def test_unknown_names_have_a_nearest_one(name):
+    with pytest.raises(ValueError, match=f"Did you mean 'inception'.*features='{name}'"):
+        load_extractor(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "expected"),
+    [
+        ("auto", "emoji", "emoji-cnn"),
+        ("auto", "emoji_faces", "emoji-cnn"),
+        ("auto", "cifar10", "inception"),
+        ("auto", "folder:emoji", "inception"),
+        ("none", "emoji", None),
+        ("inception", "emoji", "inception"),
+        ("inception:/not/looked/at", "emoji", "inception:/not/looked/at"),
+    ],
+)
+def test_features_are_resolved_by_dataset(name, dataset, expected):
+    assert resolve_features(name, dataset) == expected
+
+
+def test_resolving_refuses_what_cannot_be_loaded(tmp_path):
+    assert resolve_features(str(tmp_path), "emoji") == str(tmp_path)
+    with pytest.raises(ValueError, match="Did you mean 'emoji-cnn'"):
+        resolve_features("emoji_cnn", "emoji")
+    with pytest.raises(ValueError, match="Received: features=''"):
+        resolve_features("", "emoji")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 8, 3), np.float32), "dtype=float32"),
+        (np.zeros((8, 8, 3), np.uint8), r"shape=\(8, 8, 3\)"),
+        (np.zeros((2, 8, 8, 4), np.uint8), "channels=4"),
+    ],
+)
+def test_images_that_do_not_fit_are_named(module_dir, images, message):
+    with pytest.raises(ValueError, match=message):
+        load_extractor(f"inception:{module_dir}")(images)
+
+
+def test_grey_images_are_repeated_into_three_channels(module_dir):
+    extractor = load_extractor(f"inception:{module_dir}")
+    grey = some_images(channels=1)
+    np.testing.assert_array_equal(extractor(grey), extractor(np.repeat(grey, 3, axis=-1)))
+
+
+def test_versions_follow_content_and_not_names(tmp_path):
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(text)
+    a, b, c = (content_version(tmp_path / name) for name in "abc")
+    assert a == b != c
+    (tmp_path / "a" / "file").rename(tmp_path / "a" / "other")
+    assert content_version(tmp_path / "a") != b
