@@ -1,0 +1,14 @@
+"""Images in memory, from names and folders to shuffled batches."""
+
+from tf_diffaug.data.batches import batches
+from tf_diffaug.data.core import SUBSET_MODES, ImageData, subset
+from tf_diffaug.data.sources import DATASETS, load
+
+__all__ = [
+    "DATASETS",
+    "SUBSET_MODES",
+    "ImageData",
+    "batches",
+    "load",
+    "subset",
+]

@@ -1,0 +1,204 @@
+"""What a dataset is here: all its images in memory, and how to take a part of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+
+import numpy as np
+from PIL import Image
+
+from tf_diffaug.naming import unknown
+from tf_diffaug.random import derive_int
+
+SUBSET_MODES = ("random", "paper", "balanced")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageData:
+    """Images of one size, with labels and a held-out split where there are any.
+
+    Args:
+        name: the dataset's name, `folder:PATH` for a folder.
+        images: uint8 (n, H, W, C), 0 to 255.
+        labels: integers (n,) from 0, kept as int32, or None.
+        class_names: the name of each label, or None.
+        flip: whether a mirrored image is as good a member of this dataset as the image itself.
+        test: held-out images, uint8 (m, H, W, C), or None. They are never trained on.
+        skipped: the files left out because they could not be used, relative to the folder.
+
+    Raises:
+        ValueError: if shapes, dtypes or labels do not fit together.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    class_names: tuple[str, ...] | None = None
+    flip: bool = False
+    test: np.ndarray | None = None
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8 or not len(self.images):
+            raise ValueError(
+                "Images must be uint8 of shape (n, H, W, C), one at least. "
+                f"Received: images={self.images.dtype}{self.images.shape}."
+            )
+        test = self.test
+        if test is not None and (test.shape[1:] != self.images.shape[1:] or test.dtype != np.uint8):
+            raise ValueError(
+                f"Held-out images must be uint8 of shape (m, {self.images.shape[1:]}). "
+                f"Received: test={test.dtype}{test.shape}."
+            )
+        if self.labels is not None:
+            self._check_labels()
+
+    def _check_labels(self) -> None:
+        labels = np.asarray(self.labels, np.int32)
+        if labels.shape != (len(self.images),) or labels.min() < 0:
+            raise ValueError(
+                f"Labels must be non-negative integers of shape ({len(self.images)},). "
+                f"Received: labels={labels.dtype}{labels.shape}, the least being {labels.min()}."
+            )
+        if self.class_names is not None and labels.max() >= len(self.class_names):
+            raise ValueError(
+                f"A label has no name among {len(self.class_names)} class names. "
+                f"Received: label={labels.max()}."
+            )
+        object.__setattr__(self, "labels", labels)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes, those with no image included; None without labels."""
+        if self.labels is None:
+            return None
+        return len(self.class_names) if self.class_names else int(self.labels.max()) + 1
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the images' and labels' shapes and bytes, 64 hexadecimal digits.
+
+        It is taken once, and neither the name nor the held-out images enter.
+        """
+        digest = hashlib.sha256()
+        for array in (self.images, self.labels):
+            digest.update(b"none" if array is None else f"{array.dtype}{array.shape}".encode())
+            if array is not None:
+                digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
+
+
+def subset(
+    data: ImageData,
+    *,
+    fraction: float | None = None,
+    num_images: int | None = None,
+    mode: str = "random",
+    seed: int = 0,
+) -> ImageData:
+    """Takes part of the training images; the held-out ones stay as they are.
+
+    Args:
+        data: the whole dataset, returned as it is where neither `fraction` nor `num_images` is
+            given.
+        fraction: the part to keep, in (0, 1]; the count is rounded to the nearest image.
+        num_images: the number of images to keep, instead of a fraction.
+        mode: `random` draws without regard to classes, and a smaller subset of the same seed lies
+            within a larger one. `paper` is the draw of the DiffAugment code for CIFAR,
+            `np.random.seed(seed); np.random.choice(n, k, replace=False)`, classes unbalanced too.
+            `balanced` draws equally many of each class, to within one where the count does not
+            divide and as far as small classes have images.
+        seed: the draw's seed; for `paper`, 0 to 2**32 - 1.
+
+    Raises:
+        ValueError: if both or an impossible `fraction` or `num_images` is given, the mode is not
+            known, or `balanced` finds no labels.
+    """
+    if mode not in SUBSET_MODES:
+        raise ValueError(unknown("mode", mode, SUBSET_MODES))
+    count = _subset_size(len(data), fraction, num_images)
+    if count is None:
+        return data
+    if mode == "balanced":
+        chosen = _draw_balanced(data, count, seed)
+    elif mode == "paper":
+        chosen = _draw_paper(len(data), count, seed)
+    else:
+        chosen = _generator(seed).permutation(len(data))[:count]
+    labels = None if data.labels is None else data.labels[chosen]
+    return dataclasses.replace(data, images=data.images[chosen], labels=labels)
+
+
+def _subset_size(n: int, fraction: float | None, num_images: int | None) -> int | None:
+    if fraction is not None and num_images is not None:
+        raise ValueError(
+            "Give a fraction or a number of images, not both. "
+            f"Received: fraction={fraction}, num_images={num_images}."
+        )
+    if fraction is not None:
+        if not 0 < fraction <= 1:
+            raise ValueError(f"A fraction lies in (0, 1]. Received: fraction={fraction}.")
+        num_images = int(fraction * n + 0.5)
+        if not num_images:
+            raise ValueError(f"That leaves none of {n} images. Received: fraction={fraction}.")
+    if num_images is not None and not 1 <= num_images <= n:
+        raise ValueError(
+            f"The number of images lies in 1 to {n}, all there are. "
+            f"Received: num_images={num_images}."
+        )
+    return num_images
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(derive_int(seed, "subset")))
+
+
+def _draw_paper(n: int, count: int, seed: int) -> np.ndarray:
+    if not 0 <= seed < 1 << 32:
+        raise ValueError(f"The paper's draw has seeds 0 to 2**32 - 1. Received: seed={seed}.")
+    # The stream of the legacy global generator, without touching that generator.
+    return np.random.RandomState(seed).choice(n, count, replace=False)
+
+
+def _draw_balanced(data: ImageData, count: int, seed: int) -> np.ndarray:
+    if data.labels is None:
+        raise ValueError(f"{data.name!r} has no labels to balance. Received: mode='balanced'.")
+    generator = _generator(seed)
+    order = generator.permutation(len(data))
+    priority = generator.permutation(data.num_classes)
+    # Each image's rank within its class: taking ranks in turn fills the classes evenly.
+    ranks = np.empty(len(data), np.int64)
+    for label in range(data.num_classes):
+        members = order[data.labels[order] == label]
+        ranks[members] = np.arange(len(members))
+    return np.lexsort((priority[data.labels], ranks))[:count]
+
+
+def convert(images: np.ndarray, *, resolution: int | None, channels: int) -> np.ndarray:
+    """Resizes square RGB images with antialiasing (Lanczos), and makes them grey if asked.
+
+    Args:
+        images: uint8 (n, H, H, 3).
+        resolution: the side wanted, or None for the images' own.
+        channels: 3, or 1 for the luma of ITU-R 601.
+
+    Returns:
+        uint8 (n, resolution, resolution, channels).
+    """
+    side = resolution or images.shape[1]
+    if side == images.shape[1] and channels == 3:
+        return images
+    out = np.empty((len(images), side, side, channels), np.uint8)
+    for source, target in zip(images, out, strict=True):
+        image = Image.fromarray(source)
+        if channels == 1:
+            image = image.convert("L")
+        if side != images.shape[1]:
+            image = image.resize((side, side), Image.Resampling.LANCZOS)
+        target[...] = np.asarray(image).reshape(target.shape)
+    return out
