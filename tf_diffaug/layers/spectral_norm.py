@@ -151,8 +151,13 @@ class SpectralNormalization(keras.layers.Wrapper):
         seed = stateless.derive(self.seed, "init")
         u = tf.cast(_normalize(stateless.normal(shape, seed)), _full_precision(self.layer))
         kernel = self._matrix(self._kernel())
-        for _ in range(INITIAL_ITERATIONS):
-            u = _iterate(kernel, u)
+        # A loop op, since Keras 3 may run initializers in a graph, where 30 copies take seconds.
+        (u,) = tf.while_loop(
+            lambda _: True,
+            lambda u: (_iterate(kernel, u),),
+            (u,),
+            maximum_iterations=INITIAL_ITERATIONS,
+        )
         return u
 
 
