@@ -6,17 +6,16 @@ by a signal after saving: the same command goes on.
 
 from __future__ import annotations
 
-import os
 import sys
-
-# Before TensorFlow is loaded: its notices are not about the user's run.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app as absl_app
 from absl import flags as absl_flags
+from absl import logging as absl_logging
 
 from app.errors import FAILED, USER_ERROR, Failure, UserError
 from app.flags import Command, parse
+from app.quiet import import_tensorflow
+from app.resolve import resolve
 
 INTERRUPTED = 130  # the shell's 128 + SIGINT
 
@@ -33,6 +32,7 @@ def read_flags(argv: list[str]) -> Command:
 
 def main(command: Command) -> int:
     """Does what was asked; returns the exit code."""
+    absl_logging.set_verbosity(absl_logging.WARNING)
     try:
         return run(command)
     except UserError as error:
@@ -48,11 +48,10 @@ def main(command: Command) -> int:
 
 def run(command: Command) -> int:
     """Settings in their order, then one of: explain, preview, dry run, train."""
-    from app.resolve import resolve
-
     resolved = resolve(command.settings)
 
     # Only now, so that a mistake in the flags does not wait for TensorFlow.
+    import_tensorflow()
     from app import actions
 
     decided = actions.decide(resolved)
@@ -68,8 +67,9 @@ def run(command: Command) -> int:
 
 def complain(error: Exception | str) -> None:
     """One line on stderr."""
-    print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+    print(f"train.py: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # in a log file, too, lines come as they are said
     absl_app.run(main, flags_parser=read_flags)

@@ -40,22 +40,23 @@ def dry_run(decided: Recipe) -> str:
     config = decided.config
     strategy = build.set_up(config)
     data = build.load_data(config)
-    evaluator = build.make_evaluator(config, data)
     gan = build.make_gan(decided, strategy, data.images.shape[-1])
+    evaluator = build.make_evaluator(config, data)
     counts = build.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)
     gan.fit(build.make_dataset(config, data), steps_per_epoch=steps, verbose=0, callbacks=[clock])
     per_step = float(np.median(clock.seconds[1:] or clock.seconds))
     losses = ", ".join(f"{name} {value:.3f}" for name, value in clock.losses.items())
-    features = "no FID" if evaluator is None else f"FID on {evaluator.extractor.name} features"
+    features = "none" if evaluator is None else f"on {evaluator.extractor.name} features"
     lines = [
         f"  images      {len(data.images):,}, {'x'.join(map(str, data.images.shape[1:]))}",
         f"  parameters  G {counts['G']:,}, D {counts['D']:,}",
         f"  first step  {losses} (all finite), {clock.seconds[0]:.1f} s with tracing",
         f"  each step   {1000 * per_step:.0f} ms on {gan.num_replicas} replica(s)",
-        f"  in all      {_spell(per_step * config.steps)} for {config.steps:,} steps, "
-        f"samples and {features} aside",
+        f"  in all      {_spell(per_step * config.steps)} for {config.steps:,} steps, beside what "
+        "samples, FIDs and checkpoints take",
+        f"  FID         {features}",
         f"  would be in {config.run_dir}",
     ]
     return "\n".join(["Dry run: it works, and nothing was written.", *lines])

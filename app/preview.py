@@ -20,7 +20,8 @@ _QUANTILES = (0.0, 0.5, 1.0)
 _OP_DRAWS = 2
 _POLICY_DRAWS = 4
 _GAP = 4
-_LABELS = 150
+_LABELS = 170
+_FONT = 13
 _SMALLEST_CELL = 64
 
 
@@ -79,7 +80,7 @@ def draw_sheet(found: list[Row]) -> bytes:
     down, across = height * scale + _GAP, width * scale + _GAP
     columns = len(found[0].images)
     sheet = Image.new("RGB", (_LABELS + across * columns + _GAP, down * len(found) + _GAP), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
     for index, row in enumerate(found):
         top = _GAP + index * down
         pen.multiline_text((_GAP, top + _GAP), _fitting(row.label), fill="black", font=font)

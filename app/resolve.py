@@ -14,6 +14,7 @@ from typing import Any
 from app import presets, runs
 from app.config import Config, fields
 from app.help_text import shown
+from app.quiet import import_tensorflow
 
 # Worth seeing at the start of every run, default or not.
 ESSENTIALS = ("policy", "augment", "dataset", "model", "steps", "batch_size", "run_dir")
@@ -44,11 +45,10 @@ class Resolved:
             for name in fields()
             if name in ESSENTIALS or getattr(self.config, name) != getattr(default, name)
         ]
-        values = {name: shown(name, getattr(self.config, name)) for name in names}
-        left, right = (max(map(len, column)) for column in (values, values.values()))
         rows = [
-            f"  {name:<{left}}  {value:<{right}}  {self.origins[name]}"
-            for name, value in values.items()
+            f"  {name:<{max(map(len, names))}}  {shown(name, getattr(self.config, name))}"
+            f"  [{self.origins[name]}]"
+            for name in names
         ]
         return "\n".join(rows)
 
@@ -97,7 +97,8 @@ def _saved(given: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]
 def _canonical(name: str, value: Any) -> Any:
     if name not in ("policy", "regularizers"):
         return value
-    # Loads TensorFlow, so only where two spellings differ.
+    # TensorFlow takes seconds to load: only where two spellings differ.
+    import_tensorflow()
     from app.recipe import canonical
 
     return canonical(name, value)

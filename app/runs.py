@@ -24,8 +24,8 @@ _LONGEST_NAME = 80
 
 def default_directory(config: Config) -> pathlib.Path:
     """runs/NAME: the recipe at a glance, and a hash so that no other recipe ever lands in it."""
-    parts = [f"{config.dataset.replace('folder:', '').rstrip('/').split('/')[-1]}"]
-    parts[0] += f"-{config.resolution}px"
+    parts = [config.dataset.removeprefix("folder:").rstrip("/").split("/")[-1]]
+    parts.append(f"{config.resolution}px")
     if config.data_fraction is not None:
         parts.append(f"{100 * config.data_fraction:g}pct")
     if config.num_images is not None:
@@ -35,10 +35,10 @@ def default_directory(config: Config) -> pathlib.Path:
         parts += [config.policy.replace(",", "+"), config.augment or "auto"]
     if config.regularizers != "none":
         parts.append(config.regularizers)
-    parts.append(f"seed{config.seed}")
+    parts.append(f"s{config.seed}")
     name = re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(parts)).lstrip(".-")[:_LONGEST_NAME]
     text = json.dumps(recipe(config), sort_keys=True)
-    return RUNS / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return RUNS / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def read(run_dir: pathlib.Path) -> dict[str, Any] | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -39,10 +40,12 @@ def train(decided: Recipe) -> int:
             return OK
     strategy = build.set_up(config)
     data = build.load_data(config)
+    if data.skipped:
+        print(f"Left out {len(data.skipped)} files that could not be used: {_some(data.skipped)}")
     if saved is not None:
         _refuse_other_data(run_dir, saved, build.facts(data))
-    evaluator = build.make_evaluator(config, data)
     gan = build.make_gan(decided, strategy, data.images.shape[-1])
+    evaluator = build.make_evaluator(config, data)
     build.make_dataset(config, data)  # its mistakes, too, come before anything is written
     print(_introduction(gan, data, evaluator))
     with _claimed(run_dir, config, data, saved, strategy.num_replicas_in_sync):
@@ -58,22 +61,34 @@ def reached(run_dir: pathlib.Path) -> int | None:
 def closing(run: RunDirectory, config: Config) -> str:
     """Where the results are, and what to try next."""
     samples = sorted(run.samples.glob("*.png"))
+    checkpoint = tf.train.latest_checkpoint(str(run.checkpoints))
     record = run.last("eval")
-    lines = []
-    if samples:
-        lines.append(f"  samples      {samples[-1]}")
+    places = {
+        "samples": samples[-1] if samples else None,
+        "checkpoint": checkpoint,
+        "metrics": run.metrics,
+    }
+    lines = [f"In {run.path}:"]
+    for what, place in places.items():
+        if place is not None:
+            lines.append(f"  {what:<11} {os.path.relpath(place, run.path)}")
     if record is not None:
-        protocol = record["protocol"]
-        lines.append(
-            f"  FID          {record['fid']:.2f} on {protocol['features']['name']} features, "
-            f"{protocol['num_fakes']:,} fakes against {protocol['num_reals']:,} "
-            f"{protocol['split']} images"
-        )
-    lines.append(f"  history      {run.metrics} (and tensorboard --logdir {run.path.parent})")
-    lines.append(f"  checkpoint   {tf.train.latest_checkpoint(str(run.checkpoints))}")
-    lines.append(f"Next: --run_dir={run.path} --steps={2 * config.steps} trains on;")
-    lines.append(f"      {_idea(config)}.")
+        lines.append(f"  FID         {record['fid']:.2f} ({_protocol(record['protocol'])})")
+    lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
+    longer = 2 * max(config.steps, reached(run.path) or 0)
+    lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
     return "\n".join(lines)
+
+
+def _some(names: Sequence[str], count: int = 3) -> str:
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+def _protocol(protocol: Mapping[str, Any]) -> str:
+    return (
+        f"{protocol['features']['name']} features, {protocol['num_fakes']:,} fakes, "
+        f"{protocol['num_reals']:,} {protocol['split']} images"
+    )
 
 
 def _idea(config: Config) -> str:
@@ -110,23 +125,33 @@ def _claimed(
     """Makes the directory this process's own, with its config.json; nothing was written before."""
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        lock = open(run_dir / ".lock", "w")  # noqa: SIM115 (held until the run ends)
+        folder = os.open(run_dir, os.O_RDONLY)
     except OSError as error:
         raise UserError(f"cannot write to {run_dir}: {error.strerror}.") from error
-    with lock:
-        try:
-            # The kernel lets go of it however the process ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise UserError(f"{run_dir} is in use by another process.") from error
+    try:
+        _lock(folder, run_dir)
         document = runs.document(config, data=build.facts(data), replicas=replicas)
         if saved is not None:
             if (line := runs.version_changes(saved["versions"], document["versions"])) is not None:
                 print(line)
             document["versions"] = saved["versions"]
-        RunDirectory(run_dir).write_config(document)
+        try:
+            RunDirectory(run_dir).write_config(document)
+        except OSError as error:
+            raise UserError(f"cannot write to {run_dir}: {error.strerror}.") from error
         yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, run_dir: pathlib.Path) -> None:
+    try:
+        # The kernel lets go of it however the process ends.
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems have no locks: better an unguarded run than none.
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise UserError(f"{run_dir} is in use by another process.") from error
 
 
 def _fit(
@@ -144,6 +169,9 @@ def _fit(
     progress = callbacks.Progress(run, config.steps)
     try:
         step = store.restore() or 0
+    except OSError as error:
+        raise Failure(one_line(error)) from error
+    try:
         run.rewind(step)
         if step:
             print(f"Going on from step {step:,}.")
@@ -153,10 +181,12 @@ def _fit(
             verbose=0,
             callbacks=[*_callbacks(config, run, gan, data, evaluator, store), stop, progress],
         )
-    except NonFiniteLossError as error:
+    except (NonFiniteLossError, OSError) as error:
         raise Failure(f"{one_line(error)} The last good checkpoint: {store.latest}.") from error
-    except OSError as error:
-        raise Failure(f"{one_line(error)} The last good checkpoint: {store.latest}.") from error
+    except tf.errors.ResourceExhaustedError as error:
+        # Memory, or a disk that TensorFlow wrote to.
+        reason = one_line(error)[:200]
+        raise Failure(f"{reason} The last good checkpoint: {store.latest}.") from error
     finally:
         progress.close()
     return _end(config, run, gan, stopped=stop.received is not None, start=start)

@@ -61,8 +61,8 @@ def test_the_sheet_opens_with_a_cell_for_every_image(shape, columns):
     assert sheet.format == "PNG"
     height, width = given.shape[1:3]
     scale = max(1, -(-64 // max(height, width)))
-    assert sheet.size == (150 + columns * (width * scale + 4) + 4, 15 * (height * scale + 4) + 4)
-    cell = np.asarray(sheet.convert("RGB"))[4 : 4 + height * scale, 150 : 150 + width * scale]
+    assert sheet.size == (170 + columns * (width * scale + 4) + 4, 15 * (height * scale + 4) + 4)
+    cell = np.asarray(sheet.convert("RGB"))[4 : 4 + height * scale, 170 : 170 + width * scale]
     np.testing.assert_array_equal(
         cell[::scale, ::scale], np.broadcast_to(given[0], (height, width, 3))
     )

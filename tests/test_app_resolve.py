@@ -35,9 +35,9 @@ def test_no_policy_beats_a_presets():
 def test_the_table_shows_what_differs_and_the_essentials():
     table = resolve({"preset": "quick", "seed": 3}).table()
     rows = {line.split()[0]: line for line in table.splitlines()}
-    assert rows["policy"].endswith("preset quick")
-    assert rows["seed"].split() == ["seed", "3", "flag"]
-    assert rows["dataset"].endswith("default")
+    assert rows["policy"].endswith("color,translation,cutout  [preset quick]")
+    assert rows["seed"].split() == ["seed", "3", "[flag]"]
+    assert rows["dataset"].endswith("[default]")
     assert "beta1" not in rows
 
 
@@ -70,7 +70,7 @@ def test_a_whole_number_serves_as_a_number():
 def test_a_directory_is_named_after_its_recipe():
     config = Config(policy="color,cutout", augment="both", seed=7)
     name = runs.default_directory(config).as_posix()
-    assert name.startswith("runs/emoji_faces-32px-sndcgan16-color+cutout-both-seed7-")
+    assert name.startswith("runs/emoji_faces-32px-sndcgan16-color+cutout-both-s7-")
     for change in ({"seed": 8}, {"g_lr": 1e-3}, {"policy": "color"}, {"num_fakes": 100}):
         assert runs.default_directory(dataclasses.replace(config, **change)).as_posix() != name
     for change in ({"steps": 9}, {"log_every": 9}, {"preset": "quick"}, {"data_dir": "/d"}):
