@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 
+from tf_diffaug.data.cifar import load_cifar
 from tf_diffaug.data.core import ImageData
 from tf_diffaug.data.emoji import load_emoji
+from tf_diffaug.data.folder import load_folder
 from tf_diffaug.naming import unknown
 
-DATASETS = ("emoji_faces", "emoji")
+EMOJI = ("emoji_faces", "emoji")
+CIFAR = ("cifar10", "cifar100")
+FOLDER = "folder:"
+
+DATASETS = (*EMOJI, *CIFAR, f"{FOLDER}PATH")
 
 
 def load(
@@ -19,7 +25,41 @@ def load(
     channels: int = 3,
     skip_broken: bool = False,
 ) -> ImageData:
-    """Loads a dataset."""
-    if name in ("emoji_faces", "emoji"):
-        return load_emoji(name, resolution=resolution, channels=channels)
-    raise ValueError(unknown("name", name, DATASETS))
+    """Loads a dataset into memory.
+
+    Args:
+        name: `emoji_faces` (130 faces, 64 px) or `emoji` (1,911 in ten categories, 32 px), which
+            come with the package; `cifar10` or `cifar100`, with their test split held out; or
+            `folder:PATH`, any folder of images (see `load_folder`).
+        data_dir: where CIFAR lies; None downloads it through Keras.
+        resolution: the side of the images, resized with antialiasing (Lanczos) where theirs is
+            another; None keeps their own. Images of a folder are cropped to the square in their
+            centre, and never enlarged.
+        channels: 3, or 1 for grey; for a folder also 4, to keep alpha.
+        skip_broken: leave a folder's unusable files out, rather than stop.
+
+    Returns:
+        An `ImageData`.
+
+    Raises:
+        ValueError: if the name is not known, an argument does not fit, or what it names cannot be
+            read.
+    """
+    is_folder = name.startswith(FOLDER)
+    if name not in EMOJI + CIFAR and not is_folder:
+        raise ValueError(unknown("dataset", name, DATASETS))
+    if resolution is not None and resolution < 1:
+        raise ValueError(f"A resolution is 1 or more. Received: resolution={resolution}.")
+    if channels not in ((1, 3, 4) if is_folder else (1, 3)):
+        allowed = "1, 3 or 4" if is_folder else "1 or 3"
+        raise ValueError(f"Channels of {name} are {allowed}. Received: channels={channels}.")
+    if data_dir is not None and name not in CIFAR:
+        raise ValueError(f"{name} lies in no data_dir. Received: data_dir={str(data_dir)!r}.")
+    if is_folder:
+        path = os.path.expanduser(name[len(FOLDER) :])
+        return load_folder(
+            path or ".", resolution=resolution, channels=channels, skip_broken=skip_broken
+        )
+    if name in CIFAR:
+        return load_cifar(name, data_dir=data_dir, resolution=resolution, channels=channels)
+    return load_emoji(name, resolution=resolution, channels=channels)
