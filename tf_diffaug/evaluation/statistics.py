@@ -177,18 +177,14 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
 
 def _product(cov_1: np.ndarray, cov_2: np.ndarray, *, max_rank: int) -> np.ndarray:
     """Returns F^T cov_2 F, shape (rank, rank), where cov_1 = F F^T; its lower triangle counts."""
-    floor = len(cov_1) * np.finfo(np.float64).eps
     if max_rank >= len(cov_1):
         try:
-            lower = np.linalg.cholesky(cov_1)
+            return _triangular_product(np.linalg.cholesky(cov_1), cov_2)
         except np.linalg.LinAlgError:
             pass  # not positive definite: the eigenvectors below tell whether that is an error
-        else:
-            if lower.diagonal().min() ** 2 > floor * cov_1.diagonal().max():
-                return _triangular_product(lower, cov_2)
     eigenvalues, vectors = np.linalg.eigh(cov_1)
     eigenvalues = _non_negative(eigenvalues)
-    kept = eigenvalues > floor * eigenvalues.max()
+    kept = eigenvalues > len(cov_1) * np.finfo(np.float64).eps * eigenvalues.max()
     factor = vectors[:, kept] * np.sqrt(eigenvalues[kept])
     return factor.T @ (cov_2 @ factor)
 
