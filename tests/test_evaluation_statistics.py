@@ -98,24 +98,28 @@ def test_the_distance_to_itself_is_zero(count, size):
     assert 0 <= frechet_distance(statistics, statistics) < 1e-6 * np.trace(statistics.cov)
 
 
-def rotated(low_rank, seed):
-    """Covariances with known eigenvectors, of full rank or of rank `low_rank`."""
-    basis, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(12, 12)))
-    spectrum = np.arange(1.0, 13.0)
-    spectrum[low_rank:] = 0.0
-    return basis, spectrum
-
-
-@pytest.mark.parametrize("ranks", [(12, 12), (5, 12), (12, 5), (5, 3)])
-def test_low_rank_covariances_keep_rounding_out_of_the_root(ranks):
-    basis, _ = rotated(12, 0)
-    spectra = [rotated(rank, 0)[1] for rank in ranks]
+@pytest.mark.parametrize(
+    ("ranks", "tolerance"),
+    [((200, 200), 1e-11), ((50, 200), 1e-11), ((200, 50), 1e-6), ((50, 30), 1e-6)],
+)
+def test_low_rank_covariances_keep_rounding_out_of_the_root(ranks, tolerance):
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(200, 200)))
+    spectra = [np.where(np.arange(200) < rank, np.arange(200) + 1.0, 0.0) for rank in ranks]
+    spectra[1] *= 4
     pair = [
-        Statistics.from_moments(1000, np.zeros(12), (basis * spectrum) @ basis.T)
-        for spectrum in spectra
+        Statistics.from_moments(rank + 1, np.zeros(200), (basis * spectrum) @ basis.T)
+        for rank, spectrum in zip(ranks, spectra, strict=True)
     ]
     expected = ((np.sqrt(spectra[0]) - np.sqrt(spectra[1])) ** 2).sum()
-    assert frechet_distance(*pair) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    for statistics in (pair, pair[::-1]):
+        assert frechet_distance(*statistics) == pytest.approx(expected, rel=tolerance)
+
+
+def test_features_given_twice_count_twice():
+    arrays = features(200, 10), features(150, 10, seed=1)
+    once = frechet_distance(*map(Statistics.from_features, arrays))
+    twice = frechet_distance(*(Statistics.from_features(np.tile(array, 2)) for array in arrays))
+    assert twice == pytest.approx(2 * once, rel=1e-6)
 
 
 def test_a_dead_feature_changes_nothing():
