@@ -115,7 +115,7 @@ def _download(name: str):
             f"{name} could not be downloaded ({reason}). Give the folder it has been unpacked to. "
             "Received: data_dir=None."
         ) from error
-    if keras.config.image_data_format() == "channels_first":
+    if keras.backend.image_data_format() == "channels_first":
         train, test = [(images.transpose(0, 2, 3, 1), labels) for images, labels in (train, test)]
     return [(images, np.ravel(labels)) for images, labels in (train, test)]
 

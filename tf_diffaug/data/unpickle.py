@@ -59,12 +59,19 @@ def _reconstructors() -> dict[tuple[str, str], Any]:
             raise pickle.UnpicklingError(f"it holds text in {encoding!r}")
         return text.encode("latin1")
 
+    def from_buffer(*args: Any) -> np.ndarray:
+        return array.__reduce_ex__(5)[0](*args)
+
+    def empty() -> bytes:
+        return b""
+
     return {
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): dtype,
         ("numpy.core.multiarray", "_reconstruct"): array.__reduce__()[0],
         ("numpy.core.multiarray", "scalar"): array[0].__reduce__()[0],
-        ("numpy.core.numeric", "_frombuffer"): array.__reduce_ex__(5)[0],
-        # How Python 3 writes bytes at protocol 2.
+        ("numpy.core.numeric", "_frombuffer"): from_buffer,
+        # How Python 3 writes bytes at protocol 2 and below.
         ("_codecs", "encode"): encode,
+        ("__builtin__", "bytes"): empty,
     }

@@ -1,0 +1,234 @@
+"""Folders of images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_diffaug.data import load
+from tf_diffaug.data.folder import read_image
+
+
+def noise(height, width, channels=3, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+    return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+
+
+def plain(colour, size=(12, 12), mode="RGB"):
+    return Image.new(mode, size, colour)
+
+
+def save(image, path, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+def open_folder(path, **options):
+    return load(f"folder:{path}", **{"resolution": 8, **options})
+
+
+def test_every_format_sorted_without_labels(tmp_path):
+    colours = {
+        "b.JPG": (200, 0, 0),
+        "a.png": (0, 200, 0),
+        "d.WebP": (0, 0, 200),
+        "c.jpeg": (9, 9, 9),
+    }
+    for name, colour in colours.items():
+        save(plain(colour), tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / ".hidden.png").write_text("no image")
+    save(plain(0), tmp_path / "__MACOSX" / "e.png")
+    save(plain(0), tmp_path / ".cache" / "e.png")
+    data = open_folder(tmp_path)
+    assert data.images.shape == (4, 8, 8, 3)
+    expected = [colours[name] for name in sorted(colours)]
+    np.testing.assert_allclose(data.images[:, 4, 4], expected, atol=6)
+    assert data.labels is data.class_names is data.test is None
+    assert data.flip is True
+    assert data.skipped == ()
+    assert data.name == f"folder:{tmp_path}"
+
+
+def test_subfolders_are_classes_whatever_lies_below(tmp_path):
+    for k, name in enumerate(["dogs/x/y/1.png", "cats/2.png", "dogs/0.png", "ants/z/3.png"]):
+        save(plain((k, k, k)), tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    data = open_folder(tmp_path)
+    assert data.class_names == ("ants", "cats", "dogs")
+    assert data.labels.tolist() == [0, 1, 2, 2]
+    assert data.images[:, 0, 0, 0].tolist() == [3, 1, 2, 0]
+
+
+def test_one_subfolder_is_no_label(tmp_path):
+    save(plain(0), tmp_path / "images" / "a.png")
+    assert open_folder(tmp_path).labels is None
+
+
+def test_loose_images_beside_classes_are_refused(tmp_path):
+    save(plain(0), tmp_path / "a.png")
+    save(plain(0), tmp_path / "cats" / "b.png")
+    with pytest.raises(ValueError, match=r"folder itself \(1\).*subfolders \(1, 'cats' first\)"):
+        open_folder(tmp_path)
+
+
+def test_the_centre_is_cut_out(tmp_path):
+    pixels = np.zeros((8, 20, 3), np.uint8)
+    pixels[:, 6:14] = 100
+    save(Image.fromarray(pixels), tmp_path / "wide.png")
+    save(Image.fromarray(pixels.transpose(1, 0, 2)), tmp_path / "high.png")
+    assert (open_folder(tmp_path).images == 100).all()
+
+
+def test_reduction_is_antialiased(tmp_path):
+    board = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    save(Image.fromarray(board.astype(np.uint8)), tmp_path / "board.png")
+    np.testing.assert_allclose(open_folder(tmp_path).images, 127.5, atol=3)
+
+
+def test_native_size_is_kept(tmp_path):
+    image = noise(5, 7)
+    save(image, tmp_path / "a.png")
+    data = open_folder(tmp_path, resolution=None)
+    np.testing.assert_array_equal(data.images[0], np.asarray(image))
+    save(noise(5, 8), tmp_path / "b.png")
+    with pytest.raises(ValueError, match=r"a.png is 7x5, b.png is 8x5; give a resolution"):
+        open_folder(tmp_path, resolution=None)
+
+
+def test_same_resolution_changes_no_pixel(tmp_path):
+    image = noise(8, 8)
+    save(image, tmp_path / "a.png")
+    np.testing.assert_array_equal(open_folder(tmp_path).images[0], np.asarray(image))
+
+
+def test_alpha_is_composited_on_white(tmp_path):
+    save(plain((0, 0, 0, 0), mode="RGBA"), tmp_path / "clear.png")
+    save(plain((0, 0, 0, 128), mode="RGBA"), tmp_path / "half.png")
+    save(plain((0, 128), mode="LA"), tmp_path / "half_grey.png")
+    palette = plain(0, mode="P")
+    palette.putpalette([10, 20, 30])
+    save(palette, tmp_path / "palette.png")
+    save(palette, tmp_path / "palette_clear.png", transparency=0)
+    save(palette, tmp_path / "palette_half.png", transparency=b"\x80")
+    images = open_folder(tmp_path).images[:, 4, 4].tolist()
+    assert images[:4] == [[255] * 3, [127] * 3, [127] * 3, [10, 20, 30]]
+    assert images[4] == [255] * 3
+    np.testing.assert_allclose(images[5], [132, 137, 142], atol=1)
+
+
+def test_alpha_is_kept_where_asked(tmp_path):
+    save(plain((10, 20, 30, 40), mode="RGBA"), tmp_path / "a.png")
+    save(plain((10, 20, 30)), tmp_path / "b.png")
+    images = open_folder(tmp_path, channels=4).images
+    # Resizing premultiplies, so that a clear pixel's colour does not bleed.
+    np.testing.assert_allclose(images[0, 4, 4], [10, 20, 30, 40], atol=3)
+    assert images[1, 4, 4].tolist() == [10, 20, 30, 255]
+
+
+def test_grey_16_bit_and_cmyk(tmp_path):
+    for k, level in enumerate([0, 128, 257 * 100, 65535]):
+        sixteen = Image.fromarray(np.full((12, 12), level, np.uint16))
+        save(sixteen, tmp_path / f"a{k}.png")
+    save(plain(77, mode="L"), tmp_path / "b.png")
+    save(plain(1, mode="1"), tmp_path / "c.png")
+    save(plain((0, 0, 0, 255), mode="CMYK"), tmp_path / "d.jpg")
+    images = open_folder(tmp_path).images
+    assert images[:6, 4, 4, 0].tolist() == [0, 0, 100, 255, 77, 255]
+    assert images[6].max() < 10
+    assert open_folder(tmp_path, channels=1).images.shape == (7, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner"), [(1, (0, 0)), (3, (7, 7)), (6, (0, 7)), (8, (7, 0))]
+)
+def test_exif_rotation(tmp_path, orientation, corner):
+    image = plain((0, 0, 0), (8, 8))
+    image.putpixel((0, 0), (255, 255, 255))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(image, tmp_path / "a.png", exif=exif)
+    pixels = open_folder(tmp_path).images[0, :, :, 0]
+    assert np.argwhere(pixels == 255).tolist() == [list(corner)]
+
+
+def test_first_frame_of_an_animation(tmp_path):
+    first, second = plain((9, 9, 9)), plain((200, 200, 200))
+    save(first, tmp_path / "a.webp", save_all=True, append_images=[second], lossless=True)
+    assert (open_folder(tmp_path).images == 9).all()
+
+
+@pytest.fixture
+def with_broken(tmp_path):
+    save(noise(16, 16), tmp_path / "good.png")
+    save(noise(16, 7), tmp_path / "tiny.png")
+    whole = save(noise(64, 64), tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    whole = save(noise(64, 64), tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.webp").write_text("no image")
+    (tmp_path / "empty.png").touch()
+    return tmp_path
+
+
+def test_unusable_files_are_named(with_broken):
+    with pytest.raises(ValueError, match=r"5 of 6 files cannot be used: cut.jpg") as error:
+        open_folder(with_broken)
+    assert "and 2 more" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_tiny_file_is_named_with_its_size(tmp_path):
+    save(noise(16, 7), tmp_path / "tiny.png")
+    save(noise(16, 16), tmp_path / "good.png")
+    with pytest.raises(ValueError, match=r"1 of 2 .* tiny.png \(7x16 is smaller than 8\)"):
+        open_folder(tmp_path)
+
+
+def test_unusable_files_are_skipped_and_counted(with_broken):
+    data = open_folder(with_broken, skip_broken=True)
+    assert len(data) == 1
+    assert data.skipped == ("cut.jpg", "cut.png", "empty.png", "text.webp", "tiny.png")
+
+
+def test_labels_stay_with_their_images_when_some_are_skipped(tmp_path):
+    for k, name in enumerate(["a/0.png", "b/1.png", "c/2.png"]):
+        save(plain((k, k, k)), tmp_path / name)
+    (tmp_path / "b" / "1.png").write_text("no image")
+    data = open_folder(tmp_path, skip_broken=True)
+    assert data.labels.tolist() == [0, 2]
+    assert data.images[:, 0, 0, 0].tolist() == [0, 2]
+
+
+def test_nothing_usable(tmp_path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ValueError, match=r"No file is usable.*a.png \(no image, or cut short\)"):
+        open_folder(tmp_path, skip_broken=True)
+
+
+def test_no_image_and_no_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"looked for \.png, \.jpg, \.jpeg, \.webp"):
+        open_folder(tmp_path)
+    with pytest.raises(ValueError, match="No such folder"):
+        open_folder(tmp_path / "nowhere")
+
+
+def test_links_in_a_circle_end(tmp_path):
+    save(plain(0), tmp_path / "a" / "x.png")
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    assert len(open_folder(tmp_path)) == 1
+
+
+def test_linked_classes_are_followed(tmp_path):
+    save(plain(0), tmp_path / "elsewhere" / "x.png")
+    root = tmp_path / "root"
+    save(plain(0), root / "a" / "y.png")
+    (root / "b").symlink_to(tmp_path / "elsewhere")
+    assert open_folder(root).class_names == ("a", "b")
+
+
+def test_read_image_alone(tmp_path):
+    path = save(noise(9, 6, channels=1), tmp_path / "a.png")
+    assert read_image(path, channels=1).shape == (9, 6, 1)
+    with pytest.raises(ValueError, match="6x9 is smaller than 7"):
+        read_image(path, resolution=7)
