@@ -149,6 +149,7 @@ class GAN(keras.Model):
         kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
         return super().fit(x, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' hook: one step on one batch; returns the losses by name."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -176,7 +177,7 @@ class GAN(keras.Model):
         with batch_statistics(network):
             return network(latents, training=False)
 
-    @tf.function
+    @tf.function(autograph=False)
     def measure(
         self, images: tf.Tensor, held_out: tf.Tensor | None = None, *, step: tf.Tensor
     ) -> dict[str, tf.Tensor]:

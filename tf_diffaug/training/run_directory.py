@@ -82,7 +82,11 @@ class RunDirectory:
         if self.metrics.exists():
             write_atomically(self.metrics, "".join(json.dumps(r) + "\n" for r in kept))
         self._last = {record["kind"]: record for record in kept}
-        shutil.rmtree(self.tensorboard, ignore_errors=True)
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+        if self.tensorboard.exists():
+            shutil.rmtree(self.tensorboard)
         for record in kept:
             self._board_record(record)
         for path in sorted(self.samples.glob("*.png")):

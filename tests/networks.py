@@ -1,0 +1,62 @@
+"""Small networks for the tests of training: a few hundred weights, a millisecond a step."""
+
+import keras
+import numpy as np
+
+from tf_diffaug.layers import BatchNorm, SpectralNormalization
+from tf_diffaug.training import GAN
+
+SHAPE = (8, 8, 3)
+LATENT_DIM = 4
+
+
+def _normal(seed: int) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=0.2, seed=seed)
+
+
+def make_generator(seed: int = 0) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((LATENT_DIM,)),
+            keras.layers.Dense(8 * 8 * 2, kernel_initializer=_normal(seed)),
+            BatchNorm(),
+            keras.layers.LeakyReLU(),
+            keras.layers.Reshape((8, 8, 2)),
+            keras.layers.Conv2D(
+                3, 3, padding="same", activation="tanh", kernel_initializer=_normal(seed + 1)
+            ),
+        ]
+    )
+
+
+def make_discriminator(seed: int = 10, *, batch_norm: bool = False) -> keras.Model:
+    convolution = keras.layers.Conv2D(
+        8, 4, strides=2, padding="same", kernel_initializer=_normal(seed)
+    )
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            SpectralNormalization(convolution, seed=seed),
+            *([keras.layers.BatchNormalization()] if batch_norm else []),
+            keras.layers.LeakyReLU(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, kernel_initializer=_normal(seed + 1)),
+        ]
+    )
+
+
+def make_gan(*, optimizer=None, batch_norm: bool = False, **options) -> GAN:
+    gan = GAN(make_generator(), make_discriminator(batch_norm=batch_norm), **options)
+    make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
+    gan.compile(make(), make())
+    return gan
+
+
+def make_images(count: int = 64, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, *SHAPE), np.uint8)
+
+
+def values(gan: GAN, *groups: str) -> dict[str, list[np.ndarray]]:
+    """The values of a GAN's variables, of some groups or all."""
+    state = gan.state()
+    return {name: [v.numpy() for v in state[name]] for name in groups or state}

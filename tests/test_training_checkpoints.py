@@ -1,0 +1,117 @@
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.networks import make_gan, make_images, values
+from tf_diffaug.data import ImageData, batches
+from tf_diffaug.training import CheckpointStore, callbacks
+
+OPTIONS = {"policy": "color,translation,cutout", "regularizers": "r1:1", "d_steps": 2}
+DATA = ImageData(name="noise", images=make_images(40))
+
+
+def train(gan, steps, *, with_callbacks=()):
+    start = int(gan.step)
+    dataset = batches(DATA, 16, seed=0, start_step=start)
+    gan.fit(dataset, steps_per_epoch=steps - start, verbose=0, callbacks=list(with_callbacks))
+
+
+def assert_same(one, two):
+    assert one.keys() == two.keys()
+    for group in one:
+        for a, b in zip(one[group], two[group], strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=group)
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
+    whole = make_gan(**OPTIONS)
+    train(whole, 6)
+    first = make_gan(**OPTIONS)
+    train(first, 4, with_callbacks=[callbacks.Checkpoints(CheckpointStore(first, tmp_path), 2)])
+    second = make_gan(**OPTIONS)
+    assert CheckpointStore(second, tmp_path).restore() == 4
+    assert_same(values(first), values(second))
+    train(second, 6)
+    assert_same(values(whole), values(second))
+
+
+def test_every_variable_of_a_run_is_in_it(tmp_path):
+    gan = make_gan(**OPTIONS)
+    saved = CheckpointStore(gan, tmp_path).save()
+    names = [name for name, _ in tf.train.list_variables(saved)]
+    for group, variables in gan.state().items():
+        assert sum(name.startswith(f"{group}/") for name in names) == len(variables)
+    # Groups are flat lists: a weight that Keras tracks and the lists lack would be lost.
+    networks = (gan.generator, gan.discriminator, gan.ema_generator)
+    counted = sum(len(network.weights) for network in networks)
+    assert counted == sum(
+        len(gan.state()[g]) for g in ("generator", "discriminator", "ema_generator")
+    )
+
+
+def test_the_newest_and_the_best_are_kept(tmp_path):
+    gan = make_gan()
+    store = CheckpointStore(gan, tmp_path, keep=2)
+    kept = []
+    for step, fid in enumerate((30.0, 10.0, 20.0)):
+        gan.step.assign(step)
+        kept.append(store.save_if_best(fid))
+        store.save()
+    assert kept == [True, True, False]
+    assert sorted(path.stem for path in tmp_path.glob("*.index")) == ["step-1", "step-2"]
+    assert [path.stem for path in (tmp_path / "best").glob("*.index")] == ["step-1"]
+    assert store.best_fid == 10
+    again = CheckpointStore(make_gan(), tmp_path)
+    assert again.restore() == 2
+    assert again.best_fid == 10
+    assert again.best == store.best
+
+
+def test_the_state_file_names_the_last(tmp_path):
+    CheckpointStore(make_gan(), tmp_path).save()
+    assert pathlib.Path(tf.train.latest_checkpoint(str(tmp_path))).name == "step-0"
+    assert CheckpointStore(make_gan(), tmp_path / "nothing").restore() is None
+
+
+def test_another_network_is_refused(tmp_path):
+    CheckpointStore(make_gan(), tmp_path).save()
+    with pytest.raises(OSError, match="can't be restored"):
+        CheckpointStore(make_gan(ema=None), tmp_path).restore()
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    saved = CheckpointStore(make_gan(), tmp_path).save()
+    pathlib.Path(f"{saved}.index").write_bytes(b"broken")
+    with pytest.raises(OSError, match="step-0 can't be restored"):
+        CheckpointStore(make_gan(), tmp_path).restore()
+
+
+def test_a_failed_write_is_one_error_and_leaves_the_last(tmp_path, monkeypatch):
+    gan = make_gan()
+    store = CheckpointStore(gan, tmp_path)
+    store.save()
+
+    def full(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device\nmore")
+
+    gan.step.assign(1)
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(
+        OSError, match="No checkpoint could be written to .*: No space left on device$"
+    ):
+        store.save()
+    monkeypatch.undo()
+    assert CheckpointStore(make_gan(), tmp_path).restore() == 0
+
+
+def test_an_unwritable_folder_is_one_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        CheckpointStore(make_gan(), tmp_path / "file").save()
+
+
+def test_keep_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="Received: keep=0"):
+        CheckpointStore(make_gan(), tmp_path, keep=0)

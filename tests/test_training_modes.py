@@ -1,0 +1,38 @@
+import pytest
+
+from tf_diffaug.augment import parse_policy
+from tf_diffaug.training.modes import resolve_augment
+from tf_diffaug.training.regularizers import R1
+
+POLICY = parse_policy("color")
+EMPTY = parse_policy("none")
+
+
+class UsesPolicy(R1):
+    uses_policy = True
+
+
+def test_unset_it_follows_from_policy_and_regularizers():
+    assert resolve_augment(POLICY, None) == "both"
+    assert resolve_augment(EMPTY, None) == "none"
+    assert resolve_augment(POLICY, None, [R1()]) == "both"
+    assert resolve_augment(POLICY, None, [UsesPolicy()]) == "none"
+
+
+@pytest.mark.parametrize("augment", ["reals", "d_only", "both"])
+def test_set_it_stands(augment):
+    assert resolve_augment(POLICY, augment) == augment
+    assert resolve_augment(POLICY, augment, [UsesPolicy()]) == augment
+    with pytest.raises(ValueError, match="needs a policy"):
+        resolve_augment(EMPTY, augment)
+
+
+def test_a_policy_that_nothing_uses_is_refused():
+    with pytest.raises(ValueError, match="Received: augment='none', policy='color'"):
+        resolve_augment(POLICY, "none")
+    assert resolve_augment(POLICY, "none", [UsesPolicy()]) == "none"
+
+
+def test_an_unknown_mode_is_named_with_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'reals'"):
+        resolve_augment(POLICY, "real")

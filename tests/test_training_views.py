@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.networks import make_discriminator, make_images
+from tf_diffaug.images import to_float
+from tf_diffaug.training.views import Views, discriminate, looks_across_batch
+
+
+def make_views():
+    images = to_float(tf.constant(make_images(8)))
+    made = []
+
+    def augment(kind):
+        def run(batch):
+            made.append(kind)
+            return -batch
+
+        return run
+
+    views = Views(
+        images[:4], images[4:], augment_real=augment("real"), augment_fake=augment("fake")
+    )
+    return views, made
+
+
+def test_only_what_is_asked_for_is_made_and_once():
+    views, made = make_views()
+    discriminate(make_discriminator(), views, ["real", "fake"], joint=True)
+    assert made == []
+    discriminate(make_discriminator(), views, ["real_aug", "fake", "real_aug"], joint=True)
+    assert made == ["real"]
+
+
+def test_one_pass_says_what_several_say():
+    views, _ = make_views()
+    discriminator = make_discriminator()
+    names = ["real", "fake_aug", "fake"]
+    joint = discriminate(discriminator, views, names, joint=True)
+    separate = discriminate(discriminator, views, names, joint=False)
+    assert list(joint) == list(separate) == names
+    for name in names:
+        np.testing.assert_allclose(joint[name].logits, separate[name].logits, atol=1e-6)
+    assert not np.allclose(joint["fake"].logits, joint["fake_aug"].logits)
+
+
+class WithFeatures:
+    def __call__(self, images, training):
+        features = tf.reduce_mean(images, axis=[1, 2])
+        return {"logits": features[:, :1], "features": features}
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_features_are_split_like_logits(joint):
+    views, _ = make_views()
+    outputs = discriminate(WithFeatures(), views, ["real", "fake"], joint=joint)
+    for name in ("real", "fake"):
+        expected = tf.reduce_mean(views[name], axis=[1, 2])
+        np.testing.assert_allclose(outputs[name].features, expected, atol=1e-6)
+        np.testing.assert_allclose(outputs[name].logits, expected[:, :1], atol=1e-6)
+
+
+def test_a_batch_norm_is_seen():
+    assert not looks_across_batch(make_discriminator())
+    assert looks_across_batch(make_discriminator(batch_norm=True))
