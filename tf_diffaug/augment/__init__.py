@@ -11,6 +11,7 @@ from tf_diffaug.augment.layers import (
     Saturation,
     Translation,
 )
+from tf_diffaug.augment.maps import ColorMap, FunctionMap, PixelMap
 from tf_diffaug.augment.ops import (
     adjust_brightness,
     adjust_contrast,
@@ -32,11 +33,14 @@ __all__ = [
     "AugmentationLayer",
     "Brightness",
     "Color",
+    "ColorMap",
     "Contrast",
     "Cutout",
     "DiffAugment",
+    "FunctionMap",
     "Op",
     "OpLayer",
+    "PixelMap",
     "Policy",
     "Saturation",
     "Translation",

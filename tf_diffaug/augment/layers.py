@@ -73,7 +73,7 @@ class AugmentationLayer(keras.layers.Layer):
         self.clip = clip
         self.seed = int.from_bytes(os.urandom(4), "little") if seed is None else int(seed)
         # Each replica counts for itself: a mirrored counter could not be advanced inside a step.
-        self._calls = add_state_weight(self, "calls", (), dtype="int64", initializer="zeros")
+        self.calls = add_state_weight(self, "calls", (), dtype="int64", initializer="zeros")
 
     def sample(self, shape: Shape, seed: int | tf.Tensor) -> Any:
         """Draws parameters, each image its own.
@@ -135,8 +135,8 @@ class AugmentationLayer(keras.layers.Layer):
     def _next_seed(self) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         replica = 0 if context is None else context.replica_id_in_sync_group
-        calls = tf.convert_to_tensor(self._calls)
-        self._calls.assign(calls + 1)
+        calls = tf.convert_to_tensor(self.calls)
+        self.calls.assign(calls + 1)
         return random.derive(self.seed, "augment", step=calls, replica=replica)
 
     def _checked(self, images: tf.Tensor) -> tf.Tensor:

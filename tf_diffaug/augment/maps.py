@@ -124,8 +124,10 @@ def _run_color(color: ColorMap, images: tf.Tensor) -> tf.Tensor:
 
 
 def _column(part, dtype):
-    """A coefficient as (N, 1, 1)."""
-    return part if isinstance(part, float) else tf.cast(part, dtype)[:, None, None]
+    """A coefficient as (N, 1, 1), which gets no gradient."""
+    if isinstance(part, float):
+        return part
+    return tf.stop_gradient(tf.cast(part, dtype))[:, None, None]
 
 
 def _mean(rows: tf.Tensor, mask: np.ndarray, k: int) -> tf.Tensor:
@@ -187,10 +189,15 @@ class Window:
             tf.minimum(self.right, other.right),
         )
 
-    def contains(self, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-        """Whether each place of the grid rows (H,) x columns (V,) lies inside: (N, H, V)."""
+    def along_axes(self, rows: tf.Tensor, columns: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Which of the rows (H,) and which of the columns (V,) lie inside: (N, H) and (N, V)."""
         inside_y = (rows >= self.top[:, None]) & (rows < self.bottom[:, None])
         inside_x = (columns >= self.left[:, None]) & (columns < self.right[:, None])
+        return inside_y, inside_x
+
+    def contains(self, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+        """Which places of the grid lie inside: (N, H, V)."""
+        inside_y, inside_x = self.along_axes(rows, columns)
         return inside_y[:, :, None] & inside_x[:, None, :]
 
 
@@ -199,7 +206,7 @@ class PixelMap:
     """Moves each image by whole pixels, keeps a window and cuts holes; the rest is `fill`.
 
     The windows are places of the output. `shift` is (dy, dx), int32 tensors of shape (N,), positive
-    down and to the right, or None.
+    down and to the right; it comes with a window to keep, that of the pixels that have a source.
     """
 
     shift: tuple[tf.Tensor, tf.Tensor] | None = None
@@ -256,31 +263,28 @@ class PixelMap:
         return run(images)
 
 
-def _covered(pixels: PixelMap, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Where the output is an input pixel and not the fill; bool, (N, H, V)."""
-    covered = None if pixels.keep is None else pixels.keep.contains(rows, columns)
-    for hole in pixels.holes:
-        outside = ~hole.contains(rows, columns)
-        covered = outside if covered is None else covered & outside
-    return covered
-
-
 def _mask(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
     batch, height, width, channels = image_shape(images)
-    columns = tf.range(width * channels) // channels
-    flat = tf.reshape(images, [batch, height, width * channels])
-    covered = _covered(pixels, tf.range(height), columns)
-    return tf.reshape(tf.where(covered, flat, tf.cast(pixels.fill, images.dtype)), tf.shape(images))
+    rows, columns = tf.range(height), tf.range(width * channels) // channels
+    output = tf.reshape(images, [batch, height, width * channels])
+    for hole in pixels.holes:
+        output = tf.where(hole.contains(rows, columns), tf.cast(pixels.fill, images.dtype), output)
+    return tf.reshape(output, tf.shape(images))
 
 
 def _look_up(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
     batch, height, width, channels = image_shape(images)
     rows, columns = tf.range(height), tf.range(width)
-    dy, dx = pixels.shift
-    source_rows = (tf.range(batch) * (height * width))[:, None] + (rows - dy[:, None]) * width
-    source = source_rows[:, :, None] + (columns - dx[:, None])[:, None, :]
+    dy, dx = (shift[:, None] for shift in pixels.shift)
     # One pixel past the last holds the fill, so that filling costs no pass of its own.
-    source = tf.where(_covered(pixels, rows, columns), source, batch * height * width)
+    past = batch * height * width
+    keep_rows, keep_columns = pixels.keep.along_axes(rows, columns)
+    starts = (tf.range(batch) * height)[:, None] + rows - dy
+    starts = tf.where(keep_rows, starts * width, past)[:, :, None]
+    offsets = tf.where(keep_columns, columns - dx, past)[:, None, :]
+    source = tf.minimum(starts + offsets, past)
+    for hole in pixels.holes:
+        source = tf.where(hole.contains(rows, columns), past, source)
     flat = tf.reshape(images, [-1, channels])
     padded = tf.concat([flat, tf.fill([1, channels], tf.cast(pixels.fill, images.dtype))], axis=0)
     return tf.reshape(tf.gather_nd(padded, tf.reshape(source, [-1, 1])), tf.shape(images))

@@ -1,0 +1,51 @@
+"""Every op and layer through one list of checks. A new op is one line in `LAYERS`."""
+
+import functools
+
+import pytest
+
+from tf_diffaug import augment
+from tf_diffaug.augment import DiffAugment
+from tf_diffaug.augment.testing import CHECKS, check_replicas
+
+# Keras 3 converts its variables with NumPy 2's older protocol when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+LAYERS = {
+    "brightness": augment.Brightness,
+    "saturation": augment.Saturation,
+    "contrast": augment.Contrast,
+    "color": augment.Color,
+    "translation": augment.Translation,
+    "translation black": functools.partial(augment.Translation, 0.3, fill="black"),
+    "translation reflect": functools.partial(augment.Translation, 0.4, fill="reflect"),
+    "translation nearest": functools.partial(augment.Translation, 0.4, fill="nearest"),
+    "cutout": augment.Cutout,
+    "cutout black": functools.partial(augment.Cutout, 0.25, fill="black"),
+    "policy": functools.partial(DiffAugment, "color,translation,cutout"),
+    "policy mixed": functools.partial(DiffAugment, "cutout,contrast,cutout(fill=black),color:0.5"),
+}
+
+# The policy has every op in it; the others one by one in all ways of running are for CI.
+QUICK = ("policy",)
+CHEAP = ("dtypes", "shapes", "draws", "replay", "no_clipping", "gradient", "second_order", "config")
+PAIRS = [
+    pytest.param(name, check, marks=() if name in QUICK or check in CHEAP else pytest.mark.slow)
+    for name in LAYERS
+    for check in CHECKS
+]
+
+
+@pytest.mark.parametrize(("name", "check"), PAIRS)
+def test_conformance(name, check):
+    CHECKS[check](LAYERS[name])
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_replicas_draw_different_numbers(name, two_replicas):
+    check_replicas(LAYERS[name], two_replicas)
+
+
+def test_every_registered_op_is_in_the_list():
+    listed = {make(seed=0).op.name for name, make in LAYERS.items() if "policy" not in name}
+    assert listed == set(augment.registered_ops())

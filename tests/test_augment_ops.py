@@ -1,0 +1,227 @@
+"""Each op against its formula in NumPy, with the parameters given."""
+
+import hypothesis
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import strategies as st
+
+from tf_diffaug.augment import maps, ops
+from tf_diffaug.augment.policy import parse_policy
+
+SETTINGS = hypothesis.settings(derandomize=True, deadline=None, max_examples=12)
+SIDES = st.integers(1, 13)
+CHANNELS = st.sampled_from([1, 3, 4])
+SEEDS = st.integers(0, 2**31)
+FILLS = st.sampled_from(["constant", "reflect", "nearest"])
+
+
+def draw_images(rng, height, width, channels, batch=5):
+    # Far outside the usual range: nothing clips.
+    return rng.normal(0, 3, (batch, height, width, channels)).astype("float32")
+
+
+def colored(images):
+    """The channels that are colours."""
+    return images[..., :3] if images.shape[-1] == 4 else images
+
+
+def with_alpha(colors, images):
+    return np.concatenate([colors, images[..., 3:]], -1) if images.shape[-1] == 4 else colors
+
+
+def numpy_brightness(images, delta):
+    return with_alpha(colored(images) + delta[:, None, None, None], images)
+
+
+def numpy_saturation(images, factor):
+    x = colored(images)
+    grey = x.mean(3, keepdims=True)
+    return with_alpha((x - grey) * factor[:, None, None, None] + grey, images)
+
+
+def numpy_contrast(images, factor):
+    x = colored(images)
+    mean = x.mean((1, 2, 3), keepdims=True)
+    return with_alpha((x - mean) * factor[:, None, None, None] + mean, images)
+
+
+def numpy_translate(images, dy, dx, fill="constant", fill_value=0.0):
+    _, height, width, _ = images.shape
+    output = np.full_like(images, fill_value)
+    inside = {"reflect": mirror, "nearest": lambda i, n: min(max(i, 0), n - 1)}.get(fill)
+    for n in range(len(images)):
+        for y in range(height):
+            for x in range(width):
+                sy, sx = y - dy[n], x - dx[n]
+                if inside:
+                    sy, sx = inside(sy, height), inside(sx, width)
+                if 0 <= sy < height and 0 <= sx < width:
+                    output[n, y, x] = images[n, sy, sx]
+    return output
+
+
+def mirror(i, n):
+    while not 0 <= i < n:
+        i = 0 if n == 1 else (-i if i < 0 else 2 * (n - 1) - i)
+    return i
+
+
+def numpy_cutout(images, center_y, center_x, size_y, size_x, fill_value=0.0):
+    """As the published code: a grid of places, clamped to the image."""
+    output = images.copy()
+    _, height, width, _ = images.shape
+    for n in range(len(images)):
+        for i in range(size_y):
+            for j in range(size_x):
+                y = min(max(i + center_y[n] - size_y // 2, 0), height - 1)
+                x = min(max(j + center_x[n] - size_x // 2, 0), width - 1)
+                output[n, y, x] = fill_value
+    return output
+
+
+@SETTINGS
+@hypothesis.given(SIDES, SIDES, CHANNELS, SEEDS)
+def test_color_ops(height, width, channels, seed):
+    rng = np.random.default_rng(seed)
+    images = draw_images(rng, height, width, channels)
+    number = rng.uniform(0, 2, len(images)).astype("float32")
+    for ours, formula in (
+        (ops.adjust_brightness, numpy_brightness),
+        (ops.adjust_saturation, numpy_saturation),
+        (ops.adjust_contrast, numpy_contrast),
+    ):
+        output = ours(images, number).numpy()
+        np.testing.assert_allclose(output, formula(images, number), rtol=1e-5, atol=1e-5)
+        if channels == 4:
+            np.testing.assert_array_equal(output[..., 3], images[..., 3])
+
+
+@SETTINGS
+@hypothesis.given(
+    SIDES, SIDES, CHANNELS, SEEDS, st.sampled_from(["constant", "reflect", "nearest"])
+)
+def test_translate(height, width, channels, seed, fill):
+    rng = np.random.default_rng(seed)
+    images = draw_images(rng, height, width, channels)
+    dy, dx = (rng.integers(-side, side + 1, len(images)) for side in (height, width))
+    value = 0.5 if fill == "constant" else 0.0
+    output = ops.translate(images, dy, dx, fill=fill, fill_value=value)
+    np.testing.assert_array_equal(output, numpy_translate(images, dy, dx, fill, value))
+
+
+@SETTINGS
+@hypothesis.given(SIDES, SIDES, CHANNELS, SEEDS, st.floats(0, 1))
+def test_cutout(height, width, channels, seed, ratio):
+    rng = np.random.default_rng(seed)
+    images = draw_images(rng, height, width, channels)
+    sizes = [int(side * ratio + 0.5) for side in (height, width)]
+    centers = [
+        rng.integers(0, side + 1 - size % 2, len(images))
+        for side, size in zip((height, width), sizes, strict=True)
+    ]
+    output = ops.cutout(images, *centers, size_y=sizes[0], size_x=sizes[1], fill_value=-1.0)
+    np.testing.assert_array_equal(output, numpy_cutout(images, *centers, *sizes, fill_value=-1.0))
+
+
+def test_one_number_serves_all_images():
+    images = draw_images(np.random.default_rng(0), 4, 6, 3)
+    np.testing.assert_allclose(ops.adjust_brightness(images, 0.5), images + 0.5, rtol=1e-6)
+    moved = ops.translate(images, 1, -2)
+    np.testing.assert_array_equal(moved[:, 1:, :-2], images[:, :-1, 2:])
+    assert not np.any(moved[:, 0])
+    assert not np.any(moved[:, :, -2:])
+
+
+def test_saturation_of_one_channel_is_the_identity():
+    images = draw_images(np.random.default_rng(0), 4, 6, 1)
+    np.testing.assert_allclose(ops.adjust_saturation(images, 0.0), images, rtol=1e-6)
+
+
+def test_contrast_of_half_floats_accumulates_in_float32():
+    images = tf.fill([1, 256, 256, 3], tf.constant(1.5, tf.float16))
+    np.testing.assert_array_equal(ops.adjust_contrast(images, 0.0), images)
+
+
+def test_a_box_leaves_no_trace_of_what_is_not_finite():
+    images = np.full((1, 4, 4, 3), np.nan, "float32")
+    assert not np.any(ops.cutout(images, 2, 2, size_y=4, size_x=4))
+    assert not np.any(ops.translate(images, 4, 0))
+
+
+def test_fill_is_one_of_its_choices():
+    with pytest.raises(ValueError, match="Received: fill='wrap'"):
+        ops.translate(np.zeros([1, 2, 2, 3]), 1, 1, fill="wrap")
+
+
+def test_accelerators_mix_channels_without_a_product(monkeypatch):
+    images = draw_images(np.random.default_rng(0), 5, 6, 4)
+    expected = ops.adjust_saturation(images, 0.3)
+    monkeypatch.setattr(maps, "accelerated", lambda: True)
+    np.testing.assert_allclose(ops.adjust_saturation(images, 0.3), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "color,translation,cutout",
+        "contrast,saturation,brightness,color",
+        "cutout,translation,cutout:0.25,translation:0.4",
+        "translation(fill=black),cutout(fill=black)",
+        "translation,cutout(fill=black),translation(fill=reflect),cutout,color",
+    ],
+)
+@pytest.mark.parametrize("shape", [(6, 9, 14, 3), (6, 8, 8, 1), (6, 7, 11, 4)])
+def test_fused_and_unfused_agree(text, shape):
+    policy = parse_policy(text)
+    images = tf.random.stateless_uniform(shape, [1, 2], -1, 1)
+    params = policy.sample(shape, tf.constant([3, 4]))
+    results = []
+    for fuse in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            output = policy.apply(images, params, fuse=fuse)
+            loss = tf.reduce_sum(tf.cos(images) * output)
+        results.append((output, tape.gradient(loss, images)))
+    for fused, unfused in zip(*results, strict=True):
+        np.testing.assert_allclose(fused, unfused, atol=1e-6)
+
+
+def test_neighbours_that_compose_run_as_one_pass(monkeypatch):
+    passes = []
+    for name in ("_run_color", "_look_up", "_mask"):
+        run = getattr(maps, name)
+        monkeypatch.setattr(maps, name, lambda *a, run=run: passes.append(1) or run(*a))
+    policy = parse_policy("brightness,color,contrast,cutout,translation,cutout")
+    shape = (2, 8, 8, 3)
+    policy.apply(tf.zeros(shape), policy.sample(shape, tf.constant([0, 1])))
+    assert len(passes) == 2
+
+
+@pytest.fixture
+def addons():
+    """TensorFlow Addons, on the stack that has it."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("tensorflow_addons")
+
+
+def test_translate_is_that_of_tensorflow_addons(addons):
+    rng = np.random.default_rng(0)
+    images = draw_images(rng, 9, 12, 3)
+    dy, dx = rng.integers(-5, 6, (2, 5))
+    # Addons takes (dx, dy).
+    theirs = addons.image.translate(images, np.stack([dx, dy], 1).astype("float32"))
+    np.testing.assert_array_equal(ops.translate(images, dy, dx), theirs)
+
+
+def test_cutout_is_that_of_tensorflow_addons(addons):
+    rng = np.random.default_rng(0)
+    images = draw_images(rng, 10, 12, 3)
+    centers = np.stack([rng.integers(0, 10, 5), rng.integers(0, 12, 5)], 1)
+    centers = centers.astype("int32")
+    theirs = addons.image.cutout(images, (4, 6), offset=centers, constant_values=0)
+    ours = ops.cutout(images, centers[:, 0], centers[:, 1], size_y=4, size_x=6)
+    np.testing.assert_array_equal(ours, theirs)
