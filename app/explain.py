@@ -6,6 +6,7 @@ import textwrap
 
 from app.config import Config
 from app.recipe import Recipe
+from tf_diffaug.data.sources import EMOJI
 
 _LABEL = 12
 _WIDTH = 96
@@ -93,16 +94,19 @@ def _images(config: Config) -> str:
     )
 
 
+def mirrored(config: Config) -> bool:
+    """Whether half of the reals are mirrored, known without loading them."""
+    return config.dataset not in EMOJI if config.flip is None else config.flip
+
+
 def _flips(config: Config) -> str:
-    always = "The fakes never are: flips are a property of the data, not a part of T."
-    if config.flip is None:
+    who = "as this dataset says" if config.flip is None else "as asked"
+    if mirrored(config):
         return (
-            "the dataset decides whether half of the reals are mirrored (emoji: no; CIFAR: yes). "
-            f"{always}"
+            f"half of the reals are mirrored, {who}; the fakes never are: flips are a property of "
+            "the data, not a part of T."
         )
-    if config.flip:
-        return f"half of the reals are mirrored, as asked. {always}"
-    return "no images are mirrored, as asked."
+    return f"no images are mirrored, {who}."
 
 
 def _transformation(recipe: Recipe) -> str:

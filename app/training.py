@@ -74,6 +74,11 @@ def closing(run: RunDirectory, config: Config) -> str:
             lines.append(f"  {what:<11} {os.path.relpath(place, run.path)}")
     if record is not None:
         lines.append(f"  FID         {record['fid']:.2f} ({_protocol(record['protocol'])})")
+        best = min(run.records("eval"), key=lambda evaluated: evaluated["fid"])
+        if best["step"] != record["step"]:
+            lines.append(
+                f"  best FID    {best['fid']:.2f} at step {best['step']}: checkpoints/best"
+            )
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
     longer = 2 * max(config.steps, reached(run.path) or 0)
     lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")

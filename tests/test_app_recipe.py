@@ -1,9 +1,12 @@
 """The three coordinates: how they are settled, and the words for it."""
 
 import pytest
+from PIL import Image
 
+from app import build
+from app.config import Config
 from app.errors import UserError
-from app.explain import explain
+from app.explain import explain, mirrored
 from app.recipe import canonical, decide
 from app.resolve import resolve
 from tf_diffaug.training import regularizers
@@ -82,12 +85,18 @@ def test_two_spellings_of_a_recipe_are_one():
     assert len({decide(resolve({"policy": text})).config for text in spellings}) == 1
 
 
+def test_the_words_about_flips_hold_for_the_data_itself(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    for dataset in ("emoji", "emoji_faces", f"folder:{tmp_path}"):
+        config = Config(dataset=dataset, resolution=8)
+        assert mirrored(config) == build.flips(config, build.load_data(config))
+
+
 def test_diffaugment_in_words():
     text = words(policy="color,translation,cutout")
     assert "D sees augmented reals T(x) and augmented fakes T(G(z))" in text
     assert "G follows D's judgement of T(G(z))" in text
     assert "augment=both: a policy that nothing else uses is DiffAugment's" in text
-    assert "half of the reals are mirrored" in text
     assert "averaged with decay 0.999 a step from the start" in text
     assert "fakes of the averaged G (batch norm by moving averages)" in text
     assert "features of emoji-cnn" in text
@@ -100,7 +109,9 @@ def test_diffaugment_in_words():
         ({"policy": "color", "augment": "reals"}, "T's traces in the samples"),
         ({"policy": "color", "augment": "d_only"}, "G's gradient loses its meaning"),
         ({"flip": True}, "half of the reals are mirrored, as asked"),
-        ({"flip": False}, "no images are mirrored"),
+        ({"flip": False, "dataset": "cifar10"}, "no images are mirrored, as asked"),
+        ({"dataset": "cifar10"}, "half of the reals are mirrored, as this dataset says"),
+        ({}, "no images are mirrored, as this dataset says"),
         ({"regularizers": "r1:10"}, "Also asked r1(weight=10"),
         ({"num_images": 50, "subset": "paper"}, "50 images, drawn as DiffAugment's own code"),
         ({"data_fraction": 0.1}, "10 % of the images, drawn at random once, from --data_seed=0"),

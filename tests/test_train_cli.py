@@ -152,8 +152,14 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     assert "Done: 6 steps" in longer
 
     assert run(f"--run_dir={run_dir}", "--seed=1", "--policy=cutout") == 2
-    assert "--seed=1 (saved: 0), --policy=cutout (saved: color)" in capsys.readouterr().err
+    assert "--policy=cutout (saved: color), --seed=1 (saved: 0)" in capsys.readouterr().err
     assert json.loads((run_dir / "config.json").read_text())["settings"]["steps"] == 6
+
+    (run_dir / "checkpoints" / "step-6.index").write_bytes(b"damaged")
+    assert run(f"--run_dir={run_dir}", "--steps=8") == 3
+    error = capsys.readouterr().err
+    assert "step-6 can't be restored" in error
+    assert error.count("\n") == 1
 
 
 def test_other_images_are_not_the_same_run(here, capsys):
