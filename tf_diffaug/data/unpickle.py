@@ -48,7 +48,7 @@ def _reconstructors() -> dict[tuple[str, str], Any]:
 
     def dtype(code: str | bytes, align: Any = False, copy: Any = False) -> np.dtype:
         code = code.decode("ascii") if isinstance(code, bytes) else code
-        # Python 2 wrote the two as 0 and 1, which NumPy deprecates.
+        # Python 2 wrote the two flags as 0 and 1.
         made = np.dtype(code, bool(align), bool(copy))
         if made.kind not in "biuf":  # an array of objects could hold anything
             raise pickle.UnpicklingError(f"it holds an array of type {made}")
