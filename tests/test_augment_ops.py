@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from tf_diffaug.augment import maps, ops
+from tf_diffaug.augment import maps, ops, placement
 from tf_diffaug.augment.policy import parse_policy
 
 SETTINGS = hypothesis.settings(derandomize=True, deadline=None, max_examples=12)
@@ -157,8 +157,22 @@ def test_fill_is_one_of_its_choices():
 def test_accelerators_mix_channels_without_a_product(monkeypatch):
     images = draw_images(np.random.default_rng(0), 5, 6, 4)
     expected = ops.adjust_saturation(images, 0.3)
-    monkeypatch.setattr(maps, "accelerated", lambda: True)
+    monkeypatch.setattr(placement, "accelerated", lambda: True)
     np.testing.assert_allclose(ops.adjust_saturation(images, 0.3), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_trace_knows_whether_it_is_for_xla():
+    answers = {}
+    for xla in (True, False):
+
+        @tf.function(jit_compile=xla)
+        def traced(x, xla=xla):
+            answers[xla] = placement.traced_for_xla()
+            return x
+
+        traced(tf.zeros([]))
+    assert answers == {True: True, False: False}
+    assert not placement.traced_for_xla()
 
 
 @pytest.mark.parametrize(

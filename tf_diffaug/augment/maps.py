@@ -18,6 +18,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from tf_diffaug.augment import placement
+
 Size = int | tf.Tensor
 
 # Pixels side by side in one row of the colour product: a wide innermost dimension is what makes the
@@ -33,11 +35,6 @@ class Map(Protocol):
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Maps the images; shape and dtype stay."""
-
-
-def accelerated() -> bool:
-    """Whether this process has a device other than CPUs."""
-    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
 
 
 def image_shape(images: tf.Tensor) -> tuple[Size, Size, Size, int]:
@@ -151,8 +148,9 @@ def _mix(rows: tf.Tensor, color: ColorMap, mask: np.ndarray, k: int) -> tf.Tenso
             return rows * pixel
         return rows * (pixel * tf.constant(wide, rows.dtype) + tf.constant(1 - wide, rows.dtype))
     averages = np.kron(np.eye(k), np.outer(mask, mask) / mask.sum())
-    if accelerated():
-        # Accelerators round the factors of a float32 product to fewer bits.
+    if placement.accelerated() or placement.traced_for_xla():
+        # Accelerators round the factors of a float32 product to fewer bits, and XLA on the CPU
+        # fuses sums and not products. Without XLA a product is the fast way on the CPU.
         return _mix_by_sums(rows, pixel, grey, mask, k)
     scaled = pixel * tf.constant(np.diag(wide), rows.dtype)
     if not mask.all():
@@ -272,7 +270,23 @@ def _mask(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
     return tf.reshape(output, tf.shape(images))
 
 
+def _select(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
+    """`_look_up` for XLA, which fuses the choice between the fill and a pixel with the rest."""
+    _, height, width, _ = image_shape(images)
+    rows, columns = tf.range(height), tf.range(width)
+    dy, dx = (shift[:, None] for shift in pixels.shift)
+    output = tf.gather(images, tf.clip_by_value(rows - dy, 0, height - 1), batch_dims=1)
+    source = tf.clip_by_value(columns - dx, 0, width - 1)
+    output = tf.gather(output, source, axis=2, batch_dims=1)
+    covered = pixels.keep.contains(rows, columns)
+    for hole in pixels.holes:
+        covered &= ~hole.contains(rows, columns)
+    return tf.where(covered[..., None], output, tf.cast(pixels.fill, images.dtype))
+
+
 def _look_up(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
+    if placement.traced_for_xla():
+        return _select(pixels, images)
     batch, height, width, channels = image_shape(images)
     rows, columns = tf.range(height), tf.range(width)
     dy, dx = (shift[:, None] for shift in pixels.shift)

@@ -80,8 +80,8 @@ class Policy:
 
     def sample(self, shape: Shape, seed: tf.Tensor) -> list[Params]:
         """Draws each op's parameters for a batch of shape (N, H, W, C), from one seed (2,)."""
-        if not self.ops:
-            return []
+        if len(self.ops) < 2:
+            return [op.sample(shape, seed) for op in self.ops]
         seeds = tf.random.split(seed, len(self.ops), alg="philox")
         pairs = zip(self.ops, tf.unstack(seeds), strict=True)
         return [op.sample(shape, op_seed) for op, op_seed in pairs]
