@@ -230,7 +230,12 @@ def _unlabelled(data: ImageData) -> ImageData:
 def _average(config: Config) -> EMA | None:
     if config.ema_half_life is None and config.ema_decay == 0:
         return None
-    return EMA(config.ema_decay, start=config.ema_start, half_life=config.ema_half_life)
+    return EMA(
+        config.ema_decay,
+        start=config.ema_start,
+        half_life=config.ema_half_life,
+        ramp=config.ema_ramp,
+    )
 
 
 def _adam(config: Config, rate: float) -> keras.optimizers.Optimizer:

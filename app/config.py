@@ -94,6 +94,9 @@ class Config:
     ema_half_life: float | None = _option(
         None, "half-life of the average in images, in place of ema_decay", above=0, unset="none"
     )
+    ema_ramp: float | None = _option(
+        0.25, "the half-life is at most this share of the run so far", above=0, unset="none"
+    )
     seed: int = _option(0, "the run's seed", least=0)
     strategy: str = _option("auto", "how training is distributed", choices=STRATEGIES)
     views: str = _option(

@@ -6,10 +6,11 @@ Nothing here imports TensorFlow: most mistakes are found, and said, before it is
 from __future__ import annotations
 
 import contextlib
-import difflib
 import pathlib
 import traceback
 from collections.abc import Iterable, Iterator
+
+from tf_diffaug.naming import nearest
 
 OK = 0
 USER_ERROR = 2
@@ -27,13 +28,6 @@ class UserError(Exception):
 
 class Failure(Exception):
     """Training cannot go on, which is not the user's mistake; its text is one line."""
-
-
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `name`, if any is."""
-    lowered = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
 
 
 def unknown(what: str, value: str, choices: Iterable[str]) -> str:

@@ -153,6 +153,8 @@ def _average(config: Config) -> str:
     else:
         return "none: G's own weights are sampled."
     since = f" from step {config.ema_start}" if config.ema_start else " from the start"
+    if config.ema_ramp is not None:
+        since += f", over at most {config.ema_ramp:.0%} of the steps so far as a half-life"
     use = "samples and FID are taken from it" if config.eval_ema else "samples and FID ignore it"
     return f"G's weights are averaged {rate}{since}; {use}. Batch-norm statistics are copied."
 

@@ -38,7 +38,7 @@ _LAYOUT: dict[str, list[tuple[tuple[str, ...], str | None]]] = {
         (("g_lr", "d_lr"), "Adam's learning rates"),
         (("beta1", "beta2"), "Adam's decays"),
         (("ema_decay", "ema_start"), "average of G's weights, a step; decay 0: none"),
-        (("ema_half_life",), "the same in images, instead of ema_decay"),
+        (("ema_half_life", "ema_ramp"), "in images; at most this share of the run so far"),
         (("seed", "deterministic"), "the same command gives the same bits"),
         (("strategy",), "auto, one_device, mirrored, multi_worker or tpu"),
         (("views",), "D's batches in one pass? auto, joint, separate"),

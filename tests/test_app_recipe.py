@@ -118,6 +118,7 @@ def test_diffaugment_in_words():
         ({"ema_decay": 0.0}, "G's own weights are sampled"),
         ({"ema_half_life": 1000.0}, "a half-life of 1000 images"),
         ({"ema_start": 1000}, "from step 1000"),
+        ({"ema_ramp": 0.1}, "at most 10% of the steps so far"),
         ({"d_steps": 4}, "4 D steps before each"),
         ({"eval_batch_norm": "batch"}, "batch norm by each batch's statistics"),
         ({"eval_ema": False}, "samples and FID ignore it"),

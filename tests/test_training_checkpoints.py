@@ -91,13 +91,17 @@ def test_a_failed_write_is_one_error_and_leaves_the_last(tmp_path, monkeypatch):
     store.save()
 
     def full(*args, **kwargs):
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device\nmore")
+        raise tf.errors.ResourceExhaustedError(
+            None, None, "{{function_node __wrapped__X}} No space left on device [Op:Save]\nmore"
+        )
 
+    (tmp_path / "step-1_temp").mkdir()
     gan.step.assign(1)
     monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
     with pytest.raises(OSError, match=r"written to .*: No space left on device$"):
         store.save()
     monkeypatch.undo()
+    assert not (tmp_path / "step-1_temp").exists()
     assert CheckpointStore(make_gan(), tmp_path).restore() == 0
 
 

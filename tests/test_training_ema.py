@@ -23,10 +23,13 @@ def test_ramp_shortens_the_first_half_lives():
     ema = EMA(half_life=10_000, ramp=0.05)
     assert float(ema.decay_at(tf.constant(0), 64)) == pytest.approx(0.5**20)
     assert float(ema.decay_at(tf.constant(10**6), 64)) == pytest.approx(0.5 ** (64 / 10_000))
+    ema = EMA(decay=0.999, ramp=0.25)
+    assert float(ema.decay_at(tf.constant(399), 1)) == pytest.approx(0.5**0.01)
+    assert float(ema.decay_at(tf.constant(10**6), 1)) == np.float32(0.999)
 
 
 @pytest.mark.parametrize(
-    "options", [{"decay": 1.0}, {"start": -1}, {"half_life": 0.0}, {"ramp": 0.05}]
+    "options", [{"decay": 1.0}, {"start": -1}, {"half_life": 0.0}, {"ramp": 0.0}]
 )
 def test_values_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match="Received"):

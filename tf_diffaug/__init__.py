@@ -1,1 +1,72 @@
-"""Train GANs with little data, in TensorFlow and Keras."""
+"""Train GANs with little data, in TensorFlow and Keras.
+
+>>> from tf_diffaug import DiffAugment
+>>> layer = DiffAugment("color,translation,cutout")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Where each public name lives. They are imported when first asked for, so that a script can answer
+# a wrong flag before TensorFlow is loaded.
+_HOME = {
+    "BatchNorm": "layers",
+    "Brightness": "augment",
+    "Color": "augment",
+    "Contrast": "augment",
+    "Cutout": "augment",
+    "DiffAugment": "augment",
+    "EMA": "training",
+    "GAN": "training",
+    "Saturation": "augment",
+    "SpectralNormalization": "layers",
+    "Translation": "augment",
+    "advance_power_iteration": "layers",
+    "frechet_distance": "evaluation",
+    "parse_policy": "augment",
+}
+__all__ = [
+    "EMA",
+    "GAN",
+    "BatchNorm",
+    "Brightness",
+    "Color",
+    "Contrast",
+    "Cutout",
+    "DiffAugment",
+    "Saturation",
+    "SpectralNormalization",
+    "Translation",
+    "advance_power_iteration",
+    "frechet_distance",
+    "parse_policy",
+]
+
+if TYPE_CHECKING:
+    from tf_diffaug.augment import (
+        Brightness,
+        Color,
+        Contrast,
+        Cutout,
+        DiffAugment,
+        Saturation,
+        Translation,
+        parse_policy,
+    )
+    from tf_diffaug.evaluation import frechet_distance
+    from tf_diffaug.layers import BatchNorm, SpectralNormalization, advance_power_iteration
+    from tf_diffaug.training import EMA, GAN
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

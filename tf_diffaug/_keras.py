@@ -10,6 +10,12 @@ import tensorflow as tf
 
 KERAS_3 = keras.__version__.startswith("3.")
 
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "tf_diffaug needs Keras on TensorFlow: set KERAS_BACKEND=tensorflow. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}."
+    )
+
 
 def add_weight(
     layer: keras.layers.Layer,

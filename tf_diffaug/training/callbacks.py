@@ -86,13 +86,20 @@ class Metrics(EverySteps):
         self._steps = 0
         self._losses: list[dict[str, float]] = []
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        super().on_train_begin(logs)
+        self._first = True
+
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self._begin = time.perf_counter()
 
     def after_step(self, logs: dict[str, float], steps: int) -> None:
-        # The time between a step's begin and end: what other callbacks do is not training.
-        self._seconds += time.perf_counter() - self._begin
-        self._steps += steps
+        # The time between a step's begin and end: what other callbacks do is not training. The
+        # first execution builds the graph.
+        if not self._first:
+            self._seconds += time.perf_counter() - self._begin
+            self._steps += steps
+        self._first = False
         self._losses.append({name: float(value) for name, value in logs.items()})
 
     def act(self) -> None:
@@ -100,7 +107,8 @@ class Metrics(EverySteps):
         for name in self._losses[0]:
             record[name] = float(np.mean([losses[name] for losses in self._losses]))
         record.update(self._measure())
-        record["images_per_second"] = self._steps * self._batch_size / self._seconds
+        if self._steps:
+            record["images_per_second"] = self._steps * self._batch_size / self._seconds
         self._seconds, self._steps, self._losses = 0.0, 0, []
         self._run.append(record)
 

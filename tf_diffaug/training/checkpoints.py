@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import pathlib
+import re
+import shutil
 
 import tensorflow as tf
 
@@ -79,22 +81,38 @@ class CheckpointStore:
         Raises:
             OSError: if it cannot be read, or holds other variables than this GAN has.
         """
+        _remove_unfinished(self.directory)
+        _remove_unfinished(self.directory / "best")
         if self.latest is None:
             return None
         try:
             status = self._newest.checkpoint.restore(self.latest)
             status.assert_consumed()
         except (tf.errors.OpError, AssertionError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise OSError(f"The checkpoint {self.latest} can't be restored: {reason}") from error
+            raise OSError(
+                f"The checkpoint {self.latest} can't be restored: {_reason(error)}"
+            ) from error
         return int(self.gan.step.numpy())
 
     def _save(self, manager: tf.train.CheckpointManager) -> str:
+        directory = pathlib.Path(manager.directory)
         try:
-            pathlib.Path(manager.directory).mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
             return manager.save(checkpoint_number=int(self.gan.step.numpy()))
         except tf.errors.OpError as error:
-            reason = (error.message or str(error)).strip().splitlines()[0]
+            _remove_unfinished(directory)
             raise OSError(
-                f"No checkpoint could be written to {manager.directory}: {reason}"
+                f"No checkpoint could be written to {directory}: {_reason(error)}"
             ) from error
+
+
+def _remove_unfinished(directory: pathlib.Path) -> None:
+    """Removes what TensorFlow began to write and did not rename: a full disk, a kill."""
+    for folder in directory.glob("step-*_temp*"):
+        shutil.rmtree(folder)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of TensorFlow's message, without the graph nodes it came through."""
+    message = getattr(error, "message", None) or str(error)
+    return re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", message).strip().splitlines()[0].strip()

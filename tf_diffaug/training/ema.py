@@ -22,8 +22,8 @@ class EMA:
         half_life: in images instead of steps: the decay is then `0.5 ** (batch / half_life)`, which
             does not depend on the batch size (StyleGAN2 experiments: 10,000 for 100-shot data, one
             million for CIFAR).
-        ramp: with `half_life`, at most this share of the images seen so far (ADA's CIFAR setting:
-            0.05), so that the first weights are soon forgotten.
+        ramp: the half-life is at most this share of what has been seen so far (ADA's CIFAR setting:
+            0.05), so that the first weights are soon forgotten; None for no such limit.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -41,23 +41,18 @@ class EMA:
             raise ValueError(f"EMA starts at step 0 or later. Received: start={self.start}.")
         if self.half_life is not None and self.half_life <= 0:
             raise ValueError(f"EMA half-life is positive. Received: half_life={self.half_life}.")
-        if self.ramp is not None and (self.half_life is None or self.ramp <= 0):
-            raise ValueError(
-                f"EMA ramp is positive and needs a half-life. Received: ramp={self.ramp}, "
-                f"half_life={self.half_life}."
-            )
+        if self.ramp is not None and self.ramp <= 0:
+            raise ValueError(f"EMA ramp is positive. Received: ramp={self.ramp}.")
 
     def decay_at(self, step: tf.Tensor, batch_size: tf.Tensor | int) -> tf.Tensor:
         """The decay (float32 scalar) of the update that ends step `step` (0 the first)."""
         decay = tf.constant(self.decay, tf.float32)
         if self.half_life is not None:
-            batch = tf.cast(batch_size, tf.float32)
-            half_life = tf.constant(self.half_life, tf.float32)
-            if self.ramp is not None:
-                # The step being ended counts as seen: else the first decay would be 0 ** 0.
-                seen = (tf.cast(step, tf.float32) + 1) * batch
-                half_life = tf.minimum(half_life, seen * self.ramp)
-            decay = tf.pow(0.5, batch / half_life)
+            decay = tf.pow(0.5, tf.cast(batch_size, tf.float32) / self.half_life)
+        if self.ramp is not None:
+            # The step being ended counts as seen: else the first half-life would be 0.
+            steps = (tf.cast(step, tf.float32) + 1) * self.ramp
+            decay = tf.minimum(decay, tf.pow(0.5, 1 / steps))
         return tf.where(step < self.start, 0.0, decay)
 
 
