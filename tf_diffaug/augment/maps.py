@@ -131,6 +131,8 @@ def _mean(rows: tf.Tensor, mask: np.ndarray, k: int) -> tf.Tensor:
     """The mean over pixels and colour channels, (N, 1, 1), from (N, HW / k, k·C)."""
     # In two steps: XLA's reduction to one number a batch entry is slow on the CPU.
     means = tf.reduce_mean(rows, axis=1, keepdims=True)
+    if mask.all():
+        return tf.reduce_mean(means, axis=2, keepdims=True)
     weights = np.tile(mask, k) / (mask.sum() * k)
     return tf.reduce_sum(means * tf.constant(weights, rows.dtype), axis=2, keepdims=True)
 
@@ -148,9 +150,8 @@ def _mix(rows: tf.Tensor, color: ColorMap, mask: np.ndarray, k: int) -> tf.Tenso
             return rows * pixel
         return rows * (pixel * tf.constant(wide, rows.dtype) + tf.constant(1 - wide, rows.dtype))
     averages = np.kron(np.eye(k), np.outer(mask, mask) / mask.sum())
-    if placement.accelerated() or placement.traced_for_xla():
-        # Accelerators round the factors of a float32 product to fewer bits, and XLA on the CPU
-        # fuses sums and not products. Without XLA a product is the fast way on the CPU.
+    if placement.accelerated():
+        # Accelerators round the factors of a float32 product to fewer bits.
         return _mix_by_sums(rows, pixel, grey, mask, k)
     scaled = pixel * tf.constant(np.diag(wide), rows.dtype)
     if not mask.all():
@@ -161,6 +162,9 @@ def _mix(rows: tf.Tensor, color: ColorMap, mask: np.ndarray, k: int) -> tf.Tenso
 def _mix_by_sums(rows, pixel, grey, mask, k):
     shape = tf.shape(rows)
     pixels = tf.reshape(rows, [shape[0], shape[1] * k, len(mask)])
+    if mask.all():
+        mixed = pixels * pixel + tf.reduce_mean(pixels, axis=2, keepdims=True) * grey
+        return tf.reshape(mixed, shape)
     mask = tf.constant(mask, rows.dtype)
     means = tf.reduce_sum(pixels * mask, axis=2, keepdims=True) / tf.reduce_sum(mask)
     mixed = pixels * (pixel * mask + (1 - mask)) + grey * means * mask
