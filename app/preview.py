@@ -61,7 +61,7 @@ def _of(policy: Policy, reals: tf.Tensor, seed: tf.Tensor, draws: int) -> Iterat
     for quantile in _QUANTILES:
         params = augment.params_at(quantile, tuple(reals.shape))
         name = {0.0: "lowest", 0.5: "middle", 1.0: "highest"}[quantile]
-        yield Row(f"{policy}\n{name}", to_uint8(augment.apply(reals, params).numpy()))
+        yield Row(f"{policy}\n{name}", to_uint8(augment.apply(reals, params)).numpy())
     yield from _drawn(augment, str(policy), reals, seed, draws)
 
 
@@ -70,7 +70,7 @@ def _drawn(
 ) -> Iterator[Row]:
     for draw in range(draws):
         params = augment.sample(tuple(reals.shape), random.fold_in(seed, draw))
-        yield Row(f"{label}\ndrawn", to_uint8(augment.apply(reals, params).numpy()))
+        yield Row(f"{label}\ndrawn", to_uint8(augment.apply(reals, params)).numpy())
 
 
 def draw_sheet(found: list[Row]) -> bytes:

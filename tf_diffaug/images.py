@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,9 +17,14 @@ def to_float(images: tf.Tensor) -> tf.Tensor:
     return images
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] as uint8: rounded, and clipped only here."""
-    return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+def to_uint8(images: Any) -> tf.Tensor:
+    """Rounds images in [-1, 1], any float type, to uint8; values outside are clipped.
+
+    The published numbers are of rounded fakes (DiffAugment's evaluation code). Every uint8 image
+    `u` comes back from `u / 127.5 - 1` unchanged.
+    """
+    scaled = tf.cast(images, tf.float32) * 127.5 + 127.5
+    return tf.cast(tf.floor(tf.clip_by_value(scaled, 0.0, 255.0) + 0.5), tf.uint8)
 
 
 def grid(images: np.ndarray, columns: int, *, gap: int = 2) -> np.ndarray:

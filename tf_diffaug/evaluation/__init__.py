@@ -6,13 +6,14 @@ from tf_diffaug.evaluation.extractors import (
     load_extractor,
     resolve_features,
 )
-from tf_diffaug.evaluation.fid import compare, evaluate_fid, to_uint8
+from tf_diffaug.evaluation.fid import compare, evaluate_fid
 from tf_diffaug.evaluation.reference import (
     compute_statistics,
     default_cache_dir,
     reference_statistics,
 )
 from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
+from tf_diffaug.images import to_uint8
 
 __all__ = [
     "Extractor",

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_diffaug.evaluation.extractors import Extractor
 from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
+from tf_diffaug.images import to_uint8
 from tf_diffaug.naming import unknown
 
 # What the caller must say about the fakes and the reals, and which values it may have.
@@ -23,16 +24,6 @@ PROTOCOL = {
 }
 # Two FIDs that differ in one of these measure different things.
 _COMPARABLE = ("features", "resize", "num_fakes", "num_reals", "split", "reference")
-
-
-def to_uint8(images: Any) -> tf.Tensor:
-    """Rounds images in [-1, 1], any float type, to uint8; values outside are clipped.
-
-    The published numbers are of rounded fakes (DiffAugment's evaluation code). Every uint8 image
-    `u` comes back from `u / 127.5 - 1` unchanged.
-    """
-    scaled = tf.cast(images, tf.float32) * 127.5 + 127.5
-    return tf.cast(tf.floor(tf.clip_by_value(scaled, 0.0, 255.0) + 0.5), tf.uint8)
 
 
 def evaluate_fid(

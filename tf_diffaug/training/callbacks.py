@@ -184,7 +184,7 @@ class Samples(EverySteps):
         seed = random.derive(self.model.seed, "sample")
         latents = random.normal([rows * columns, self.model.latent_dim], seed)
         images = (self._generate or self.model.generate)(latents)
-        self._run.write_sample(self.step, grid(to_uint8(images.numpy()), columns))
+        self._run.write_sample(self.step, grid(to_uint8(images).numpy(), columns))
 
 
 class Checkpoints(EverySteps):

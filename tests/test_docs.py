@@ -1,0 +1,99 @@
+"""Every command and every example of the README and the docs runs."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"(<!-- not run: [^\n]*-->\n)?```(python|sh)\n(.*?)```", re.DOTALL)
+BLOCKS = [(page, *match.groups()) for page in PAGES for match in BLOCK.finditer(page.read_text())]
+COMMANDS = [
+    pytest.param(line, id=f"{page.stem}: {line}")
+    for page, skipped, language, code in BLOCKS
+    if language == "sh" and not skipped
+    for line in code.splitlines()
+]
+# The same commands with less to do.
+SHORTER = {
+    "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2"],
+    "benchmarks/augment.py": ["--quick"],
+    "benchmarks/fid.py": ["--num_images=300", "--num_features=32", "--repeats=1"],
+    "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the commands run: some photos, and CIFAR-10 in small."""
+    folder = tmp_path_factory.mktemp("docs")
+    rng = np.random.default_rng(0)
+    (folder / "photos").mkdir()
+    for index in range(12):
+        pixels = rng.integers(0, 256, (80, 70, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{index}.png")
+    layout = folder / "data" / "cifar-10-batches-bin"
+    layout.mkdir(parents=True)
+    for name in ("test_batch", *(f"data_batch_{k}" for k in range(1, 6))):
+        records = rng.integers(0, 256, (100, 3073), np.uint8)
+        records[:, 0] = np.arange(100) % 10
+        records.tofile(layout / f"{name}.bin")
+    return folder
+
+
+def test_only_what_needs_a_download_is_left_out():
+    skipped = [(reason, code) for _, reason, _, code in BLOCKS if reason]
+    assert all("download" in reason and "inception" in code for reason, code in skipped)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_python_examples_run_one_after_the_other(page, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    namespace = {"__name__": "docs"}
+    with warnings.catch_warnings():
+        # Keras 3 with NumPy 2 warns of its own conversion when it saves a model.
+        warnings.filterwarnings("ignore", message="__array__ implementation doesn't accept a copy")
+        for where, skipped, language, code in BLOCKS:
+            if where == page and language == "python" and not skipped:
+                exec(compile(code, page.name, "exec"), namespace)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_run(command, folder):
+    if command.startswith("make test"):
+        pytest.skip("it is what runs this")
+    if command == "make train":
+        made = subprocess.run(
+            ["make", "--dry-run", "train"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        command = made.stdout.splitlines()[-1].replace(".venv/bin/python", "python") + " --steps=4"
+    program, script, *arguments = shlex.split(command)
+    assert program == "python"
+    if script == "train.py" and not any(a.startswith("--steps") for a in arguments):
+        arguments.append("--steps=4")
+    if "folder:" in command and "--fid_features" not in command:
+        arguments.append("--fid_features=none")  # the network for photos is a download
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *arguments, *SHORTER[script]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
