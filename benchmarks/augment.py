@@ -3,9 +3,9 @@
     python benchmarks/augment.py --reference TENSORFLOW.py --torch-reference PYTORCH.py
 
 A reference is a Python file with a function `DiffAugment(x, policy)`; the TensorFlow one takes
-NHWC, the PyTorch one NCHW images. All candidates of a row run in turns, A B C A B C, and each
-figure is the median of its runs, so that a busy machine slows all alike; the run just before a timed
-one is the same candidate's. A ratio above 1 means that ours is faster.
+NHWC, the PyTorch one NCHW images. All candidates of a row run in turns, and each figure is the
+median of its runs, so that a busy machine slows all alike; the run just before a timed one is the
+same candidate's. A ratio above 1 means that ours is faster.
 """
 
 from __future__ import annotations

@@ -8,21 +8,18 @@ A value is a Python literal or a bare word; nothing is evaluated. `name:s` is `n
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug.augment import transforms
 from tf_diffaug.augment.maps import image_shape
 from tf_diffaug.augment.transforms import Op, Params, Shape
+from tf_diffaug.language import WORD, Call, bind, literal, parse_calls
 from tf_diffaug.naming import unknown
 
-_WORD = re.compile(r"[A-Za-z_]\w*")
 _REGISTRY: dict[str, type[Op]] = {}
 
 
@@ -32,7 +29,7 @@ def register(op: type[Op]) -> type[Op]:
     Raises:
         ValueError: if the name is taken or is not a lower-case word.
     """
-    if not _WORD.fullmatch(op.name) or op.name != op.name.lower() or op.name == "none":
+    if not WORD.fullmatch(op.name) or op.name != op.name.lower() or op.name == "none":
         raise ValueError(f"An op's name is a lower-case word. Received: name={op.name!r}.")
     if op.name in _REGISTRY:
         raise ValueError(f"There is an op of this name already. Received: name={op.name!r}.")
@@ -139,69 +136,15 @@ def parse_policy(text: str) -> Policy:
         ValueError: if the text is not a policy: an unknown name or argument is named with the known
             ones and the nearest, a strength out of range with its range.
     """
-    if text.strip() in ("", "none"):
-        return Policy()
-    return Policy(tuple(_parse_entry(entry, text) for entry in _split(text, text)))
+    return Policy(tuple(_build(call, text) for call in parse_calls(text, what="policy")))
 
 
-def _split(text: str, policy: str) -> list[str]:
-    """Splits at the commas outside brackets and quotes."""
-    parts, depth, quote, start = [], 0, "", 0
-    for i, char in enumerate(text):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char in "([{":
-            depth += 1
-        elif char in ")]}":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[start:i])
-            start = i + 1
-        if depth < 0:
-            break
-    if depth or quote:
-        raise ValueError(f"A bracket or quote is not matched. Received: policy={policy!r}.")
-    return [part.strip() for part in (*parts, text[start:])]
-
-
-def _parse_entry(entry: str, policy: str) -> Op:
-    match = re.fullmatch(r"(\w+)\s*(?::(.*)|\((.*)\))?", entry, re.DOTALL)
-    if match is None:
-        raise ValueError(
-            f"An entry of a policy is name, name:strength or name(...); this one is {entry!r}. "
-            f"Received: policy={policy!r}."
-        )
-    name, strength, arguments = match.groups()
-    if name not in _REGISTRY:
-        raise ValueError(f"Policy {policy!r}: {unknown('op', name, sorted(_REGISTRY))}")
-    op = _REGISTRY[name]
-    if strength is not None:
-        return _build(op, {_fields(op)[0].name: _value(strength, policy)}, policy)
-    return _build(op, _parse_arguments(op, arguments or "", policy), policy)
-
-
-def _parse_arguments(op: type[Op], text: str, policy: str) -> dict[str, Any]:
+def _build(call: Call, policy: str) -> Op:
+    if call.name not in _REGISTRY:
+        raise ValueError(f"policy {policy!r}: {unknown('op', call.name, sorted(_REGISTRY))}")
+    op = _REGISTRY[call.name]
     names = [field.name for field in _fields(op)]
-    arguments: dict[str, Any] = {}
-    for i, part in enumerate(_split(text, policy) if text.strip() else ()):
-        keyword = re.fullmatch(r"([A-Za-z_]\w*)\s*=(.*)", part, re.DOTALL)
-        if keyword is None and i > 0:
-            raise ValueError(
-                f"{op.name}: arguments after the first go by keyword; this one is {part!r}. "
-                f"Received: policy={policy!r}."
-            )
-        key, value = keyword.groups() if keyword else (names[0], part)
-        if key not in names:
-            raise ValueError(f"Policy {policy!r}: {unknown(f'{op.name} argument', key, names)}")
-        if key in arguments:
-            raise ValueError(f"{op.name}: {key} is given twice. Received: policy={policy!r}.")
-        arguments[key] = _value(value, policy)
-    return arguments
-
-
-def _build(op: type[Op], arguments: dict[str, Any], policy: str) -> Op:
+    arguments = bind(call, names, what="policy", text=policy)
     for field in _fields(op):
         if field.default is dataclasses.MISSING and field.name not in arguments:
             raise ValueError(
@@ -209,19 +152,6 @@ def _build(op: type[Op], arguments: dict[str, Any], policy: str) -> Op:
                 f"'{op.name}:{op.example:g}'. Received: policy={policy!r}."
             )
     return op(**arguments)
-
-
-def _value(text: str, policy: str) -> Any:
-    text = text.strip()
-    if _is_word(text):
-        return text
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-        raise ValueError(
-            f"A value is a number, a word or another literal; this one is {text!r}. "
-            f"Received: policy={policy!r}."
-        ) from error
 
 
 def _fields(op: type[Op] | Op) -> tuple[dataclasses.Field, ...]:
@@ -232,23 +162,12 @@ def _entry(op: Op) -> str:
     """An op in canonical form: first its strength, then by keyword what is not the default."""
     strength, *others = _fields(op)
     value = getattr(op, strength.name)
-    positional = [] if value == strength.default else [_literal(value)]
+    positional = [] if value == strength.default else [literal(value)]
     keywords = [
-        f"{field.name}={_literal(getattr(op, field.name))}"
+        f"{field.name}={literal(getattr(op, field.name))}"
         for field in others
         if getattr(op, field.name) != field.default
     ]
     if keywords:
         return f"{op.name}({', '.join(positional + keywords)})"
     return f"{op.name}:{positional[0]}" if positional else op.name
-
-
-def _is_word(text: str) -> bool:
-    return bool(_WORD.fullmatch(text)) and text not in ("True", "False", "None")
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, str) and _is_word(value):
-        return value
-    short = f"{value:g}" if isinstance(value, float) else ""
-    return short if short and float(short) == value else repr(value)
