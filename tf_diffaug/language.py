@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from tf_diffaug.naming import unknown
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 _CONSTANTS = ("True", "False", "None")
@@ -101,6 +104,28 @@ def _value(text: str) -> Any:
         raise _SyntaxError(
             f"A value is a number, a word or another literal; this one is {text!r}."
         ) from None
+
+
+def bind(call: Call, names: Sequence[str], *, what: str, text: str) -> dict[str, Any]:
+    """An entry's arguments by name; the one without a keyword is the first.
+
+    Args:
+        call: the entry.
+        names: the arguments that its name takes.
+        what: what `text` is, for errors.
+        text: what the user wrote.
+
+    Raises:
+        ValueError: for an argument that is not among the names, or is given twice.
+    """
+    arguments = dict(zip(names, call.args, strict=False))
+    for key, value in call.kwargs.items():
+        if key not in names:
+            raise ValueError(f"{what} {text!r}: {unknown(f'{call.name} argument', key, names)}")
+        if key in arguments:
+            raise ValueError(f"{call.name}: {key} is given twice. Received: {what}={text!r}.")
+        arguments[key] = value
+    return arguments
 
 
 def literal(value: Any) -> str:

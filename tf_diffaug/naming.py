@@ -9,7 +9,7 @@ from collections.abc import Iterable
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The choice most like `name`, if any is."""
     lowered = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
     return lowered[found[0]] if found else None
 
 

@@ -1,9 +1,6 @@
-"""The policy language: `color,translation:0.4,cutout(0.25, fill=black)`.
+"""Policies: ops one after the other, written in the package's little language (`language.py`).
 
-    policy    = "none" | entry {"," entry}
-    entry     = name | name ":" value | name "(" [value] {"," keyword "=" value} ")"
-
-A value is a Python literal or a bare word; nothing is evaluated. `name:s` is `name(s)`.
+`color,translation:0.4,cutout(0.25, fill=black)`: each name is an op of the registry here.
 """
 
 from __future__ import annotations

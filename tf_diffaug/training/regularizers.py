@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_diffaug.language import literal, parse_calls
+from tf_diffaug.language import bind, literal, parse_calls
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.views import Outputs, Views, call_discriminator
 
@@ -127,9 +127,6 @@ def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tupl
         if call.name in made:
             raise ValueError(f"A regularizer stands there twice. Received: {regularizers!r}.")
         kind = REGULARIZERS[call.name]
-        options = [*inspect.signature(kind).parameters]
-        for key in call.kwargs:
-            if key not in options:
-                raise ValueError(unknown(f"{call.name} option", key, options))
-        made[call.name] = kind(*call.args, **call.kwargs)
+        names = [*inspect.signature(kind).parameters]
+        made[call.name] = kind(**bind(call, names, what="regularizers", text=regularizers))
     return tuple(made.values())
