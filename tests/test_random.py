@@ -38,6 +38,12 @@ def test_seeds_are_the_same_in_a_graph_and_from_a_variable():
     assert words(in_graph()) == words(random.derive(3, "latent", step=7, replica=1))
 
 
+def test_an_integer_and_its_words_are_the_same_seed():
+    assert words(random.derive(5, "latent", step=1)) == words(
+        random.derive(random.as_seed(5), "latent", step=1)
+    )
+
+
 @pytest.mark.parametrize("seed", [0, -1, 2**31, 2**63])
 def test_any_integer_is_a_seed(seed):
     assert random.derive(seed, "init").shape == (2,)

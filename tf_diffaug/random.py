@@ -7,6 +7,7 @@ two purposes never share a stream. Draws use the Philox generator on every devic
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -79,11 +80,23 @@ def derive(
     Raises:
         ValueError: if the purpose is not one of `PURPOSES`.
     """
-    derived = fold_in(as_seed(seed), _index(purpose))
-    # Absent and 0 are told apart, so that a draw with no step is never that of step 0.
+    # What is given is part of it, so that a draw with no step is never that of step 0.
+    code = 4 * _index(purpose) + 2 * (step is not None) + (replica is not None)
+    if isinstance(seed, int):
+        derived = tf.constant(_fold_once(seed, code), tf.int32)
+    else:
+        derived = fold_in(as_seed(seed), code)
     for part in (step, replica):
-        derived = fold_in(derived, 0 if part is None else tf.cast(part, tf.int64) + 1)
+        if part is not None:
+            derived = fold_in(derived, part)
     return derived
+
+
+@functools.lru_cache(maxsize=1024)
+def _fold_once(seed: int, code: int) -> tuple[int, ...]:
+    """The first fold, done while a graph is traced: it is the same at every step."""
+    with tf.init_scope():
+        return tuple(fold_in(as_seed(seed), code).numpy().tolist())
 
 
 def derive_int(seed: int, purpose: str, *, index: int = 0) -> int:

@@ -134,7 +134,8 @@ class AugmentationLayer(keras.layers.Layer):
 
     def _next_seed(self) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
-        replica = 0 if context is None else context.replica_id_in_sync_group
+        several = context is not None and context.num_replicas_in_sync > 1
+        replica = context.replica_id_in_sync_group if several else None
         calls = tf.convert_to_tensor(self.calls)
         self.calls.assign(calls + 1)
         return random.derive(self.seed, "augment", step=calls, replica=replica)

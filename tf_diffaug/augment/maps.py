@@ -153,10 +153,16 @@ def _mix(rows: tf.Tensor, color: ColorMap, mask: np.ndarray, k: int) -> tf.Tenso
     if placement.accelerated():
         # Accelerators round the factors of a float32 product to fewer bits.
         return _mix_by_sums(rows, pixel, grey, mask, k)
-    scaled = pixel * tf.constant(np.diag(wide), rows.dtype)
-    if not mask.all():
-        scaled += tf.constant(np.diag(1 - wide), rows.dtype)
-    return tf.matmul(rows, scaled + grey * tf.constant(averages, rows.dtype))
+    constant = np.diag(1 - wide)
+    terms = ((pixel, np.diag(wide)), (grey, averages))
+    # One small product makes all matrices: a sum of scaled constants is several passes over them.
+    scales = tf.concat([c[:, 0] for c, _ in terms if not isinstance(c, float)], axis=1)
+    basis = np.stack([b.ravel() for c, b in terms if not isinstance(c, float)])
+    constant += sum(c * b for c, b in terms if isinstance(c, float))
+    matrices = tf.matmul(scales, tf.constant(basis, rows.dtype))
+    if constant.any():
+        matrices += tf.constant(constant.ravel(), rows.dtype)
+    return tf.matmul(rows, tf.reshape(matrices, [-1, *constant.shape]))
 
 
 def _mix_by_sums(rows, pixel, grey, mask, k):
