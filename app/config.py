@@ -80,7 +80,7 @@ class Config:
 
     # The optimisation. Adam's constants are those recalled of the second paper's SNDCGAN.
     loss: str = _option("hinge", "adversarial loss", choices=LOSSES)
-    steps: int = _option(2900, "G steps in all", least=1, changeable=True)
+    steps: int = _option(5000, "G steps in all", least=1, changeable=True)
     batch_size: int = _option(32, "images of a D step, over all replicas", least=1)
     d_steps: int = _option(1, "D steps per G step", least=1)
     g_lr: float = _option(2e-4, "G's learning rate", above=0)
