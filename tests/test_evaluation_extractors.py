@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffaug.evaluation import inception, load_extractor, resolve_features
-from tf_diffaug.evaluation.extractors import content_version
+from tf_diffaug.evaluation.extractor import content_version
 
 
 def some_images(count=6, size=32, channels=3, seed=0):

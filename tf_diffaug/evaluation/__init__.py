@@ -1,7 +1,7 @@
 """Measures of a generator: feature extractors, statistics of features, FID and its record."""
 
+from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.extractors import (
-    Extractor,
     check_features,
     load_extractor,
     resolve_features,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_diffaug.evaluation.extractors import Extractor, content_version, resize_antialiased
+from tf_diffaug.evaluation.extractor import Extractor, content_version, resize_antialiased
 
 WEIGHTS = Path(__file__).parent / "assets" / "emoji_cnn.npz"
 IMAGE_SIZE = 32

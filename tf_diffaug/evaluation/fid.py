@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_diffaug.evaluation.extractors import Extractor
+from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
 from tf_diffaug.images import to_uint8
 from tf_diffaug.naming import unknown

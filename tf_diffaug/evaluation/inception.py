@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_diffaug.evaluation.extractors import CHOICES, Extractor, content_version, flatten_features
+from tf_diffaug.evaluation.extractor import CHOICES, Extractor, content_version, flatten_features
 
 URL = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
 OUTPUT = "pool_3"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_diffaug.evaluation.extractors import Extractor
+from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.statistics import Statistics
 from tf_diffaug.files import write_atomically
 

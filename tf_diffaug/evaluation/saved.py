@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_diffaug.evaluation.extractors import (
+from tf_diffaug.evaluation.extractor import (
     CHOICES,
     Extractor,
     content_version,
