@@ -8,9 +8,11 @@ ifeq ($(STACK),keras3)
 VENV = .venv-keras3
 # requirements.txt has Keras 3 only for Python 3.12 and up.
 REQUIREMENTS = requirements-keras3.txt
+OLDEST = 11
 else ifeq ($(STACK),default)
 VENV = .venv
 REQUIREMENTS = requirements.txt
+OLDEST = 10
 else
 $(error STACK is default or keras3, not $(STACK))
 endif
@@ -23,7 +25,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
-	(3, 10) <= v <= (3, 13) or sys.exit("Python 3.10 to 3.13 is needed; python3 is %d.%d. Choose another: make PYTHON=python3.11" % v)'
+	(3, $(OLDEST)) <= v <= (3, 13) or sys.exit("Python 3.$(OLDEST) to 3.13 is needed, and $(PYTHON) is %d.%d. Choose another: make PYTHON=python3.11" % v)'
 	@echo "Setting up $(VENV), once ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)

@@ -162,8 +162,13 @@ def make_dataset(config: Config, data: ImageData, *, start_step: int = 0) -> tf.
         )
 
 
-def make_evaluator(config: Config, data: ImageData) -> Evaluator | None:
+def make_evaluator(config: Config, data: ImageData, *, cache: bool = True) -> Evaluator | None:
     """Loads the extractor and the reference at once, so that a missing one is said now.
+
+    Args:
+        config: the settings.
+        data: the images.
+        cache: whether the reference's statistics may be kept in the user's cache directory.
 
     Raises:
         UserError: if the extractor cannot be had, or there is no split as asked.
@@ -174,7 +179,8 @@ def make_evaluator(config: Config, data: ImageData) -> Evaluator | None:
             return None
         split, images = reference_images(config, data)
         extractor = load_extractor(name)
-        return Evaluator(config, extractor, split, reference_statistics(images, extractor))
+        reference = reference_statistics(images, extractor, cache_dir="auto" if cache else None)
+        return Evaluator(config, extractor, split, reference)
 
 
 def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:

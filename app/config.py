@@ -136,6 +136,11 @@ class Config:
                 "--num_images and --data_fraction exclude each other. Received: "
                 f"--num_images={self.num_images} --data_fraction={self.data_fraction}."
             )
+        if self.subset != "random" and self.num_images is None and self.data_fraction is None:
+            raise UserError(
+                f"--subset={self.subset} says how a part of the images is drawn: "
+                "give --num_images or --data_fraction too."
+            )
         if self.policy == "none" and self.augment not in (None, "none"):
             raise UserError(
                 f"--augment={self.augment} needs an augmentation: add "

@@ -41,7 +41,7 @@ def dry_run(decided: Recipe) -> str:
     strategy = build.set_up(config)
     data = build.load_data(config)
     gan = build.make_gan(decided, strategy, data.images.shape[-1])
-    evaluator = build.make_evaluator(config, data)
+    evaluator = build.make_evaluator(config, data, cache=False)
     counts = build.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)

@@ -74,9 +74,7 @@ def short() -> str:
             flags = " ".join(_with_default(name) for name in names)
             text = " / ".join(_text(name) for name in names) if text is None else text
             lines.append(f"  {flags:<{_COLUMN}} {text}".rstrip())
-    lines.append(
-        "A flag beats the preset, which beats the default shown. --helpfull says more on each flag."
-    )
+    lines.append(_END)
     return "\n".join(lines)
 
 

@@ -25,7 +25,9 @@ def import_tensorflow() -> None:
         try:
             import tensorflow as tf
 
-            tf.constant(0)  # the runtime has its say only now
+            # The runtime has its say only now. Several workers must first agree on how they speak.
+            if "TF_CONFIG" not in os.environ:
+                tf.constant(0)
         except BaseException:
             notices.seek(0)
             os.write(stderr, notices.read())

@@ -32,6 +32,11 @@ def train(decided: Recipe) -> int:
     config = decided.config
     run_dir = pathlib.Path(config.run_dir)
     saved = runs.read(run_dir)
+    if saved is None and reached(run_dir) is not None:
+        raise UserError(
+            f"{run_dir} has checkpoints and no config.json to hold them against. "
+            "Give another --run_dir."
+        )
     if saved is not None:
         runs.refuse_other_settings(run_dir, saved["settings"], recipe(config))
         if (step := reached(run_dir)) is not None and step >= config.steps:
@@ -77,7 +82,8 @@ def closing(run: RunDirectory, config: Config) -> str:
         best = min(run.records("eval"), key=lambda evaluated: evaluated["fid"])
         if best["step"] != record["step"]:
             lines.append(
-                f"  best FID    {best['fid']:.2f} at step {best['step']}: checkpoints/best"
+                f"  best FID    {best['fid']:.2f} at step {best['step']}, chosen by this FID "
+                "itself: checkpoints/best"
             )
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
     longer = 2 * max(config.steps, reached(run.path) or 0)
@@ -106,9 +112,11 @@ def _introduction(gan: GAN, data: Any, evaluator: build.Evaluator | None) -> str
     counts = build.parameter_counts(gan)
     test = f" ({len(data.test):,} held out)" if data.test is not None else ""
     features = "none" if evaluator is None else evaluator.extractor.name
+    views = "in one pass" if gan.joint_views else "one by one"
     return (
         f"{len(data.images):,} images{test}; G has {counts['G']:,} parameters and D "
-        f"{counts['D']:,}; {gan.num_replicas} replica(s); FID features: {features}"
+        f"{counts['D']:,}, which judges its views {views}; {gan.num_replicas} replica(s); "
+        f"FID features: {features}"
     )
 
 

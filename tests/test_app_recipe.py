@@ -127,3 +127,18 @@ def test_diffaugment_in_words():
 )
 def test_a_setting_shows_in_the_words(settings, expected):
     assert expected in words(**settings)
+
+
+def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
+    from app import config
+    from tf_diffaug.data.core import SUBSET_MODES
+    from tf_diffaug.training import LOSSES, MODES, STRATEGIES
+    from tf_diffaug.training.gan import BATCH_NORM, VIEWS
+
+    choices = {field.name: field.metadata["choices"] for field in config.fields().values()}
+    assert set(choices["augment"]) == set(MODES)
+    assert set(choices["loss"]) == set(LOSSES)
+    assert set(choices["strategy"]) == set(STRATEGIES)
+    assert set(choices["views"]) == set(VIEWS)
+    assert set(choices["subset"]) == set(SUBSET_MODES)
+    assert set(choices["eval_batch_norm"]) == set(BATCH_NORM)

@@ -89,8 +89,6 @@ def test_the_commands_run(command, folder):
     assert program == "python"
     if script == "train.py" and not any(a.startswith("--steps") for a in arguments):
         arguments.append("--steps=4")
-    if "folder:" in command and "--fid_features" not in command:
-        arguments.append("--fid_features=none")  # the network for photos is a download
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *arguments, *SHORTER[script]],
         cwd=folder,

@@ -12,6 +12,7 @@ from tests.networks import (
     make_images,
     values,
 )
+from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import SpectralNormalization
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
 from tf_diffaug.training.draws import Draws
@@ -242,3 +243,42 @@ def test_predict_gives_images_of_the_average():
     gan = make_gan()
     latents = np.ones([4, LATENT_DIM], np.float32)
     np.testing.assert_allclose(gan.predict(latents, verbose=0), gan.generate(latents), atol=1e-6)
+
+
+def test_weights_that_are_not_finite_are_found_before_a_loss_shows_them():
+    gan = make_gan()
+    gan.check_finite()
+    kernel = gan.generator.trainable_variables[0]
+    kernel.assign(tf.fill(kernel.shape, 3e38))
+    with pytest.raises(NonFiniteLossError, match="samples is nan"):
+        gan.check_finite()
+    kernel.assign(tf.fill(kernel.shape, np.nan))
+    with pytest.raises(NonFiniteLossError, match="generator is nan"):
+        gan.check_finite()
+
+
+def test_a_ragged_batch_is_cut_to_whole_turns():
+    gan = make_gan(policy=POLICY, d_steps=2)
+    gan.fit(make_images(19), batch_size=8, verbose=0)
+    assert int(gan.step) == 3
+
+
+def test_networks_may_compute_in_bfloat16():
+    set_policy = (
+        keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
+    )
+    set_policy("mixed_bfloat16")
+    try:
+        gan = make_gan(policy=POLICY, regularizers="r1:1")
+        gan.fit(make_images(8), batch_size=8, verbose=0)
+    finally:
+        set_policy("float32")
+
+
+def test_a_batchs_statistics_need_a_batch_norm_that_can_leave_its_averages():
+    gan = make_gan()
+    gan.generator = keras.Sequential(
+        [keras.Input((LATENT_DIM,)), keras.layers.BatchNormalization(), gan.generator]
+    )
+    with pytest.raises(ValueError, match=r"use tf_diffaug.BatchNorm"):
+        gan.generate(tf.zeros([2, LATENT_DIM]), ema=False, batch_norm="batch")

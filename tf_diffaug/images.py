@@ -11,10 +11,9 @@ from PIL import Image
 
 
 def to_float(images: tf.Tensor) -> tf.Tensor:
-    """uint8 images as float32 in [-1, 1]; floats pass as they are."""
-    if images.dtype == tf.uint8:
-        return tf.cast(images, tf.float32) / 127.5 - 1.0
-    return images
+    """Images as float32 in [-1, 1]: uint8 by scaling, floats as they are."""
+    floats = tf.cast(images, tf.float32)
+    return floats / 127.5 - 1.0 if images.dtype == tf.uint8 else floats
 
 
 def to_uint8(images: Any) -> tf.Tensor:

@@ -18,8 +18,6 @@ import tensorflow as tf
 
 from tf_diffaug.augment.maps import ColorMap, PixelMap, Size, Window, image_shape
 
-FILLS = ("zero", "black", "reflect", "nearest")
-
 
 def _per_image(value: Any, images: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
     return tf.broadcast_to(tf.cast(value, dtype), [image_shape(images)[0]])

@@ -42,7 +42,8 @@ def rounded(size: Size, ratio: float) -> Size:
     """int(size·ratio + 0.5), the papers' rounding of a fraction of a side."""
     if isinstance(size, int):
         return int(size * ratio + 0.5)
-    return tf.cast(tf.cast(size, tf.float32) * ratio + 0.5, tf.int32)
+    # In the precision of the Python above, or sizes would differ by a pixel between the two.
+    return tf.cast(tf.cast(size, tf.float64) * ratio + 0.5, tf.int32)
 
 
 def pixels(fraction: tf.Tensor, size: Size) -> tf.Tensor:

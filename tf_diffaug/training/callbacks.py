@@ -148,6 +148,7 @@ class Evaluation(EverySteps):
         self._store = store
 
     def act(self) -> None:
+        self.model.check_finite()
         record = self._evaluate(self.model)
         if self._store is not None:
             self._store.save_if_best(record["fid"])

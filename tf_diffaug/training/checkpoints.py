@@ -63,6 +63,7 @@ class CheckpointStore:
         """Writes the state of the run at its step.
 
         Raises:
+            NonFiniteLossError: if there is something in it that is not finite.
             OSError: if it cannot be written; the checkpoints before are as they were.
         """
         return self._save(self._newest)
@@ -95,6 +96,7 @@ class CheckpointStore:
         return int(self.gan.step.numpy())
 
     def _save(self, manager: tf.train.CheckpointManager) -> str:
+        self.gan.check_finite()
         directory = pathlib.Path(manager.directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)

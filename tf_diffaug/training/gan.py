@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,13 +10,13 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug._keras import raw_variables
+from tf_diffaug._keras import raw_variables, sublayers
 from tf_diffaug.augment import DiffAugment, Policy
 from tf_diffaug.images import to_float
 from tf_diffaug.layers import batch_statistics
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
-from tf_diffaug.training.finite import StopOnNonFinite
+from tf_diffaug.training.finite import NonFiniteLossError, StopOnNonFinite
 from tf_diffaug.training.losses import Loss, get_loss
 from tf_diffaug.training.modes import resolve_augment
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
@@ -30,8 +31,10 @@ class GAN(keras.Model):
     """Trains a generator against a discriminator, on little data if need be.
 
     `fit` takes real images: uint8, or floats in [-1, 1]; NHWC. One batch holds `d_steps` batches
-    for D. Every draw is a function of the seed and the step, so that the state of a run is its
-    variables alone. Under a `tf.distribute` strategy, build and compile it in the strategy's scope.
+    for D, and batches are of one size. Every draw is a function of the seed and the step, so that
+    the state of a run is its variables alone (Keras 2's random layers, such as dropout in your own
+    networks, keep a state outside of them). Under a `tf.distribute` strategy, build and compile it
+    in the strategy's scope.
 
     Args:
         generator: a Keras model from latents (batch, latent_dim) to images in [-1, 1].
@@ -174,6 +177,11 @@ class GAN(keras.Model):
         network = self.ema_generator if ema and self.ema_generator is not None else self.generator
         if batch_norm == "moving":
             return network(latents, training=False)
+        if sublayers(network, keras.layers.BatchNormalization):
+            raise ValueError(
+                "Keras' batch norm can't take a batch's statistics without moving its averages: "
+                "use tf_diffaug.BatchNorm. Received: batch_norm='batch'."
+            )
         with batch_statistics(network):
             return network(latents, training=False)
 
@@ -235,6 +243,29 @@ class GAN(keras.Model):
         if self.ema is not None:
             decay = self.ema.decay_at(step, batch_size)
             update_average(self.ema_generator, self.generator, decay)
+
+    def check_finite(self) -> None:
+        """Looks for weights that are not finite, or that make images which are not.
+
+        A loss shows them a step late: by then they may have been saved.
+
+        Raises:
+            NonFiniteLossError: naming what is not finite.
+        """
+        tensors = {
+            group: [v for v in variables if v.dtype.is_floating]
+            for group, variables in self.state().items()
+        }
+        seed = random.derive(self.seed, "sample")
+        latents = random.normal([2, self.latent_dim], seed)
+        tensors["samples"] = [self.generate(latents), self.generate(latents, ema=False)]
+        bad = {
+            group: math.nan
+            for group, values in tensors.items()
+            if not all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in values)
+        }
+        if bad:
+            raise NonFiniteLossError(int(self.step.numpy()), bad)
 
     def state(self) -> dict[str, list[tf.Variable]]:
         """Every variable of a run by group, in a fixed order: what a checkpoint holds."""

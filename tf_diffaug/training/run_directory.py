@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -37,10 +38,6 @@ class RunDirectory:
         self._board = None
         self._last = {record["kind"]: record for record in self.records()}
 
-    def read_config(self) -> dict[str, Any] | None:
-        """The run's configuration, or None for a folder without one."""
-        return json.loads(self.config.read_text()) if self.config.exists() else None
-
     def write_config(self, config: dict[str, Any]) -> None:
         """Writes `config.json`."""
         write_atomically(self.config, json.dumps(config, indent=2) + "\n")
@@ -60,8 +57,12 @@ class RunDirectory:
         """Adds a record, which has a `step`, a `kind` and scalars, to metrics and TensorBoard."""
         self.path.mkdir(parents=True, exist_ok=True)
         # One write of a whole line: a reader never sees half a record of a run that goes on.
+        line = (json.dumps(record) + "\n").encode()
         with open(self.metrics, "ab", buffering=0) as file:
-            file.write((json.dumps(record) + "\n").encode())
+            written = file.write(line)
+            if written < len(line):
+                file.truncate(file.tell() - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
         self._last[record["kind"]] = record
         self._board_record(record)
 

@@ -31,6 +31,7 @@ def train_step(gan: GAN, images: tf.Tensor) -> dict[str, tf.Tensor]:
     step = tf.identity(gan.step)
     turns = gan.d_steps + 1
     batch_size = _rows(images) // gan.d_steps
+    images = images[: batch_size * gan.d_steps]
 
     def draws(turn: int) -> Draws:
         return Draws(gan.seed, step * turns + turn, batch_size, gan.augmenter)
@@ -50,7 +51,7 @@ def discriminator_step(gan: GAN, reals: tf.Tensor, draws: Draws) -> dict[str, tf
     advance_power_iteration(gan.discriminator)
     views = Views(
         reals,
-        gan.generator(draws.latents(gan.latent_dim), training=True),
+        _fakes(gan, draws),
         augment_real=lambda images: draws.augment(images, "augment_real"),
         augment_fake=lambda images: draws.augment(images, "augment_fake"),
     )
@@ -76,7 +77,7 @@ def generator_step(gan: GAN, draws: Draws) -> dict[str, tf.Tensor]:
     with tf.GradientTape() as tape:
         views = Views(
             None,
-            gan.generator(draws.latents(gan.latent_dim), training=True),
+            _fakes(gan, draws),
             augment_real=None,
             augment_fake=lambda images: draws.augment(images, "augment_generator"),
         )
@@ -85,6 +86,11 @@ def generator_step(gan: GAN, draws: Draws) -> dict[str, tf.Tensor]:
         logs = {"g_loss": global_mean(values)}
     _update(gan.g_optimizer, tape, logs["g_loss"], gan.generator.trainable_variables)
     return logs
+
+
+def _fakes(gan: GAN, draws: Draws) -> tf.Tensor:
+    # Float32 whatever the networks compute in: T and the reals are.
+    return tf.cast(gan.generator(draws.latents(gan.latent_dim), training=True), tf.float32)
 
 
 def _update(optimizer, tape: tf.GradientTape, loss: tf.Tensor, variables: list) -> None:
