@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from tf_diffaug.augment import maps, ops, placement
+from tf_diffaug.augment import color_map, ops, pixel_map, placement
 from tf_diffaug.augment.policy import parse_policy
 
 SETTINGS = hypothesis.settings(derandomize=True, deadline=None, max_examples=12)
@@ -203,9 +203,13 @@ def test_fused_and_unfused_agree(text, shape):
 
 def test_neighbours_that_compose_run_as_one_pass(monkeypatch):
     passes = []
-    for name in ("_run_color", "_look_up", "_mask"):
-        run = getattr(maps, name)
-        monkeypatch.setattr(maps, name, lambda *a, run=run: passes.append(1) or run(*a))
+    for home, name in (
+        (color_map, "_run_color"),
+        (pixel_map, "_look_up"),
+        (pixel_map, "_mask"),
+    ):
+        run = getattr(home, name)
+        monkeypatch.setattr(home, name, lambda *a, run=run: passes.append(1) or run(*a))
     policy = parse_policy("brightness,color,contrast,cutout,translation,cutout")
     shape = (2, 8, 8, 3)
     policy.apply(tf.zeros(shape), policy.sample(shape, tf.constant([0, 1])))

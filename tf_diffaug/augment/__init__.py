@@ -1,5 +1,6 @@
 """Differentiable augmentation: ops, Keras layers and the policy language."""
 
+from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.layers import (
     AugmentationLayer,
     Brightness,
@@ -11,7 +12,7 @@ from tf_diffaug.augment.layers import (
     Saturation,
     Translation,
 )
-from tf_diffaug.augment.maps import ColorMap, FunctionMap, PixelMap
+from tf_diffaug.augment.maps import FunctionMap
 from tf_diffaug.augment.ops import (
     adjust_brightness,
     adjust_contrast,
@@ -19,6 +20,7 @@ from tf_diffaug.augment.ops import (
     cutout,
     translate,
 )
+from tf_diffaug.augment.pixel_map import PixelMap
 from tf_diffaug.augment.policy import (
     Policy,
     as_policy,

@@ -16,7 +16,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.augment.maps import ColorMap, PixelMap, Size, Window, image_shape
+from tf_diffaug.augment.color_map import ColorMap
+from tf_diffaug.augment.maps import Size, image_shape
+from tf_diffaug.augment.pixel_map import PixelMap, Window
 
 
 def _per_image(value: Any, images: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:

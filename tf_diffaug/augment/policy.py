@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from tf_diffaug import random
 from tf_diffaug.augment import transforms
 from tf_diffaug.augment.maps import image_shape
-from tf_diffaug.augment.transforms import Op, Params, Shape
+from tf_diffaug.augment.transforms import Op, Params, Shape, unpack_shape
 from tf_diffaug.language import WORD, Call, bind, literal, parse_calls
 from tf_diffaug.naming import unknown
 
@@ -74,11 +75,18 @@ class Policy:
 
     def sample(self, shape: Shape, seed: tf.Tensor) -> list[Params]:
         """Draws each op's parameters for a batch of shape (N, H, W, C), from one seed (2,)."""
-        if len(self.ops) < 2:
-            return [op.sample(shape, seed) for op in self.ops]
-        seeds = tf.random.split(seed, len(self.ops), alg="philox")
-        pairs = zip(self.ops, tf.unstack(seeds), strict=True)
-        return [op.sample(shape, op_seed) for op, op_seed in pairs]
+        batch = unpack_shape(shape)[0]
+        counts = [0 if op.samples_itself else op.num_draws for op in self.ops]
+        # One draw for all: on small batches several cost more than the numbers do.
+        uniform = random.uniform([sum(counts), batch], seed) if sum(counts) else None
+        params, start = [], 0
+        for index, (op, count) in enumerate(zip(self.ops, counts, strict=True)):
+            if op.samples_itself:
+                params.append(op.sample(shape, random.fold_in(seed, index)))
+            else:
+                params.append(op.params(uniform[start : start + count], shape))
+            start += count
+        return params
 
     def params_at(self, quantile: float, shape: Shape) -> list[Params]:
         """Each op's parameters at one quantile of its ranges, for previews: 0.5 is the middle."""

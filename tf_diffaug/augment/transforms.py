@@ -20,7 +20,9 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import ops
-from tf_diffaug.augment.maps import ColorMap, FunctionMap, Map, PixelMap, Size, Window
+from tf_diffaug.augment.color_map import ColorMap
+from tf_diffaug.augment.maps import FunctionMap, Map, Size
+from tf_diffaug.augment.pixel_map import PixelMap, Window
 
 Params = dict[str, tf.Tensor]
 Shape = Sequence[Size] | tf.Tensor
@@ -94,6 +96,11 @@ class Op:
         """
         batch = unpack_shape(shape)[0]
         return self.params(random.uniform([self.num_draws, batch], seed), shape)
+
+    @property
+    def samples_itself(self) -> bool:
+        """Whether `sample` is its own, so that it needs a seed and not uniform numbers."""
+        return type(self).sample is not Op.sample
 
     def params_at(self, quantile: float, shape: Shape) -> Params:
         """The parameters at one quantile of every draw: 0 and 1 are the ends, 0.5 the middle."""
