@@ -86,7 +86,7 @@ def _run_color(color: ColorMap, images: tf.Tensor) -> tf.Tensor:
     if not isinstance(color.mean, float):
         bias = _add(color.mean * _mean(rows, mask, k), bias)
     mixed = _mix(rows, color, bias, mask, k)
-    return tf.reshape(tf.cast(mixed, dtype), tf.shape(images))
+    return tf.reshape(tf.cast(mixed, dtype), image_shape(images))
 
 
 def _column(part, dtype):

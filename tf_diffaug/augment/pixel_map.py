@@ -110,7 +110,7 @@ def _mask(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
     output = tf.reshape(images, [batch, height, width * channels])
     for hole in pixels.holes:
         output = tf.where(hole.contains(rows, columns), tf.cast(pixels.fill, images.dtype), output)
-    return tf.reshape(output, tf.shape(images))
+    return tf.reshape(output, image_shape(images))
 
 
 def _select(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
@@ -144,4 +144,4 @@ def _look_up(pixels: PixelMap, images: tf.Tensor) -> tf.Tensor:
         source = tf.where(hole.contains(rows, columns), past, source)
     flat = tf.reshape(images, [-1, channels])
     padded = tf.concat([flat, tf.fill([1, channels], tf.cast(pixels.fill, images.dtype))], axis=0)
-    return tf.reshape(tf.gather_nd(padded, tf.reshape(source, [-1, 1])), tf.shape(images))
+    return tf.reshape(tf.gather_nd(padded, tf.reshape(source, [-1, 1])), image_shape(images))

@@ -58,9 +58,13 @@ def spread(uniform: tf.Tensor, low: float, high: float) -> tf.Tensor:
     return low + (high - low) * uniform
 
 
-def whole(uniform: tf.Tensor, low: Size, high: Size) -> tf.Tensor:
+def column(vertical: Size, horizontal: Size) -> tf.Tensor:
+    """A size along each axis as float32 (2, 1), against draws of shape (2, N)."""
+    return tf.cast(tf.stack([vertical, horizontal]), tf.float32)[:, None]
+
+
+def whole(uniform: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
     """A uniform number in [0, 1] taken to one of the integers low, ..., high, as float32."""
-    low, high = tf.cast(low, tf.float32), tf.cast(high, tf.float32)
     return tf.minimum(low + tf.floor(uniform * (high - low + 1.0)), high)
 
 
@@ -249,13 +253,9 @@ class TranslationOp(Op):
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         _, height, width, _ = unpack_shape(shape)
-        params = {}
-        for key, number, size in zip(
-            ("dy", "dx"), tf.unstack(uniform), (height, width), strict=True
-        ):
-            limit = rounded(size, self.ratio)
-            params[key] = whole(number, -limit, limit) / tf.cast(size, tf.float32)
-        return params
+        limits = column(rounded(height, self.ratio), rounded(width, self.ratio))
+        shifts = whole(uniform, -limits, limits) / column(height, width)
+        return dict(zip(("dy", "dx"), tf.unstack(shifts), strict=True))
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         _, height, width, _ = unpack_shape(shape)
@@ -286,11 +286,9 @@ class CutoutOp(Op):
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         _, height, width, _ = unpack_shape(shape)
-        params = {}
-        for axis, number, size in zip("yx", tf.unstack(uniform), (height, width), strict=True):
-            last = size - rounded(size, self.ratio) % 2
-            params[f"center_{axis}"] = whole(number, 0, last) / tf.cast(size, tf.float32)
-        return params
+        last = [size - rounded(size, self.ratio) % 2 for size in (height, width)]
+        centers = whole(uniform, column(0, 0), column(*last)) / column(height, width)
+        return dict(zip(("center_y", "center_x"), tf.unstack(centers), strict=True))
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         _, height, width, _ = unpack_shape(shape)
