@@ -75,7 +75,7 @@ PRESETS = {
             summary="DiffAugment on the embedded emoji faces: slim SNDCGAN, 32 px, all offline",
             settings={"policy": "color,translation,cutout"},
             source="our own, tuned to show faces within minutes",
-            cost="about 5 minutes on 2 CPU cores (measured: 2,900 steps in 2 min 45 s)",
+            cost="4 to 6 minutes on 2 CPU cores (measured)",
             published_fid="none: its FID is on our own small features",
         ),
         Preset(

@@ -25,7 +25,7 @@ COMMANDS = [
 # The same commands with less to do.
 SHORTER = {
     "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2"],
-    "benchmarks/augment.py": ["--quick"],
+    "benchmarks/augment.py": ["--sizes=2x8x8x3", "--policies=cutout", "--repeats=1"],
     "benchmarks/fid.py": ["--num_images=300", "--num_features=32", "--repeats=1"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
 }
