@@ -29,7 +29,9 @@ def make_generator(seed: int = 0) -> keras.Model:
     )
 
 
-def make_discriminator(seed: int = 10, *, batch_norm: bool = False) -> keras.Model:
+def make_discriminator(
+    seed: int = 10, *, batch_norm: bool = False, smooth: bool = False
+) -> keras.Model:
     convolution = keras.layers.Conv2D(
         8, 4, strides=2, padding="same", kernel_initializer=_normal(seed)
     )
@@ -38,7 +40,7 @@ def make_discriminator(seed: int = 10, *, batch_norm: bool = False) -> keras.Mod
             keras.Input(SHAPE),
             SpectralNormalization(convolution, seed=seed),
             *([keras.layers.BatchNormalization()] if batch_norm else []),
-            keras.layers.LeakyReLU(),
+            keras.layers.Activation("tanh") if smooth else keras.layers.LeakyReLU(),
             keras.layers.Flatten(),
             keras.layers.Dense(1, kernel_initializer=_normal(seed + 1)),
         ]

@@ -35,7 +35,8 @@ def finite_difference_penalty(function, images, epsilon=1e-2):
 
 @pytest.mark.parametrize(("on", "mode"), [("raw", "both"), ("augmented", "both"), ("raw", "none")])
 def test_r1_is_its_finite_difference(on, mode):
-    discriminator, views, mode = make_discriminator(), make_views(), MODES[mode]
+    # Smooth, as a difference across a kink is not the gradient on either side.
+    discriminator, views, mode = make_discriminator(smooth=True), make_views(), MODES[mode]
 
     def judge(images):
         return discriminator(images)[:, 0]
@@ -44,7 +45,7 @@ def test_r1_is_its_finite_difference(on, mode):
     images = views["real"] if through or mode.d_real == "real" else views["real_aug"]
     function = (lambda x: judge(views.augment["real"](x))) if through else judge
     expected = finite_difference_penalty(function, images.numpy())
-    np.testing.assert_allclose(R1(1.0, on)(discriminator, views, {}, mode), expected, rtol=2e-2)
+    np.testing.assert_allclose(R1(1.0, on)(discriminator, views, {}, mode), expected, rtol=2e-3)
 
 
 def test_r1_weighs_and_trains_the_discriminator():
