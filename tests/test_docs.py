@@ -76,7 +76,7 @@ def test_the_commands_run(command, folder):
         # Of a make of its own, where this runs in one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
         made = subprocess.run(
-            ["make", "--dry-run", "train"],
+            ["make", "--dry-run", "train", "ARGS=", "STACK=default"],
             cwd=ROOT,
             env=environment,
             capture_output=True,
