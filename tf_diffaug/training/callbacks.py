@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from tf_diffaug import random
 from tf_diffaug.images import grid, to_float, to_uint8
 from tf_diffaug.training.checkpoints import CheckpointStore
+from tf_diffaug.training.finite import check_finite
 from tf_diffaug.training.run_directory import RunDirectory
 
 
@@ -148,7 +149,7 @@ class Evaluation(EverySteps):
         self._store = store
 
     def act(self) -> None:
-        self.model.check_finite()
+        check_finite(self.model)
         record = self._evaluate(self.model)
         if self._store is not None:
             self._store.save_if_best(record["fid"])

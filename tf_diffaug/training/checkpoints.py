@@ -10,6 +10,7 @@ import shutil
 
 import tensorflow as tf
 
+from tf_diffaug.training.finite import check_finite
 from tf_diffaug.training.gan import GAN
 
 
@@ -96,7 +97,7 @@ class CheckpointStore:
         return int(self.gan.step.numpy())
 
     def _save(self, manager: tf.train.CheckpointManager) -> str:
-        self.gan.check_finite()
+        check_finite(self.gan)
         directory = pathlib.Path(manager.directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)

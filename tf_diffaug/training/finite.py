@@ -1,10 +1,17 @@
-"""A loss that is not finite ends the run."""
+"""What is not finite, a loss or the weights, ends the run."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import keras
+import tensorflow as tf
+
+from tf_diffaug import random
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.gan import GAN
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -29,3 +36,26 @@ class StopOnNonFinite(keras.callbacks.Callback):
         terms = {k: float(v) for k, v in (logs or {}).items() if not math.isfinite(v)}
         if terms:
             raise NonFiniteLossError(int(self.model.step.numpy()), terms)
+
+
+def check_finite(gan: GAN) -> None:
+    """Looks for weights that are not finite, or that make images which are not.
+
+    A loss shows them a step late: by then they may have been saved.
+
+    Raises:
+        NonFiniteLossError: naming what is not finite.
+    """
+    tensors = {
+        group: [v for v in variables if v.dtype.is_floating]
+        for group, variables in gan.state().items()
+    }
+    latents = random.normal([2, gan.latent_dim], random.derive(gan.seed, "sample"))
+    tensors["samples"] = [gan.generate(latents), gan.generate(latents, ema=False)]
+    bad = {
+        group: math.nan
+        for group, values in tensors.items()
+        if not all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in values)
+    }
+    if bad:
+        raise NonFiniteLossError(int(gan.step.numpy()), bad)

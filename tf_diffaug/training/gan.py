@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from tf_diffaug.images import to_float
 from tf_diffaug.layers import batch_statistics
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
-from tf_diffaug.training.finite import NonFiniteLossError, StopOnNonFinite
+from tf_diffaug.training.finite import StopOnNonFinite
 from tf_diffaug.training.losses import Loss, get_loss
 from tf_diffaug.training.modes import resolve_augment
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
@@ -243,29 +242,6 @@ class GAN(keras.Model):
         if self.ema is not None:
             decay = self.ema.decay_at(step, batch_size)
             update_average(self.ema_generator, self.generator, decay)
-
-    def check_finite(self) -> None:
-        """Looks for weights that are not finite, or that make images which are not.
-
-        A loss shows them a step late: by then they may have been saved.
-
-        Raises:
-            NonFiniteLossError: naming what is not finite.
-        """
-        tensors = {
-            group: [v for v in variables if v.dtype.is_floating]
-            for group, variables in self.state().items()
-        }
-        seed = random.derive(self.seed, "sample")
-        latents = random.normal([2, self.latent_dim], seed)
-        tensors["samples"] = [self.generate(latents), self.generate(latents, ema=False)]
-        bad = {
-            group: math.nan
-            for group, values in tensors.items()
-            if not all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in values)
-        }
-        if bad:
-            raise NonFiniteLossError(int(self.step.numpy()), bad)
 
     def state(self) -> dict[str, list[tf.Variable]]:
         """Every variable of a run by group, in a fixed order: what a checkpoint holds."""
