@@ -12,62 +12,28 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.base import Network
 from tf_diffaug.layers import BatchNorm, SpectralNormalization
-from tf_diffaug.random import derive_int
 
-# compare_gan, architectures/sndcgan.py and arch_ops.py.
-INIT_STDDEV = 0.02
+# compare_gan, architectures/sndcgan.py.
 LEAK = 0.1
 
 
-class _SNDCGAN(keras.Model):
-    """What the two share: checks, seeds and the dtype policy of their layers."""
-
-    # Generator and discriminator of one seed must not share their initial weights' streams.
-    _first_seed_index = 0
-
+class _SNDCGAN(Network):
     def __init__(
         self, resolution: int, channels: int, width: int, seed: int | None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
         if resolution < 8 or resolution % 8:
             raise ValueError(
                 "SNDCGAN makes resolutions that are multiples of 8 (8, 16, 24, 32, 64, 128, ...). "
                 f"Received: resolution={resolution}."
             )
-        for name, value in (("channels", channels), ("width", width)):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
-        self.resolution = resolution
-        self.channels = channels
-        self.width = width
-        self.seed = seed
-        self._seeds_taken = 0
-
-    def _layer_seed(self) -> int | None:
-        if self.seed is None:
-            return None
-        self._seeds_taken += 1
-        return derive_int(self.seed, "init", index=self._first_seed_index + self._seeds_taken)
-
-    def _new(self, kind: type, *args: Any, **kwargs: Any) -> keras.layers.Layer:
-        initializer = keras.initializers.RandomNormal(stddev=INIT_STDDEV, seed=self._layer_seed())
-        dtype = self.dtype_policy.name
-        return kind(*args, kernel_initializer=initializer, dtype=dtype, **kwargs)
-
-    def get_build_config(self) -> dict[str, Any]:
-        # Keras 2 rebuilds a loaded subclassed model from this alone.
-        return {"input_shape": self._input_shape()}
+        super().__init__(resolution=resolution, channels=channels, width=width, seed=seed, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "dtype": self.dtype_policy.name,
-            "resolution": self.resolution,
-            "channels": self.channels,
-            "width": self.width,
-            "seed": self.seed,
-        }
+        config = super().get_config()
+        del config["num_classes"]
+        return config
 
 
 @keras.saving.register_keras_serializable(package="tf_diffaug_models")
@@ -125,12 +91,12 @@ class SNDCGANGenerator(_SNDCGAN):
             keras.layers.Conv2DTranspose, filters, 4, strides=2, padding="same", name=name
         )
 
-    def _input_shape(self) -> tuple[int | None, ...]:
-        return (None, self.latent_dim)
+    def _example_shape(self) -> tuple[int, ...]:
+        return (self.latent_dim,)
 
     def build(self, input_shape: Any = None) -> None:
         side, width = self.resolution // 8, self.width
-        self.dense.build(self._input_shape())
+        self.dense.build((None, *self._example_shape()))
         self.norm1.build((None, side * side * 8 * width))
         shape = (None, side, side, 8 * width)
         for up, norm in ((self.up1, self.norm2), (self.up2, self.norm3), (self.up3, self.norm4)):
@@ -220,11 +186,11 @@ class SNDCGANDiscriminator(_SNDCGAN):
             self.conv4,
         )
 
-    def _input_shape(self) -> tuple[int | None, ...]:
-        return (None, self.resolution, self.resolution, self.channels)
+    def _example_shape(self) -> tuple[int, ...]:
+        return (self.resolution, self.resolution, self.channels)
 
     def build(self, input_shape: Any = None) -> None:
-        shape = self._input_shape()
+        shape = (None, *self._example_shape())
         for conv in self._convs():
             conv.build(shape)
             shape = tuple(conv.compute_output_shape(shape))

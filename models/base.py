@@ -1,0 +1,113 @@
+"""What the reference networks share: sizes, seeds of the initial weights, dtype, inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_diffaug.random import derive_int
+
+# N(0, 0.02): compare_gan's SNDCGAN and the DiffAugment paper's BigGAN ("N02") alike.
+INIT_STDDEV = 0.02
+
+
+class Network(keras.Model):
+    """A generator or a discriminator.
+
+    Subclasses are called with one positional input: latents or images, or with `num_classes` a pair
+    of these and labels (batch,). They state `_example_shape()`, the shape of one example.
+
+    Args:
+        resolution: height and width of the images.
+        channels: channels of the images.
+        width: base number of channels; the family says of which layers.
+        num_classes: number of classes, or None for an unconditional network.
+        seed: seed of the initial weights. None draws anew each time; 0 is a seed.
+
+    Raises:
+        ValueError: for a size below 1.
+    """
+
+    # Generator and discriminator of one seed must not share their initial weights' streams.
+    _first_seed_index = 0
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        width: int,
+        num_classes: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        sizes = {"resolution": resolution, "channels": channels, "width": width}
+        if num_classes is not None:
+            sizes["num_classes"] = num_classes
+        for name, value in sizes.items():
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
+        self.resolution = resolution
+        self.channels = channels
+        self.width = width
+        self.num_classes = num_classes
+        self.seed = seed
+        self._seeds_taken = 0
+
+    def _layer_seed(self) -> int | None:
+        if self.seed is None:
+            return None
+        self._seeds_taken += 1
+        return derive_int(self.seed, "init", index=self._first_seed_index + self._seeds_taken)
+
+    def _initializer(self) -> keras.initializers.Initializer:
+        """The next layer's; each has a seed of its own."""
+        return keras.initializers.RandomNormal(stddev=INIT_STDDEV, seed=self._layer_seed())
+
+    def _new(self, kind: type, *args: Any, **kwargs: Any) -> keras.layers.Layer:
+        """A Keras layer with this network's initializer and dtype policy."""
+        dtype = self.dtype_policy.name
+        return kind(*args, kernel_initializer=self._initializer(), dtype=dtype, **kwargs)
+
+    def _example_shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def _split(self, inputs: Any) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The latents or images, and the labels if the network takes any.
+
+        Raises:
+            ValueError: if there are no labels where it takes them, or the other way round.
+        """
+        paired = isinstance(inputs, (tuple, list))
+        if paired == (self.num_classes is None):
+            expected = "no labels" if paired else "a pair of inputs and labels"
+            raise ValueError(
+                f"{type(self).__name__} with num_classes={self.num_classes} takes {expected}. "
+                f"Received: inputs={inputs}."
+            )
+        return tuple(inputs) if paired else (inputs, None)
+
+    def get_build_config(self) -> dict[str, Any]:
+        # Keras 2 rebuilds a loaded subclassed model from this alone.
+        shape = (None, *self._example_shape())
+        return {"input_shape": shape if self.num_classes is None else (shape, (None,))}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "dtype": self.dtype_policy.name,
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "width": self.width,
+            "num_classes": self.num_classes,
+            "seed": self.seed,
+        }
+
+
+def batch_of(input_shape: Any) -> int | None:
+    """The batch size in a shape of inputs, or of a pair of inputs and labels."""
+    first = input_shape[0]
+    return first[0] if isinstance(first, (tuple, list)) else first
