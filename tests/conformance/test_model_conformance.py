@@ -22,22 +22,41 @@ class Case:
     Args:
         name: the test's name.
         make: builds a slim network from `seed` and `dtype`.
-        shape: the shape of one input.
+        shape: the shape of one input, labels aside.
         is_pure: whether a forward pass with `training=True` must change no variable.
+        num_classes: what the network was made with: it is then called with a pair.
     """
 
     name: str
     make: Callable[..., keras.Model]
     shape: tuple[int, ...]
     is_pure: bool
+    num_classes: int | None = None
 
     def network(self, seed=0, dtype="float32"):
         network = self.make(seed=seed, dtype=dtype)
-        network.build((None, *self.shape))
+        network.build(self.input_shape)
         return network
 
-    def inputs(self, batch=4, dtype=tf.float32):
-        return tf.random.stateless_uniform((batch, *self.shape), (1, 2), -1.0, 1.0, dtype)
+    @property
+    def input_shape(self):
+        shape = (None, *self.shape)
+        return shape if self.num_classes is None else (shape, (None,))
+
+    @property
+    def spec(self):
+        spec = tf.TensorSpec((None, *self.shape))
+        return spec if self.num_classes is None else (spec, tf.TensorSpec((None,), tf.int32))
+
+    def inputs(self, batch=4):
+        inputs = tf.random.stateless_uniform((batch, *self.shape), (1, 2), -1.0, 1.0)
+        if self.num_classes is None:
+            return inputs
+        return inputs, tf.range(batch) % self.num_classes
+
+    def symbols(self):
+        symbol = keras.Input(self.shape)
+        return symbol if self.num_classes is None else (symbol, keras.Input((), dtype="int32"))
 
 
 CASES = (
@@ -91,8 +110,7 @@ def gradients(network, inputs, training=False):
 @pytest.mark.parametrize("training", [False, True])
 def test_graph_equals_eager(case, training):
     network, inputs = trained(case), case.inputs()
-    spec = tf.TensorSpec((None, *case.shape))
-    graph = tf.function(lambda x: network(x, training=training), input_signature=[spec])
+    graph = tf.function(lambda x: network(x, training=training), input_signature=[case.spec])
     expected = network(inputs, training=training)
     np.testing.assert_allclose(graph(inputs), expected, rtol=1e-5, atol=1e-5)
 
@@ -100,8 +118,7 @@ def test_graph_equals_eager(case, training):
 @every_case
 def test_an_unknown_batch_size(case):
     network = trained(case)
-    spec = tf.TensorSpec((None, *case.shape))
-    graph = tf.function(lambda x: network(x, training=False), input_signature=[spec])
+    graph = tf.function(lambda x: network(x, training=False), input_signature=[case.spec])
     for batch in (1, 3):
         inputs = case.inputs(batch)
         expected = network(inputs, training=False)
@@ -109,7 +126,7 @@ def test_an_unknown_batch_size(case):
     shape = graph.get_concrete_function().output_shapes
     assert shape[0] is None
     assert shape[1:] == expected.shape[1:]
-    assert tuple(network.compute_output_shape((None, *case.shape))) == tuple(shape)
+    assert tuple(network.compute_output_shape(case.input_shape)) == tuple(shape)
 
 
 @every_case
@@ -136,7 +153,7 @@ def test_config_round_trip(case):
     network, inputs = trained(case), case.inputs()
     copy = type(network).from_config(network.get_config())
     assert copy.get_config() == network.get_config()
-    copy.build((None, *case.shape))
+    copy.build(case.input_shape)
     copy.set_weights(network.get_weights())
     np.testing.assert_array_equal(copy(inputs), network(inputs))
 
@@ -157,11 +174,10 @@ def test_keras_format(case, dtype, tmp_path):
 @every_case
 def test_saved_model(case, tmp_path):
     network, inputs = trained(case), case.inputs()
-    spec = tf.TensorSpec((None, *case.shape))
-    serve = tf.function(lambda x: network(x, training=False), input_signature=[spec])
+    serve = tf.function(lambda x: network(x, training=False), input_signature=[case.spec])
     module = tf.Module()
     module.network, module.serve = network, serve
-    tf.saved_model.save(module, str(tmp_path), signatures=serve)
+    tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     np.testing.assert_allclose(loaded.serve(inputs), network(inputs), rtol=1e-5, atol=1e-5)
 
@@ -206,11 +222,12 @@ def test_gradients_reach_every_weight(case):
 @every_case
 def test_gradients_reach_the_inputs_twice(case):
     network, inputs = trained(case), case.inputs()
+    watched = tf.nest.flatten(inputs)[0]
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
-            inner.watch(inputs)
+            inner.watch(watched)
             loss = tf.reduce_sum(network(inputs, training=True))
-        penalty = tf.reduce_sum(inner.gradient(loss, inputs) ** 2)
+        penalty = tf.reduce_sum(inner.gradient(loss, watched) ** 2)
     found = outer.gradient(penalty, network.trainable_weights)
     assert float(penalty) > 0.0
     kernels = [
@@ -260,8 +277,8 @@ def test_weights_can_be_made_by_a_call(case):
 @every_case
 def test_in_a_functional_model(case):
     network, inputs = trained(case), case.inputs()
-    symbol = keras.Input(case.shape)
-    functional = keras.Model(symbol, network(symbol))
+    symbols = case.symbols()
+    functional = keras.Model(symbols, network(symbols))
     np.testing.assert_array_equal(functional(inputs), network(inputs))
     assert len(functional.weights) == len(network.weights)
     before = values(network)
@@ -281,7 +298,7 @@ def test_two_replicas_have_the_weights_and_outputs_of_one(case, two_replicas):
 
     def replica():
         index = tf.distribute.get_replica_context().replica_id_in_sync_group
-        half = tf.gather(tf.stack(tf.split(inputs, 2)), index)
+        half = tf.nest.map_structure(lambda x: tf.gather(tf.stack(tf.split(x, 2)), index), inputs)
         return network(half, training=True)
 
     results = tf.function(lambda: two_replicas.run(replica))()
