@@ -60,12 +60,12 @@ def adjust_contrast(images: tf.Tensor, factor: Any) -> tf.Tensor:
 
 def saturation_map(factor: tf.Tensor) -> ColorMap:
     """`adjust_saturation` as a map that composes."""
-    return ColorMap(pixel=factor, grey=1.0 - factor)
+    return ColorMap(color=factor)
 
 
 def contrast_map(factor: tf.Tensor) -> ColorMap:
     """`adjust_contrast` as a map that composes."""
-    return ColorMap(pixel=factor, mean=1.0 - factor)
+    return ColorMap(color=factor, level=factor)
 
 
 def translate(

@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from tf_diffaug import random
@@ -53,8 +54,8 @@ def pixels(fraction: tf.Tensor, size: Size) -> tf.Tensor:
     return tf.cast(tf.round(fraction * tf.cast(size, tf.float32)), tf.int32)
 
 
-def spread(uniform: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """A uniform number in [0, 1) taken to [low, high)."""
+def spread(uniform: tf.Tensor, low: float | np.ndarray, high: float | np.ndarray) -> tf.Tensor:
+    """Uniform numbers in [0, 1) taken to [low, high)."""
     return low + (high - low) * uniform
 
 
@@ -222,16 +223,15 @@ class ColorOp(Op):
         )
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        params = {}
-        for part, number in zip(self._parts(), tf.unstack(uniform), strict=True):
-            params |= part.params(number[None], shape)
-        return params
+        # All three in one step: on small batches each op of a graph counts.
+        center = np.array([[0.0], [1.0], [1.0]])
+        reach = np.array([[part.strength] for part in self._parts()])
+        drawn = tf.unstack(spread(uniform, center - reach, center + reach))
+        return dict(zip(("delta", "saturation", "contrast"), drawn, strict=True))
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
-        brightness, saturation, contrast = (
-            part.lower(params, shape, value_range) for part in self._parts()
-        )
-        return brightness.then(saturation).then(contrast)
+        first, second, third = (part.lower(params, shape, value_range) for part in self._parts())
+        return first.then(second).then(third)
 
 
 @dataclasses.dataclass(frozen=True)
