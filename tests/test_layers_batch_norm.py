@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffaug.layers import BatchNorm, batch_statistics
+from tf_diffaug.layers import BatchNorm, batch_statistics, standing_statistics
 
 # Keras 3 hands TensorFlow's variables to NumPy 2 when it saves them.
 ARRAY_COPY = "ignore:__array__ implementation:DeprecationWarning"
@@ -145,6 +145,89 @@ def test_batch_statistics_on_replicas(two_replicas):
     )
     np.testing.assert_array_equal(layer.moving_mean.numpy(), np.zeros(3))
     assert layer._batch_statistics_uses == 0
+
+
+def standing(batches):
+    """The means of the batches' means and unbiased variances, in float64."""
+    axes = tuple(range(batches[0].ndim - 1))
+    precise = [batch.astype(np.float64) for batch in batches]
+    mean = np.mean([batch.mean(axes) for batch in precise], 0)
+    return mean, np.mean([batch.var(axes, ddof=1) for batch in precise], 0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_standing_statistics_are_means_over_the_batches(shape, in_graph):
+    network = keras.Sequential([keras.Input(shape[1:]), BatchNorm(), BatchNorm()])
+    layer = network.layers[0]
+    batches = [batch(shape, seed=seed) + seed for seed in range(4)]
+    traced = []
+
+    def accumulate(inputs, index):
+        traced.append(index)
+        with standing_statistics(network, index):
+            return network(inputs, training=True)
+
+    run = tf.function(accumulate) if in_graph else accumulate
+    for _ in range(2):
+        # Batch 0 forgets: the second round leaves what the first did.
+        for index, inputs in enumerate(batches):
+            outputs = run(inputs, tf.constant(index) if in_graph else index)
+        mean, variance = standing(batches)
+        np.testing.assert_allclose(layer.moving_mean.numpy(), mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(layer.moving_variance.numpy(), variance, rtol=1e-4)
+    np.testing.assert_allclose(outputs, network(batches[-1], training=True), atol=1e-5)
+    assert len(traced) == (1 if in_graph else 8)
+    # Outside it is the momentum again.
+    before = layer.moving_mean.numpy()
+    layer(batches[0], training=True)
+    after = 0.9 * before + 0.1 * batches[0].mean(tuple(range(len(shape) - 1)))
+    np.testing.assert_allclose(layer.moving_mean.numpy(), after, rtol=1e-4, atol=1e-5)
+
+
+def test_standing_statistics_on_replicas(two_replicas):
+    strategy = two_replicas
+    with strategy.scope():
+        layer = built(SHAPES[0])
+    batches = [batch(seed=seed) + seed for seed in range(3)]
+
+    @tf.function
+    def accumulate(inputs, index):
+        def replica():
+            number = tf.distribute.get_replica_context().replica_id_in_sync_group
+            with standing_statistics(layer, index):
+                layer(tf.gather(tf.stack(tf.split(inputs, 2)), number), training=True)
+
+        strategy.run(replica)
+
+    for index, inputs in enumerate(batches):
+        accumulate(tf.constant(inputs), tf.constant(index))
+    mean, variance = standing(batches)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), variance, rtol=1e-4)
+    assert layer._standing.indices == []
+
+
+def test_standing_statistics_leave_when_an_error_does():
+    layer = built(SHAPES[0])
+    with pytest.raises(RuntimeError, match="inside"), standing_statistics(layer, 0):
+        raise RuntimeError("inside")
+    assert layer._standing.indices == []
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_bfloat16"])
+def test_without_gain_and_bias(training, dtype):
+    layer, affine, inputs = BatchNorm(affine=False, dtype=dtype), BatchNorm(dtype=dtype), batch()
+    layer.build(inputs.shape)
+    assert layer.trainable_weights == []
+    assert len(layer.weights) == 2
+    inputs = tf.cast(inputs, layer.compute_dtype)
+    outputs = layer(inputs, training=training)
+    np.testing.assert_array_equal(
+        tf.cast(outputs, tf.float32), tf.cast(affine(inputs, training=training), tf.float32)
+    )
+    assert BatchNorm.from_config(layer.get_config()).affine is False
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

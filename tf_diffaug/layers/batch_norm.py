@@ -28,11 +28,13 @@ class BatchNorm(keras.layers.Layer):
     Args:
         momentum: of the moving averages; 0.9 in compare_gan's SNDCGAN.
         epsilon: added to the variance; 1e-5 there.
+        affine: whether there are a trained gain `gamma` and bias `beta`, or none (1 and 0).
 
     Call arguments:
         inputs: floats of shape (batch, ..., channels), of rank 2 or more.
         training: True uses the batch's statistics and moves the averages, False uses the averages.
-            Inside `batch_statistics` both use the batch's and move nothing.
+            Inside `batch_statistics` both use the batch's and move nothing. Inside
+            `standing_statistics` the averages are over the batches seen there.
 
     Example:
 
@@ -42,7 +44,14 @@ class BatchNorm(keras.layers.Layer):
     TensorShape([8, 4, 4, 3])
     """
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        *,
+        affine: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(f"`momentum` must be in [0, 1]. Received: momentum={momentum}.")
@@ -50,8 +59,10 @@ class BatchNorm(keras.layers.Layer):
             raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}.")
         self.momentum = momentum
         self.epsilon = epsilon
+        self.affine = affine
         # A count, not a flag: replicas enter and leave the context one after the other.
         self._batch_statistics_uses = 0
+        self._standing = _Standing()
 
     def build(self, input_shape: Any) -> None:
         channels = input_shape[-1]
@@ -61,8 +72,9 @@ class BatchNorm(keras.layers.Layer):
             )
         dtype = "float64" if self.variable_dtype == "float64" else "float32"
         shape = (channels,)
-        self.gamma = _keras.add_weight(self, "gamma", shape, dtype=dtype, initializer="ones")
-        self.beta = _keras.add_weight(self, "beta", shape, dtype=dtype, initializer="zeros")
+        if self.affine:
+            self.gamma = _keras.add_weight(self, "gamma", shape, dtype=dtype, initializer="ones")
+            self.beta = _keras.add_weight(self, "beta", shape, dtype=dtype, initializer="zeros")
         self.moving_mean = _keras.add_state_weight(
             self, "moving_mean", shape, dtype=dtype, initializer="zeros"
         )
@@ -72,7 +84,7 @@ class BatchNorm(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        gamma, beta = self._gain_and_bias()
         frozen = self._batch_statistics_uses > 0
         if not training and not frozen:
             mean = tf.convert_to_tensor(self.moving_mean)
@@ -94,11 +106,36 @@ class BatchNorm(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "affine": self.affine,
+        }
+
+    def _gain_and_bias(self) -> tuple[tf.Tensor, tf.Tensor]:
+        if self.affine:
+            return tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        mean = tf.convert_to_tensor(self.moving_mean)
+        return tf.ones(mean.shape, mean.dtype), tf.zeros(mean.shape, mean.dtype)
 
     def _move(self, average: tf.Variable, value: tf.Tensor) -> None:
         previous = tf.convert_to_tensor(average)
-        average.assign(previous + (1.0 - self.momentum) * (tf.stop_gradient(value) - previous))
+        rate = 1.0 - self.momentum
+        if self._standing.indices:
+            rate = 1.0 / (tf.cast(self._standing.indices[-1], previous.dtype) + 1.0)
+        average.assign(previous + rate * (tf.stop_gradient(value) - previous))
+
+
+class _Standing:
+    """The batch numbers of the `standing_statistics` that a layer is in.
+
+    A class of its own, since Keras wraps a list. Replicas enter and leave one after the other, with
+    the same number each.
+    """
+
+    def __init__(self) -> None:
+        self.indices: list[int | tf.Tensor] = []
 
 
 @contextlib.contextmanager
@@ -127,6 +164,43 @@ def batch_statistics(network: keras.layers.Layer) -> Iterator[None]:
     finally:
         for layer in layers:
             layer._batch_statistics_uses -= 1
+
+
+@contextlib.contextmanager
+def standing_statistics(network: keras.layers.Layer, index: int | tf.Tensor) -> Iterator[None]:
+    """Inside, a call with `training=True` averages the statistics of batches 0 to `index`.
+
+    BigGAN's standing statistics (Brock et al., 2019, arXiv 1809.11096):
+    after a number of forward passes on fresh latents the moving averages are the plain means of the
+    batches' means and variances, for `training=False` to use. Run batches 0, 1, 2, ... in order;
+    batch 0 forgets what was there, so do it on a copy of a network that still trains. The author's
+    code averages biased variances; here they are unbiased, as the moving ones.
+
+    Like `batch_statistics` it belongs inside a `tf.function`, not around it. With `index` a tensor
+    one graph serves every batch.
+
+    Args:
+        network: a layer or model, searched at any depth.
+        index: the number of this batch, from 0; a scalar integer, the same on all replicas.
+
+    Example:
+
+    >>> import keras, tensorflow as tf
+    >>> network = keras.Sequential([keras.Input((1,)), BatchNorm()])
+    >>> for index, batch in enumerate(([[1.0], [3.0]], [[5.0], [7.0]])):
+    ...     with standing_statistics(network, index):
+    ...         _ = network(tf.constant(batch), training=True)
+    >>> network.layers[0].moving_mean.numpy()
+    array([4.], dtype=float32)
+    """
+    layers = _keras.sublayers(network, BatchNorm)
+    for layer in layers:
+        layer._standing.indices.append(index)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._standing.indices.pop()
 
 
 def _fused(
