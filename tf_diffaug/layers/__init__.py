@@ -1,11 +1,18 @@
 """Layers that GANs share and Keras lacks."""
 
+from tf_diffaug.layers.attention import SelfAttention
 from tf_diffaug.layers.batch_norm import BatchNorm, batch_statistics, standing_statistics
+from tf_diffaug.layers.conditional_batch_norm import ConditionalBatchNorm
+from tf_diffaug.layers.resampled_conv import DownsampledConv2D, UpsampledConv2D
 from tf_diffaug.layers.spectral_norm import SpectralNormalization, advance_power_iteration
 
 __all__ = [
     "BatchNorm",
+    "ConditionalBatchNorm",
+    "DownsampledConv2D",
+    "SelfAttention",
     "SpectralNormalization",
+    "UpsampledConv2D",
     "advance_power_iteration",
     "batch_statistics",
     "standing_statistics",
