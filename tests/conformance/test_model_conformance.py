@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import SNDCGANDiscriminator, SNDCGANGenerator
+from models import (
+    BigGANDiscriminator,
+    BigGANGenerator,
+    SNDCGANDiscriminator,
+    SNDCGANGenerator,
+)
 from tf_diffaug.layers import advance_power_iteration
 
 # Keras 3 hands TensorFlow's variables to NumPy 2 when it saves them.
@@ -71,6 +76,52 @@ CASES = (
         lambda **k: SNDCGANDiscriminator(16, 3, 4, **k),
         (16, 16, 3),
         is_pure=True,
+    ),
+    Case(
+        "biggan_generator",
+        lambda **k: BigGANGenerator(32, 3, 2, latent_dim=8, **k),
+        (8,),
+        is_pure=False,
+    ),
+    Case(
+        "biggan_generator_of_labels",
+        lambda **k: BigGANGenerator(32, 3, 2, latent_dim=8, num_classes=3, **k),
+        (8,),
+        is_pure=False,
+        num_classes=3,
+    ),
+    Case(
+        "biggan_generator_original",
+        lambda **k: BigGANGenerator(
+            32,
+            3,
+            2,
+            latent_dim=8,
+            num_classes=3,
+            shared_dim=4,
+            hierarchical=True,
+            attention=16,
+            init="orthogonal",
+            **k,
+        ),
+        (8,),
+        is_pure=False,
+        num_classes=3,
+    ),
+    Case(
+        "biggan_discriminator",
+        lambda **k: BigGANDiscriminator(32, 3, 2, **k),
+        (32, 32, 3),
+        is_pure=True,
+    ),
+    Case(
+        "biggan_discriminator_original",
+        lambda **k: BigGANDiscriminator(
+            32, 3, 2, num_classes=3, attention=16, init="orthogonal", **k
+        ),
+        (32, 32, 3),
+        is_pure=True,
+        num_classes=3,
     ),
 )
 

@@ -1,0 +1,194 @@
+"""BigGAN's discriminator (Brock et al., 2019, arXiv 1809.11096, appendix B)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.base import batch_of
+from models.biggan.base import BigGANNetwork
+from models.biggan.blocks import DiscriminatorBlock
+from tf_diffaug.layers import SpectralNormalization
+
+# Multiples of the width after each block, and how many blocks, from the first, halve the
+# resolution. "author" is BigGAN-PyTorch, and at 32 px the DiffAugment experiments' as well;
+# "compare_gan" is that of Zhao et al. (2020, arXiv 2006.02595), and has no residual connection
+# where a block keeps the number of channels.
+DISCRIMINATOR_LAYOUTS = {
+    "author": {
+        32: ((4, 4, 4, 4), 2),
+        64: ((1, 2, 4, 8, 16), 4),
+        128: ((1, 2, 4, 8, 16, 16), 5),
+        256: ((1, 2, 4, 8, 8, 16, 16), 6),
+    },
+    "compare_gan": {
+        32: ((2, 2, 2, 2), 3),
+        64: ((2, 4, 8, 16, 16), 4),
+        128: ((1, 2, 4, 8, 16, 16), 5),
+        256: ((1, 2, 4, 8, 8, 16, 16), 6),
+    },
+}
+
+
+@keras.saving.register_keras_serializable(package="tf_diffaug_models")
+class BigGANDiscriminator(BigGANNetwork):
+    """Images, and labels if there are classes, to logits: residual blocks and a projection.
+
+    The logit is a linear map of the sum-pooled features, and with classes their product with the
+    label's embedding beside it (Miyato & Koyama, 2018, arXiv 1802.05637). All of it has spectral
+    normalisation. A forward pass changes no state, in training too; `advance_power_iteration` does.
+
+    Args:
+        resolution: height and width of the images: 32, 64, 128 or 256.
+        channels: channels of the images.
+        width: base number of channels: 64 in the small one, 96 in the original and in compare_gan.
+        num_classes: number of classes, or None for an unconditional discriminator.
+        attention: resolution of the feature map that self-attention stands on (64 at 128 px in the
+            original), or None for none.
+        init: "normal", N(0, 0.02), or "orthogonal", the original's.
+        layout: whose table of channels and of downsamplings, one of `DISCRIMINATOR_LAYOUTS`:
+            "author" or "compare_gan".
+        seed: seed of the initial weights. None draws anew each time; 0 is a seed.
+
+    Call arguments:
+        inputs: float images of shape (batch, resolution, resolution, channels), meant for [-1, 1],
+            with `num_classes` a pair of them and integer labels of shape (batch,).
+        training: changes nothing.
+
+    Returns logits of shape (batch, 1), in float32 under mixed precision too.
+
+    Raises:
+        ValueError: for another resolution, a size below 1, an attention where there is no feature
+            map, or an unknown `init` or `layout`.
+    """
+
+    _first_seed_index = 1000
+
+    def __init__(
+        self,
+        resolution: int = 32,
+        channels: int = 3,
+        width: int = 64,
+        *,
+        num_classes: int | None = None,
+        attention: int | None = None,
+        init: str = "normal",
+        layout: str = "author",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if layout not in DISCRIMINATOR_LAYOUTS:
+            known = tuple(DISCRIMINATOR_LAYOUTS)
+            raise ValueError(f"`layout` must be one of {known}. Received: layout={layout!r}.")
+        super().__init__(
+            resolution=resolution,
+            channels=channels,
+            width=width,
+            num_classes=num_classes,
+            attention=attention,
+            init=init,
+            seed=seed,
+            **kwargs,
+        )
+        self.layout = layout
+        multiples, downsamplings = DISCRIMINATOR_LAYOUTS[layout][resolution]
+        sizes = [channels, *(multiple * width for multiple in multiples)]
+        self.features_dim = sizes[-1]
+        # An attribute each: TensorFlow's checkpoints do not look into the lists of Keras 3.
+        for index in range(len(multiples)):
+            downsample = index < downsamplings
+            block = DiscriminatorBlock(
+                sizes[index + 1],
+                make_conv=self._normalized,
+                is_first=index == 0,
+                downsample=downsample,
+                shortcut=self._shortcut(sizes[index] == sizes[index + 1], downsample),
+                dtype=self.dtype_policy.name,
+                name=f"block{index + 1}",
+            )
+            setattr(self, block.name, block)
+        self.attention_block = self._attention([resolution >> i + 1 for i in range(downsamplings)])
+        self.to_logit = self._normalized(keras.layers.Dense, 1, name="to_logit")
+        if num_classes is not None:
+            self.embedding = SpectralNormalization(
+                keras.layers.Embedding(
+                    num_classes,
+                    self.features_dim,
+                    embeddings_initializer=self._initializer(),
+                    dtype=self.dtype_policy.name,
+                ),
+                seed=self._layer_seed() or 0,
+                name="embedding",
+            )
+
+    def _blocks(self) -> list[DiscriminatorBlock]:
+        count = len(DISCRIMINATOR_LAYOUTS[self.layout][self.resolution][0])
+        return [getattr(self, f"block{number}") for number in range(1, count + 1)]
+
+    def _shortcut(self, keeps_channels: bool, downsamples: bool) -> str:
+        if not keeps_channels:
+            return "conv"
+        if self.layout == "compare_gan":
+            return "none"
+        return "conv" if downsamples else "identity"
+
+    def _example_shape(self) -> tuple[int, ...]:
+        return (self.resolution, self.resolution, self.channels)
+
+    def build(self, input_shape: Any = None) -> None:
+        shape = (None, *self._example_shape())
+        for index, block in enumerate(self._blocks()):
+            shape = block.build_for(shape)
+            if index == self._attention_after():
+                self.attention_block.build(shape)
+        self.to_logit.build((None, self.features_dim))
+        if self.num_classes is not None:
+            self.embedding.build((None,))
+        self.built = True
+
+    def _attention_after(self) -> int | None:
+        """The index of the block whose outputs attention takes: the first of that resolution."""
+        if self.attention is None:
+            return None
+        return (self.resolution // self.attention).bit_length() - 2
+
+    def features(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The last hidden representation of images alone, of shape (batch, features_dim)."""
+        if not self.built:
+            self.build()
+        hidden = inputs
+        for index, block in enumerate(self._blocks()):
+            hidden = block(hidden)
+            if index == self._attention_after():
+                hidden = self.attention_block(hidden)
+        return tf.reduce_sum(tf.cast(tf.nn.relu(hidden), self.variable_dtype), (1, 2))
+
+    def head(self, features: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+        """Logits of shape (batch, 1) from what `features` returned, and labels of (batch,).
+
+        Raises:
+            ValueError: if there are no labels where there are classes, or the other way round.
+        """
+        if (labels is None) != (self.num_classes is None):
+            raise ValueError(
+                f"With num_classes={self.num_classes} the head takes "
+                f"{'labels' if labels is None else 'no labels'}. Received: labels={labels}."
+            )
+        logits = tf.cast(self.to_logit(features), self.variable_dtype)
+        if labels is None:
+            return logits
+        rows = tf.cast(self.embedding(labels), self.variable_dtype)
+        return logits + tf.reduce_sum(rows * features, -1, keepdims=True)
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        del training
+        images, labels = self._split(inputs)
+        return self.head(self.features(images), labels)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return (batch_of(input_shape), 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "layout": self.layout}
