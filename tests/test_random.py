@@ -56,7 +56,44 @@ def test_derive_int_is_stable_and_distinct():
     assert all(0 <= value < 2**31 for value in values)
 
 
+def test_replicas_keep_rows_of_one_draw(two_replicas):
+    def draw(count):
+        numbers = random.uniform([count, 3], random.as_seed(4))
+        return {"a": numbers, "b": tf.range(count)}
+
+    rows = two_replicas.run(lambda: random.global_rows(draw, 4))
+    for name, expected in random.global_rows(draw, 8).items():
+        parts = two_replicas.experimental_local_results(rows[name])
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 2.0, 6.0])
+def test_a_truncated_normal_is_a_normal_without_its_tails(threshold):
+    drawn = random.truncated_normal([200_000], random.as_seed(1), threshold).numpy()
+    assert np.abs(drawn).max() <= threshold
+    many = np.random.default_rng(0).normal(size=4_000_000)
+    kept = many[np.abs(many) <= threshold]
+    quantiles = [0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999]
+    np.testing.assert_allclose(
+        np.quantile(drawn, quantiles), np.quantile(kept, quantiles), atol=0.06 * threshold**0.5
+    )
+    np.testing.assert_allclose(drawn.std(), kept.std(), rtol=0.01)
+
+
+def test_labels_have_their_frequencies():
+    drawn = random.categorical(100_000, random.as_seed(2), [3, 0, 1, 4, 0]).numpy()
+    assert drawn.dtype == np.int32
+    shares = np.bincount(drawn, minlength=5) / len(drawn)
+    np.testing.assert_allclose(shares, [3 / 8, 0, 1 / 8, 1 / 2, 0], atol=0.006)
+    assert shares[1] == shares[4] == 0
+
+
 def test_mistakes_are_named():
+    for frequencies in ([], [0, 0], [1, -1], [float("nan")]):
+        with pytest.raises(ValueError, match="Received: "):
+            random.categorical(1, random.as_seed(0), frequencies)
+    with pytest.raises(ValueError, match="Received: threshold=0"):
+        random.truncated_normal([1], random.as_seed(0), 0)
     with pytest.raises(ValueError, match="Received: purpose='latents'"):
         random.derive(0, "latents")
     with pytest.raises(ValueError, match=r"Received: shape=\(3,\)"):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 # The position is part of every seed: append, never reorder.
@@ -30,6 +32,8 @@ PURPOSES = (
     "preview",
     "sample",
     "regularizer",
+    "generator",
+    "standing",
 )
 
 
@@ -103,6 +107,67 @@ def derive_int(seed: int, purpose: str, *, index: int = 0) -> int:
     """A Python int in [0, 2**31) from (seed, purpose, index), for what takes no seed tensor."""
     text = f"{seed}/{_index(purpose)}/{index}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "little") & 0x7FFFFFFF
+
+
+def global_rows(make: Callable[[int | tf.Tensor], Any], batch_size: int | tf.Tensor) -> Any:
+    """This replica's rows of a draw made for the global batch; alone, all of it.
+
+    Every replica makes the whole draw and keeps its part: the numbers differ between replicas, and
+    two replicas together see exactly what one would.
+
+    Args:
+        make: from a number of rows to a nest of tensors with that leading dimension.
+        batch_size: rows of one replica.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return make(batch_size)
+    start = context.replica_id_in_sync_group * batch_size
+
+    def rows(draw: tf.Tensor) -> tf.Tensor:
+        rest = draw.shape[1:]
+        # tf.slice has a static size, which a TPU needs; draw[a:b] has not.
+        return tf.slice(draw, [start, *[0] * len(rest)], [batch_size, *rest])
+
+    return tf.nest.map_structure(rows, make(batch_size * context.num_replicas_in_sync))
+
+
+def truncated_normal(
+    shape: Sequence[int] | tf.Tensor, seed: tf.Tensor, threshold: float
+) -> tf.Tensor:
+    """Standard normal float32 given that all of them lie in [-threshold, threshold].
+
+    BigGAN's truncation trick (arXiv 1809.11096, section 3.1), which redraws what lies outside; this
+    is the same distribution, by the inverse of its distribution function.
+
+    Raises:
+        ValueError: if the threshold is not positive.
+    """
+    if not threshold > 0:
+        raise ValueError(f"The threshold is positive. Received: threshold={threshold}.")
+    below = 0.5 * math.erfc(threshold / math.sqrt(2.0))
+    numbers = uniform(shape, seed)
+    # By the lower tail and its mirror image: near 1 a float32 can't tell one tail from another.
+    tails = below + (1.0 - 2.0 * below) * tf.minimum(numbers, 1.0 - numbers)
+    normals = tf.math.ndtri(tails)
+    return tf.clip_by_value(tf.where(numbers < 0.5, normals, -normals), -threshold, threshold)
+
+
+def categorical(count: int | tf.Tensor, seed: tf.Tensor, frequencies: Sequence[float]) -> tf.Tensor:
+    """int32 (count,): i with probability proportional to `frequencies[i]`.
+
+    Raises:
+        ValueError: if a frequency is negative, or none is positive.
+    """
+    weights = np.asarray(frequencies, np.float64)
+    if weights.ndim != 1 or not (weights >= 0).all() or not weights.sum() > 0:
+        raise ValueError(
+            f"Frequencies are 0 or more, one at least above. Received: {list(frequencies)}."
+        )
+    last = int(np.flatnonzero(weights)[-1])
+    bounds = tf.constant(np.cumsum(weights) / weights.sum(), tf.float32)
+    found = tf.searchsorted(bounds, uniform([count], seed), side="right", out_type=tf.int32)
+    return tf.minimum(found, last)  # rounding may leave the last bound below 1
 
 
 def uniform(
