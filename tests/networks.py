@@ -14,10 +14,10 @@ def _normal(seed: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.2, seed=seed)
 
 
-def make_generator(seed: int = 0) -> keras.Model:
+def make_generator(seed: int = 0, inputs: int = LATENT_DIM) -> keras.Model:
     return keras.Sequential(
         [
-            keras.Input((LATENT_DIM,)),
+            keras.Input((inputs,)),
             keras.layers.Dense(8 * 8 * 2, kernel_initializer=_normal(seed)),
             BatchNorm(),
             keras.layers.LeakyReLU(),
@@ -62,3 +62,33 @@ def values(gan: GAN, *groups: str) -> dict[str, list[np.ndarray]]:
     """The values of a GAN's variables, of some groups or all."""
     state = gan.state()
     return {name: [v.numpy() for v in state[name]] for name in groups or state}
+
+
+NUM_CLASSES = 3
+
+
+def _embedding(size: int, seed: int) -> keras.layers.Layer:
+    return keras.layers.Embedding(NUM_CLASSES, size, embeddings_initializer=_normal(seed))
+
+
+def make_conditional_networks(seed: int = 0) -> tuple[keras.Model, keras.Model]:
+    """A user's own functional models: each takes a pair with the labels."""
+    latents, label = keras.Input((LATENT_DIM,)), keras.Input((), dtype="int32")
+    embedded = _embedding(LATENT_DIM, seed)(label)
+    joined = keras.layers.Concatenate()([latents, embedded])
+    generator = keras.Model((latents, label), make_generator(seed, inputs=2 * LATENT_DIM)(joined))
+    images, label = keras.Input(SHAPE), keras.Input((), dtype="int32")
+    features = keras.layers.Flatten()(images)
+    embedded = _embedding(8 * 8 * 3, seed + 20)(label)
+    projection = keras.layers.Dot(axes=1)([features, embedded])
+    logits = keras.layers.Add()([make_discriminator(seed + 10)(images), projection])
+    return generator, keras.Model((images, label), logits)
+
+
+def make_conditional_gan(*, optimizer=None, **options) -> GAN:
+    gan = GAN(
+        *make_conditional_networks(), latent_dim=LATENT_DIM, num_classes=NUM_CLASSES, **options
+    )
+    make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
+    gan.compile(make(), make())
+    return gan

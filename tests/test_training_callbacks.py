@@ -9,6 +9,7 @@ from PIL import Image
 from tests.networks import make_gan, make_images
 from tf_diffaug.data import ImageData, batches
 from tf_diffaug.training import CheckpointStore, RunDirectory, callbacks
+from tf_diffaug.training.progress import Progress
 
 IMAGES = make_images(40)
 
@@ -117,7 +118,7 @@ def test_a_signal_ends_the_run_after_its_step_and_saves_it(tmp_path):
 def test_progress_shows_step_losses_and_fid(tmp_path, capsys):
     run = RunDirectory(tmp_path)
     run.append({"step": 0, "kind": "eval", "fid": 12.34})
-    fit(make_gan(), 3, callbacks.Progress(run, 3, interval=0))
+    fit(make_gan(), 3, Progress(run, 3, interval=0))
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert "d_loss=" in shown

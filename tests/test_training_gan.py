@@ -5,15 +5,20 @@ import tensorflow as tf
 
 from tests.networks import (
     LATENT_DIM,
+    NUM_CLASSES,
     SHAPE,
+    make_conditional_gan,
+    make_conditional_networks,
     make_discriminator,
     make_gan,
     make_generator,
     make_images,
     values,
 )
+from tf_diffaug import random
 from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import SpectralNormalization
+from tf_diffaug.layers.minibatch_stddev import MinibatchStddev
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.finite import check_finite
@@ -29,6 +34,14 @@ def changed(gan, before, group):
 
 def draws(gan, turn=0, batch_size=8):
     return Draws(gan.seed, tf.constant(turn, tf.int64), batch_size, gan.augmenter)
+
+
+def step_d(gan, reals, turn_draws):
+    return discriminator_step(gan, reals, None, turn_draws, tf.constant(0, tf.int64))
+
+
+def step_g(gan, turn_draws):
+    return generator_step(gan, turn_draws, tf.constant(0, tf.int64))
 
 
 class Spy(keras.Model):
@@ -51,7 +64,7 @@ def test_each_mode_shows_d_what_the_paper_says(augment):
     gan = GAN(make_generator(), spy, policy=policy, augment=augment, views="separate")
     gan.compile(run_eagerly=True)
     reals = tf.random.stateless_uniform([8, *SHAPE], (0, 0), -1, 1)
-    for turn, step in enumerate((lambda d: discriminator_step(gan, reals, d), None)):
+    for turn, step in enumerate((lambda d: step_d(gan, reals, d), None)):
         spy.seen.clear()
         turn_draws = draws(gan, turn)
         fakes = gan.generator(turn_draws.latents(LATENT_DIM), training=True).numpy()
@@ -59,7 +72,7 @@ def test_each_mode_shows_d_what_the_paper_says(augment):
             step(turn_draws)
             expected = [(reals.numpy(), augment != "none"), (fakes, augment in ("d_only", "both"))]
         else:
-            generator_step(gan, turn_draws)
+            step_g(gan, turn_draws)
             expected = [(fakes, augment == "both")]
         assert len(spy.seen) == len(expected)
         for seen, (plain, augmented) in zip(spy.seen, expected, strict=True):
@@ -85,7 +98,7 @@ def test_the_generator_learns_through_t():
     gan = make_gan(policy=POLICY)
     kernels = [len(v.shape) > 1 for v in gan.generator.variables]
     before = values(gan)
-    generator_step(gan, draws(gan))
+    step_g(gan, draws(gan))
     moved = changed(gan, before, "generator")
     assert all(change for change, kernel in zip(moved, kernels, strict=True) if kernel)
 
@@ -94,10 +107,10 @@ def test_each_step_moves_its_own_network_and_its_own_spectral_norms():
     gan = make_gan(policy=POLICY)
     reals = tf.random.stateless_uniform([8, *SHAPE], (0, 0), -1, 1)
     before = values(gan)
-    generator_step(gan, draws(gan))
+    step_g(gan, draws(gan))
     assert not any(changed(gan, before, "discriminator"))
     before = values(gan)
-    discriminator_step(gan, reals, draws(gan))
+    step_d(gan, reals, draws(gan))
     assert not any(changed(gan, before, "g_optimizer"))
     weights = {id(v) for v in gan.generator.trainable_weights}
     trainable = [id(v) in weights for v in gan.generator.variables]
@@ -123,9 +136,9 @@ def test_measuring_and_generating_change_nothing():
     gan.fit(make_images(16), batch_size=8, verbose=0)
     before = values(gan)
     images = tf.random.stateless_uniform([8, *SHAPE], (0, 0), -1, 1)
-    logs = gan.measure(images, images, step=tf.constant(1, tf.int64))
+    logs = gan.measure(images, held_out=(images, None), step=tf.constant(1, tf.int64))
     gan.generate(tf.zeros([4, LATENT_DIM]))
-    gan.generate(tf.zeros([4, LATENT_DIM]), ema=False, batch_norm="batch")
+    gan.generate(tf.zeros([4, LATENT_DIM]), ema=False)
     assert not any(any(changed(gan, before, group)) for group in before)
     assert logs["d_real"] == logs["d_held_out"]
     assert all(0 <= logs[name] <= 1 for name in logs if name.startswith("accuracy"))
@@ -152,8 +165,8 @@ def test_a_step_with_several_d_steps_takes_them_in_order():
     alone = make_gan(policy=POLICY, d_steps=3)
     reals = tf.cast(images, tf.float32) / 127.5 - 1
     for turn in range(3):
-        discriminator_step(alone, reals[turn::3], draws(alone, turn))
-    generator_step(alone, draws(alone, 3))
+        step_d(alone, reals[turn::3], draws(alone, turn))
+    step_g(alone, draws(alone, 3))
     for group in ("generator", "discriminator"):
         for a, b in zip(values(together)[group], values(alone)[group], strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
@@ -236,8 +249,6 @@ def test_networks_that_do_not_fit_are_named():
         GAN(flat, make_discriminator())
     with pytest.raises(ValueError, match="pass latent_dim="):
         GAN(Spy(), make_discriminator())
-    with pytest.raises(ValueError, match="Received: batch_norm='median'"):
-        make_gan().generate(tf.zeros([1, LATENT_DIM]), batch_norm="median")
 
 
 def test_predict_gives_images_of_the_average():
@@ -276,10 +287,76 @@ def test_networks_may_compute_in_bfloat16():
         set_policy("float32")
 
 
-def test_a_batchs_statistics_need_a_batch_norm_that_can_leave_its_averages():
+def conditional_images(count=32):
+    return make_images(count), np.arange(count) % NUM_CLASSES
+
+
+def test_conditional_networks_see_the_labels_of_what_they_see():
+    seen = []
+
+    class Judge(Spy):
+        def call(self, inputs, training=False):
+            images, labels = inputs
+            seen.append((images.numpy(), labels.numpy()))
+            return super().call(images)
+
+    generator, _ = make_conditional_networks()
+    gan = GAN(generator, Judge(), latent_dim=LATENT_DIM, num_classes=NUM_CLASSES, d_steps=2)
+    gan.compile(run_eagerly=True)
+    images, labels = conditional_images(16)
+    reals = images.astype(np.float32) / 127.5 - 1
+    seen.clear()
+    gan.train_step((tf.constant(reals), tf.constant(labels)))
+    for turn in range(2):
+        np.testing.assert_allclose(seen[turn][0][:8], reals[turn::2])
+        np.testing.assert_array_equal(seen[turn][1][:8], labels[turn::2])
+    fakes, fake_labels = seen[2]
+    latents = draws(gan, 2).latents(LATENT_DIM)
+    np.testing.assert_array_equal(fake_labels, gan.draw_labels(draws(gan, 2)))
+    expected = gan.generate(latents, fake_labels, ema=False)
+    assert fakes.shape == expected.shape
+    assert len(set(fake_labels)) > 1
+
+
+def test_a_conditional_gan_fits_and_its_classes_differ():
+    gan = make_conditional_gan(policy="color", regularizers="r1:1")
+    gan.fit(*conditional_images(), batch_size=8, epochs=2, verbose=0)
+    latents = tf.zeros([NUM_CLASSES, LATENT_DIM])
+    images = gan.predict((latents, tf.range(NUM_CLASSES)), verbose=0)
+    assert np.abs(images[1:] - images[:-1]).max() > 1e-3
+    images, labels = conditional_images(8)
+    reals = tf.cast(images, tf.float32) / 127.5 - 1
+    logs = gan.measure(reals, labels, held_out=(reals, labels), step=tf.constant(1, tf.int64))
+    assert logs["d_real"] == logs["d_held_out"]
+    wrong = gan.measure(reals, (labels + 1) % 3, step=tf.constant(1, tf.int64))
+    assert logs["d_real"] != wrong["d_real"]
+
+
+def test_labels_of_fakes_have_the_frequencies_asked_for():
+    gan = make_conditional_gan(label_frequencies=[1, 0, 3])
+    counts = np.bincount(gan.labels(4000, random.as_seed(0)), minlength=3)
+    np.testing.assert_allclose(counts / 4000, [0.25, 0, 0.75], atol=0.03)
+    assert set(gan.draw_labels(draws(gan, batch_size=64)).numpy()) == {0, 2}
+    assert make_gan().draw_labels(draws(make_gan())) is None
+
+
+def test_labels_that_are_missing_or_do_not_fit_are_named():
+    gan = make_conditional_gan()
+    with pytest.raises(ValueError, match="Received: labels=None"):
+        gan.fit(make_images(8), batch_size=8, verbose=0)
+    with pytest.raises(ValueError, match="Received: 2 label_frequencies"):
+        make_conditional_gan(label_frequencies=[1, 2])
+
+    class Two(Spy):
+        num_classes = 2
+
+    with pytest.raises(ValueError, match="num_classes=2"):
+        GAN(make_conditional_networks()[0], Two(), latent_dim=LATENT_DIM, num_classes=3)
+
+
+def test_groups_of_a_discriminators_minibatch_never_mix_views():
     gan = make_gan()
-    gan.generator = keras.Sequential(
-        [keras.Input((LATENT_DIM,)), keras.layers.BatchNormalization(), gan.generator]
-    )
-    with pytest.raises(ValueError, match=r"use tf_diffaug.BatchNorm"):
-        gan.generate(tf.zeros([2, LATENT_DIM]), ema=False, batch_norm="batch")
+    gan.discriminator = keras.Sequential([keras.Input(SHAPE), MinibatchStddev(4)])
+    gan.check_batch_size(8)
+    with pytest.raises(ValueError, match="in groups of 4.*Received: batch_size=6"):
+        gan.check_batch_size(6)

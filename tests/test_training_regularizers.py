@@ -1,12 +1,17 @@
+from types import SimpleNamespace
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.networks import make_discriminator, make_gan, make_images
+from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import DiffAugment
 from tf_diffaug.images import to_float
+from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import R1, parse_regularizers
+from tf_diffaug.training.regularizers import R1, Orthogonal, Turn, parse_regularizers
 from tf_diffaug.training.views import Views
 
 
@@ -20,6 +25,13 @@ def make_views(policy="color,translation,cutout"):
         augment_real=lambda batch: layer.apply(batch, params),
         augment_fake=None,
     )
+
+
+def penalty(r1, discriminator, views, mode, index=0):
+    draws = Draws(0, tf.constant(0, tf.int64), 3, None)
+    gan = SimpleNamespace(discriminator=discriminator)
+    turn = Turn(gan, draws, views, {}, MODES[mode], tf.cast(index, tf.int64))
+    return r1.discriminator_term(turn)
 
 
 def finite_difference_penalty(function, images, epsilon=1e-2):
@@ -36,27 +48,84 @@ def finite_difference_penalty(function, images, epsilon=1e-2):
 @pytest.mark.parametrize(("on", "mode"), [("raw", "both"), ("augmented", "both"), ("raw", "none")])
 def test_r1_is_its_finite_difference(on, mode):
     # Smooth, as a difference across a kink is not the gradient on either side.
-    discriminator, views, mode = make_discriminator(smooth=True), make_views(), MODES[mode]
+    discriminator, views = make_discriminator(smooth=True), make_views()
 
     def judge(images):
         return discriminator(images)[:, 0]
 
-    through = on == "raw" and mode.d_real == "real_aug"
-    images = views["real"] if through or mode.d_real == "real" else views["real_aug"]
+    through = on == "raw" and mode == "both"
+    images = views["real"] if through or mode == "none" else views["real_aug"]
     function = (lambda x: judge(views.augment["real"](x))) if through else judge
     expected = finite_difference_penalty(function, images.numpy())
-    np.testing.assert_allclose(R1(1.0, on)(discriminator, views, {}, mode), expected, rtol=2e-3)
+    np.testing.assert_allclose(
+        penalty(R1(1.0, on), discriminator, views, mode), expected, rtol=2e-3
+    )
 
 
 def test_r1_weighs_and_trains_the_discriminator():
     discriminator, views = make_discriminator(), make_views()
     with tf.GradientTape() as tape:
-        values = R1(10.0)(discriminator, views, {}, MODES["both"])
+        values = penalty(R1(10.0), discriminator, views, "both")
         total = tf.reduce_sum(values)
-    np.testing.assert_allclose(values, 10 * R1(1.0)(discriminator, views, {}, MODES["both"]), 1e-5)
+    np.testing.assert_allclose(
+        values, 10 * penalty(R1(1.0), discriminator, views, "both"), rtol=1e-5
+    )
     kernels = [v for v in discriminator.trainable_variables if len(v.shape) > 1]
     gradients = tape.gradient(total, kernels)
     assert all(np.abs(g).max() > 0 for g in gradients)
+
+
+def test_lazy_r1_is_as_strong_on_average_and_free_in_between():
+    discriminator, views = make_discriminator(), make_views()
+    lazy = R1(10.0, every=4)
+
+    @tf.function(autograph=False)
+    def gradient(images, index):
+        plain = Views(images, None, augment_real=None, augment_fake=None)
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(penalty(lazy, discriminator, plain, "none", index))
+        return total, tape.gradient(total, raw_variables(discriminator, trainable=True)[0])
+
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(penalty(R1(10.0), discriminator, views, "none"))
+    expected = tape.gradient(total, raw_variables(discriminator, trainable=True)[0])
+    for index in range(9):
+        value, found = gradient(views["real"], tf.cast(index, tf.int64))
+        factor = 4 if index % 4 == 0 else 0
+        np.testing.assert_allclose(value, factor * total, rtol=1e-5)
+        np.testing.assert_allclose(found, factor * expected, rtol=1e-4, atol=1e-7)
+
+
+def test_orthogonal_is_its_formula():
+    generator = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8),
+            keras.layers.Reshape((2, 2, 2)),
+            keras.layers.Conv2DTranspose(3, 2),
+            keras.layers.Conv2D(5, 2),
+        ]
+    )
+    dense, transposed, convolution = (
+        v.numpy().astype(np.float64) for v in generator.trainable_variables[::2]
+    )
+    expected = 0.0
+    for matrix in (
+        dense,
+        transposed.transpose(0, 1, 3, 2).reshape(-1, 3),
+        convolution.reshape(-1, 5),
+    ):
+        products = matrix.T @ matrix
+        expected += ((products * (1 - np.eye(len(products)))) ** 2).sum()
+    turn = SimpleNamespace(gan=SimpleNamespace(generator=generator))
+    value = Orthogonal(0.5).generator_term(turn)
+    np.testing.assert_allclose(value, 0.5 * expected, rtol=1e-5)
+
+
+def test_orthogonal_falls_when_it_is_asked_for():
+    gan = make_gan(regularizers="orthogonal:10", seed=1)
+    history = gan.fit(make_images(64), batch_size=8, epochs=8, verbose=0).history["orthogonal"]
+    assert history[-1] < history[0] / 2
 
 
 def test_r1_falls_when_it_is_asked_for():
@@ -68,7 +137,7 @@ def test_r1_falls_when_it_is_asked_for():
 def test_strings_are_read_and_written():
     (r1,) = parse_regularizers("r1(0.1, on=augmented)")
     assert (r1.weight, r1.on) == (0.1, "augmented")
-    assert str(r1) == "r1(weight=0.1, on=augmented)"
+    assert str(r1) == "r1(weight=0.1, on=augmented, every=1)"
     assert str(parse_regularizers(str(r1))[0]) == str(r1)
     assert parse_regularizers("r1:3")[0].weight == 3
     assert parse_regularizers("none") == parse_regularizers(None) == ()
@@ -81,6 +150,11 @@ def test_strings_are_read_and_written():
         ("r2:1", "Did you mean 'r1'"),
         ("r1:-1", "0 or more"),
         ("r1:big", "0 or more"),
+        ("r1(every=0)", "every=0"),
+        ("r1(every=2.5)", "every=2.5"),
+        ("orthogonal:-1", "0 or more"),
+        ("path_length(decay=1)", "decay=1"),
+        ("path_length(shrink=0)", "shrink=0"),
         ("r1(on=row)", "Did you mean 'raw'"),
         ("r1(wait=3)", "Did you mean 'weight'"),
         ("r1,r1:2", "twice"),

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_gan, make_images, values
-from tf_diffaug.training.strategy import global_mean, make_strategy, replica_rows
+from tests.networks import make_conditional_gan, make_gan, make_images, values
+from tf_diffaug.training.strategy import global_mean, make_strategy
 
 POLICY = "color,translation,cutout"
 
@@ -19,17 +19,29 @@ def adam():
     return keras.optimizers.Adam(1e-3, epsilon=0.1)
 
 
-def train(strategy, *, optimizer=descent, **options):
+def train(strategy, *, optimizer=descent, make=make_gan, **options):
     with strategy.scope():
-        gan = make_gan(policy=POLICY, optimizer=optimizer, **options)
-    images = tf.data.Dataset.from_tensor_slices(make_images(64)).repeat()
-    dataset = images.batch(8 * gan.d_steps, drop_remainder=True)
+        gan = make(policy=POLICY, optimizer=optimizer, **options)
+    images = make_images(64)
+    if gan.num_classes is not None:
+        images = images, np.arange(64) % gan.num_classes
+    dataset = (
+        tf.data.Dataset.from_tensor_slices(images)
+        .repeat()
+        .batch(8 * gan.d_steps, drop_remainder=True)
+    )
     history = gan.fit(dataset, steps_per_epoch=20, verbose=0).history
     return gan, history
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"optimizer": adam}, {"d_steps": 2, "regularizers": "r1:1"}]
+    "options",
+    [
+        {},
+        {"optimizer": adam},
+        {"d_steps": 2, "regularizers": "r1(1, every=2)"},
+        {"make": make_conditional_gan},
+    ],
 )
 def test_two_replicas_end_where_one_does(two_replicas, options):
     one, one_history = train(make_strategy("one_device"), **options)
@@ -40,14 +52,6 @@ def test_two_replicas_end_where_one_does(two_replicas, options):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5, err_msg=group)
     for name, expected in one_history.items():
         np.testing.assert_allclose(two_history[name], expected, rtol=1e-3, atol=1e-4)
-
-
-def test_replicas_draw_rows_of_one_draw(two_replicas):
-    draw = {"a": tf.range(8.0), "b": tf.reshape(tf.range(16.0), [8, 2])}
-    rows = two_replicas.run(lambda: replica_rows(draw, 4))
-    for name in draw:
-        parts = two_replicas.experimental_local_results(rows[name])
-        np.testing.assert_array_equal(np.concatenate(parts), draw[name])
 
 
 def test_shares_of_the_mean_sum_to_it(two_replicas):

@@ -91,9 +91,9 @@ def load_cifar(
     """
     layout = _LAYOUTS[name]
     if data_dir is None:
-        (images, labels), (test, _) = _download(name)
+        (images, labels), (test, test_labels) = _download(name)
     else:
-        (images, labels), (test, _) = _read(name, layout, pathlib.Path(data_dir))
+        (images, labels), (test, test_labels) = _read(name, layout, pathlib.Path(data_dir))
     return ImageData(
         name=name,
         images=convert(images, resolution=resolution, channels=channels),
@@ -101,6 +101,7 @@ def load_cifar(
         class_names=layout.classes,
         flip=True,
         test=convert(test, resolution=resolution, channels=channels),
+        test_labels=test_labels,
     )
 
 

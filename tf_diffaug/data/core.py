@@ -26,6 +26,7 @@ class ImageData:
         class_names: the name of each label, or None.
         flip: whether a mirrored image is as good a member of this dataset as the image itself.
         test: held-out images, uint8 (m, H, W, C), or None. They are never trained on.
+        test_labels: theirs, int32 (m,), or None.
         skipped: the files left out because they could not be used, relative to the folder.
 
     Raises:
@@ -39,6 +40,7 @@ class ImageData:
     flip: bool = False
     test: np.ndarray | None = None
     skipped: tuple[str, ...] = ()
+    test_labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8 or not len(self.images):
@@ -53,21 +55,23 @@ class ImageData:
                 f"Received: test={test.dtype}{test.shape}."
             )
         if self.labels is not None:
-            self._check_labels()
+            self._check_labels("labels", len(self.images))
+        if self.test_labels is not None:
+            self._check_labels("test_labels", 0 if test is None else len(test))
 
-    def _check_labels(self) -> None:
-        labels = np.asarray(self.labels, np.int32)
-        if labels.shape != (len(self.images),) or labels.min() < 0:
+    def _check_labels(self, name: str, count: int) -> None:
+        labels = np.asarray(getattr(self, name), np.int32)
+        if labels.shape != (count,) or labels.min(initial=0) < 0:
             raise ValueError(
-                f"Labels must be non-negative integers of shape ({len(self.images)},). "
-                f"Received: labels={labels.dtype}{labels.shape}, the least being {labels.min()}."
+                f"Labels must be non-negative integers of shape ({count},). Received: "
+                f"{name}={labels.dtype}{labels.shape}, the least being {labels.min(initial=0)}."
             )
         if self.class_names is not None and labels.max() >= len(self.class_names):
             raise ValueError(
                 f"A label has no name among {len(self.class_names)} class names. "
                 f"Received: label={labels.max()}."
             )
-        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, name, labels)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -18,7 +18,9 @@ from tf_diffaug.naming import unknown
 PROTOCOL = {
     "split": ("train", "test"),
     "ema": (True, False),
-    "batch_norm": ("batch", "moving"),
+    "batch_norm": ("batch", "moving", "standing"),
+    "labels": ("none", "uniform", "data"),
+    "truncation": float,
     "step": int,
     "chosen_on_same_data": (True, False),
 }
@@ -46,8 +48,9 @@ def evaluate_fid(
         num_fakes: how many samples, at least 2. The papers take 10,000 on CIFAR (5,000 low-shot).
         batch_size: samples at once.
         protocol: `split` ('train' or 'test', what the reference is of), `ema` (whether the averaged
-            weights sampled), `batch_norm` ('batch' or 'moving' statistics), `step` (of the
-            checkpoint), `chosen_on_same_data` (whether the checkpoint was picked by its FID against
+            weights sampled), `batch_norm` ('batch', 'moving' or 'standing' statistics), `labels`
+            (of the fakes: 'none', 'uniform' or by the 'data'), `truncation` (a number or None),
+            `step` (of the checkpoint), `chosen_on_same_data` (whether the checkpoint was picked by its FID against
             these reals); all of them.
 
     Returns:
@@ -131,7 +134,9 @@ def _checked_protocol(protocol: Mapping[str, Any]) -> dict[str, Any]:
     checked = {}
     for key, allowed in PROTOCOL.items():
         value = protocol[key]
-        if allowed is int:
+        if allowed is float:
+            value = None if value is None else float(value)
+        elif allowed is int:
             # NumPy's and TensorFlow's integers do not go into JSON.
             value = operator.index(value)
         elif value not in allowed:

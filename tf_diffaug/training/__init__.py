@@ -8,6 +8,7 @@ from tf_diffaug.training.losses import LOSSES, Loss, get_loss
 from tf_diffaug.training.modes import MODES, resolve_augment
 from tf_diffaug.training.regularizers import REGULARIZERS, Regularizer, parse_regularizers
 from tf_diffaug.training.run_directory import RunDirectory
+from tf_diffaug.training.sampler import Sampler
 from tf_diffaug.training.strategy import STRATEGIES, make_strategy
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "NonFiniteLossError",
     "Regularizer",
     "RunDirectory",
+    "Sampler",
     "get_loss",
     "make_strategy",
     "parse_regularizers",

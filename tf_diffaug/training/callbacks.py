@@ -14,13 +14,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm.auto import tqdm
 
 from tf_diffaug import random
 from tf_diffaug.images import grid, to_float, to_uint8
 from tf_diffaug.training.checkpoints import CheckpointStore
 from tf_diffaug.training.finite import check_finite
 from tf_diffaug.training.run_directory import RunDirectory
+from tf_diffaug.training.sampler import Sampler
 
 
 class EverySteps(keras.callbacks.Callback):
@@ -62,8 +62,10 @@ class Metrics(EverySteps):
         run: where the records go.
         every: the cadence in steps.
         images: the reals that are trained on, uint8.
+        labels: theirs, for conditional networks.
         batch_size: how many reals a step takes.
         held_out: reals that are not, uint8, if there are any.
+        held_out_labels: theirs, for conditional networks.
         count: how many of each a measurement looks at.
     """
 
@@ -73,15 +75,17 @@ class Metrics(EverySteps):
         every: int,
         *,
         images: np.ndarray,
+        labels: np.ndarray | None = None,
         batch_size: int,
         held_out: np.ndarray | None = None,
+        held_out_labels: np.ndarray | None = None,
         count: int = 128,
     ) -> None:
         super().__init__(every)
         self._run = run
-        self._images = images
+        self._reals = images, labels
         self._batch_size = batch_size
-        self._held_out = held_out
+        self._held_out = held_out, held_out_labels
         self._count = count
         self._seconds = 0.0
         self._steps = 0
@@ -116,12 +120,15 @@ class Metrics(EverySteps):
     def _measure(self) -> dict[str, float]:
         rng = np.random.default_rng(random.derive_int(self.model.seed, "measure", index=self.step))
 
-        def some(images: np.ndarray) -> tf.Tensor:
-            return to_float(tf.constant(images[rng.integers(0, len(images), self._count)]))
+        def some(images: np.ndarray, labels: np.ndarray | None) -> tuple:
+            chosen = rng.integers(0, len(images), self._count)
+            shown = to_float(tf.constant(images[chosen]))
+            return shown, None if labels is None else tf.constant(labels[chosen])
 
-        held_out = None if self._held_out is None else some(self._held_out)
+        images, labels = some(*self._reals)
+        held_out = None if self._held_out[0] is None else some(*self._held_out)
         step = tf.constant(self.step, tf.int64)
-        measured = self.model.measure(some(self._images), held_out, step=step)
+        measured = self.model.measure(images, labels, held_out=held_out, step=step)
         return {name: float(value) for name, value in measured.items()}
 
 
@@ -157,14 +164,16 @@ class Evaluation(EverySteps):
 
 
 class Samples(EverySteps):
-    """Writes a grid of samples from the same latents each time.
+    """Writes a grid of samples of the same latents each time; with classes, one a row.
+
+    Every row of a conditional grid has the same latents: what differs down a column is the class.
 
     Args:
         run: where the grids go.
         every: the cadence in steps.
-        rows: of the grid.
+        rows: of the grid; with classes at most their number, and spread over them.
         columns: of the grid.
-        generate: from latents to images in [-1, 1]; by default the GAN's averaged generator.
+        sampler: makes the samples; by default those of the GAN's averaged generator.
     """
 
     def __init__(
@@ -174,19 +183,29 @@ class Samples(EverySteps):
         *,
         rows: int = 8,
         columns: int = 12,
-        generate: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         super().__init__(every)
         self._run = run
-        self._shape = (rows, columns)
-        self._generate = generate
+        self._rows = rows
+        self._columns = columns
+        self._sampler = sampler
 
     def act(self) -> None:
-        rows, columns = self._shape
+        self._run.write_sample(self.step, grid(to_uint8(self._images()).numpy(), self._columns))
+
+    def _images(self) -> tf.Tensor:
+        if self._sampler is None:
+            self._sampler = Sampler(self.model)
         seed = random.derive(self.model.seed, "sample")
-        latents = random.normal([rows * columns, self.model.latent_dim], seed)
-        images = (self._generate or self.model.generate)(latents)
-        self._run.write_sample(self.step, grid(to_uint8(images).numpy(), columns))
+        classes = self.model.num_classes
+        if classes is None:
+            return self._sampler(self._rows * self._columns, seed)
+        rows = min(self._rows, classes)
+        shown = np.linspace(0, classes - 1, rows).round().astype(np.int32)
+        latents = tf.tile(self._sampler.latents(self._columns, seed), [rows, 1])
+        labels = tf.constant(np.repeat(shown, self._columns))
+        return self._sampler.generate(latents, labels, seed=random.fold_in(seed, 2))
 
 
 class Checkpoints(EverySteps):
@@ -241,45 +260,3 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-
-
-class Progress(keras.callbacks.Callback):
-    """A bar with the step, the losses, the last FID and the time left.
-
-    Args:
-        run: where the last FID is read.
-        total: the step at which the run ends.
-        interval: seconds between updates; a log file gets a line every so often instead of a bar.
-    """
-
-    def __init__(self, run: RunDirectory, total: int, *, interval: float = 0.5) -> None:
-        super().__init__()
-        self._run = run
-        self._total = total
-        self._interval = interval
-        self._bar: tqdm | None = None
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self._bar = tqdm(
-            total=self._total,
-            initial=int(self.model.step.numpy()),
-            unit="step",
-            mininterval=self._interval,
-            dynamic_ncols=True,
-        )
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        shown = {name: f"{float(value):.2f}" for name, value in (logs or {}).items()}
-        evaluated = self._run.last("eval")
-        if evaluated is not None:
-            shown["FID"] = f"{evaluated['fid']:.1f}"
-        self._bar.set_postfix(shown, refresh=False)
-        self._bar.update(int(self.model.step.numpy()) - self._bar.n)
-
-    def close(self) -> None:
-        """Ends the bar's line, whatever ended the run."""
-        if self._bar is not None:
-            self._bar.close()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        self.close()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment
-from tf_diffaug.training.strategy import num_replicas, replica_rows
 
 
 class Draws:
@@ -26,24 +25,35 @@ class Draws:
     ) -> None:
         self._seed = seed
         self._turn = turn
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._augmenter = augmenter
 
     def seed(self, purpose: str) -> tf.Tensor:
         """This turn's seed for a purpose, the same on every replica."""
         return random.derive(self._seed, purpose, step=self._turn)
 
-    def _global(self, make: Any) -> Any:
-        return replica_rows(make(self._batch_size * num_replicas()), self._batch_size)
-
-    def latents(self, latent_dim: int) -> tf.Tensor:
+    def latents(self, latent_dim: int, *, purpose: str = "latent") -> tf.Tensor:
         """Standard normal latents (batch, latent_dim)."""
-        return self._global(lambda n: random.normal([n, latent_dim], self.seed("latent")))
+        seed = self.seed(purpose)
+        return random.global_rows(lambda n: random.normal([n, latent_dim], seed), self.batch_size)
+
+    def labels(self, frequencies: Sequence[float]) -> tf.Tensor:
+        """Labels of fakes, int32 (batch,), with these relative frequencies."""
+        seed = self.seed("labels")
+        return random.global_rows(
+            lambda n: random.categorical(n, seed, frequencies), self.batch_size
+        )
+
+    def normal(self, shape: Sequence[int], purpose: str, *, index: int) -> tf.Tensor:
+        """Standard normal numbers (batch, *shape); `index` tells several of a purpose apart."""
+        seed = random.fold_in(self.seed(purpose), index)
+        return random.global_rows(lambda n: random.normal([n, *shape], seed), self.batch_size)
 
     def augment(self, images: tf.Tensor, purpose: str) -> tf.Tensor:
         """T(images) with this turn's draw for the purpose; asked again, the same draw."""
         height, width, channels = images.shape[1:]
-        params = self._global(
-            lambda n: self._augmenter.sample((n, height, width, channels), self.seed(purpose))
+        seed = self.seed(purpose)
+        params = random.global_rows(
+            lambda n: self._augmenter.sample((n, height, width, channels), seed), self.batch_size
         )
         return self._augmenter.apply(images, params)

@@ -50,8 +50,9 @@ def check_finite(gan: GAN) -> None:
         group: [v for v in variables if v.dtype.is_floating]
         for group, variables in gan.state().items()
     }
-    latents = random.normal([2, gan.latent_dim], random.derive(gan.seed, "sample"))
-    tensors["samples"] = [gan.generate(latents), gan.generate(latents, ema=False)]
+    seed = random.derive(gan.seed, "sample")
+    inputs = random.normal([2, gan.latent_dim], seed), gan.labels(2, seed)
+    tensors["samples"] = [gan.generate(*inputs), gan.generate(*inputs, ema=False)]
     bad = {
         group: math.nan
         for group, values in tensors.items()

@@ -9,27 +9,34 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug._keras import raw_variables, sublayers
+from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import DiffAugment, Policy
 from tf_diffaug.images import to_float
-from tf_diffaug.layers import batch_statistics
 from tf_diffaug.naming import unknown
+from tf_diffaug.training.calls import (
+    call_generator,
+    checked_frequencies,
+    common_classes,
+    latent_length,
+)
+from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
 from tf_diffaug.training.finite import StopOnNonFinite
 from tf_diffaug.training.losses import Loss, get_loss
+from tf_diffaug.training.measure import measure
 from tf_diffaug.training.modes import resolve_augment
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
 from tf_diffaug.training.step import train_step
-from tf_diffaug.training.views import call_discriminator, looks_across_batch
+from tf_diffaug.training.views import check_groups, looks_across_batch
 
 VIEWS = ("auto", "joint", "separate")
-BATCH_NORM = ("moving", "batch")
 
 
 class GAN(keras.Model):
     """Trains a generator against a discriminator, on little data if need be.
 
-    `fit` takes real images: uint8, or floats in [-1, 1]; NHWC. One batch holds `d_steps` batches
+    `fit` takes real images: uint8, or floats in [-1, 1]; NHWC; for conditional networks with their
+    labels, `fit(images, labels)` or a dataset of pairs. One batch holds `d_steps` batches
     for D, and batches are of one size. Every draw is a function of the seed and the step, so that
     the state of a run is its variables alone (Keras 2's random layers, such as dropout in your own
     networks, keep a state outside of them). Under a `tf.distribute` strategy, build and compile it
@@ -40,6 +47,11 @@ class GAN(keras.Model):
         discriminator: a Keras model from images to logits (batch, ...), or to a dict of `logits`
             and `features`.
         latent_dim: length of the standard normal latents; by default read off the generator.
+        num_classes: number of classes, for conditional networks, whose one input is then a pair:
+            `(latents, labels)` and `(images, labels)`, labels int32 (batch,). By default read off
+            the generator's `num_classes`, if it has that.
+        label_frequencies: how often fakes have each label, relative to each other; by default all
+            alike, as in the DiffAugment paper's BigGAN.
         policy: T, the augmentation: a policy string (`"color,translation,cutout"`) or a `Policy`.
         augment: where T stands in the losses: `"none"`, `"reals"` (in D's loss, on the reals only),
             `"d_only"` (in D's loss, not in G's) or `"both"` (DiffAugment, arXiv 2006.10738,
@@ -62,6 +74,8 @@ class GAN(keras.Model):
         discriminator: keras.Model,
         *,
         latent_dim: int | None = None,
+        num_classes: int | None = None,
+        label_frequencies: Sequence[float] | None = None,
         policy: str | Policy | None = None,
         augment: str | None = None,
         loss: str | Loss = "hinge",
@@ -79,7 +93,9 @@ class GAN(keras.Model):
             raise ValueError(unknown("views", views, VIEWS))
         self.generator = generator
         self.discriminator = discriminator
-        self.latent_dim = _latent_dim(generator) if latent_dim is None else latent_dim
+        self.latent_dim = latent_length(generator) if latent_dim is None else latent_dim
+        self.num_classes = common_classes(generator, discriminator, num_classes)
+        self.label_frequencies = checked_frequencies(self.num_classes, label_frequencies)
         self.augmenter = DiffAugment("none" if policy is None else policy, seed=seed)
         self.policy = self.augmenter.policy
         self.regularizers = parse_regularizers(regularizers)
@@ -93,20 +109,20 @@ class GAN(keras.Model):
         self.joint_views = views == "joint" or (views == "auto" and not across)
 
     def _build_networks(self) -> None:
-        latents = tf.zeros([2, self.latent_dim])
-        images = self.generator(latents, training=False)
+        inputs = self.example_inputs()
+        images = self.generator(inputs, training=False)
         self.image_shape = tuple(images.shape[1:])
         if len(self.image_shape) != 3 or None in self.image_shape:
             raise ValueError(
                 "A generator makes images of shape (batch, height, width, channels). "
                 f"Received: shape={tuple(images.shape)}."
             )
-        self.discriminator(images, training=False)
+        self.discriminator(images if self.num_classes is None else (images, inputs[1]))
         self.augmenter.build(images.shape)
         self.ema_generator = None
         if self.ema is not None:
             self.ema_generator = clone_network(self.generator)
-            self.ema_generator(latents, training=False)
+            self.ema_generator(inputs, training=False)
             copy_weights(self.ema_generator, self.generator)
         self.step = tf.Variable(
             0,
@@ -115,9 +131,25 @@ class GAN(keras.Model):
             name="step",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+        for regularizer in self.regularizers:
+            regularizer.build(self)
         # A step's losses are those of the global batch already, the same on every replica.
         self.distribute_reduction_method = "first"
         self.built = True
+
+    def example_inputs(self) -> Any:
+        """What the generator takes: latents, or latents and labels, two of each."""
+        latents = tf.zeros([2, self.latent_dim])
+        return latents if self.num_classes is None else (latents, tf.zeros([2], tf.int32))
+
+    def check_batch_size(self, batch_size: int | tf.Tensor) -> None:
+        """Makes sure that D can take batches of this size, on each replica.
+
+        Raises:
+            ValueError: if it compares images in groups that the size is no multiple of.
+        """
+        if isinstance(batch_size, int):
+            check_groups(self.discriminator, batch_size)
 
     def compile(
         self,
@@ -141,7 +173,9 @@ class GAN(keras.Model):
             self.g_optimizer.build(self.generator.trainable_variables)
             self.d_optimizer.build(self.discriminator_variables())
 
-    def fit(self, x: Any, *, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
+    def fit(
+        self, x: Any, y: Any = None, *, callbacks: Sequence | None = None, **kwargs: Any
+    ) -> Any:
         """Keras' `fit`, which here also ends at the first loss that is not finite.
 
         Raises:
@@ -149,50 +183,73 @@ class GAN(keras.Model):
         """
         # Keras 3 warns of its own default where a dataset has an order of its own.
         kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
-        return super().fit(x, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)
+        return super().fit(x, y, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' hook: one step on one batch; returns the losses by name."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return train_step(self, to_float(images))
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if self.num_classes is None:
+            return train_step(self, to_float(images))
+        if labels is None:
+            raise ValueError(
+                f"Networks of {self.num_classes} classes train on images and labels: "
+                "fit(images, labels). Received: labels=None."
+            )
+        return train_step(self, to_float(images), tf.reshape(tf.cast(labels, tf.int32), [-1]))
 
-    def call(self, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Images of the averaged generator; in training, those of the generator itself."""
-        return self.generator(latents, training=True) if training else self.generate(latents)
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Images of the averaged generator; in training, those of the generator itself.
+
+        Args:
+            inputs: latents, or a pair of latents and labels.
+            training: whether this is a pass of training.
+        """
+        latents, labels = (inputs, None) if self.num_classes is None else inputs
+        if not training:
+            return self.generate(latents, labels)
+        return call_generator(self.generator, latents, labels, training=True)
 
     def generate(
-        self, latents: tf.Tensor, *, ema: bool = True, batch_norm: str = "moving"
+        self, latents: tf.Tensor, labels: tf.Tensor | None = None, *, ema: bool = True
     ) -> tf.Tensor:
         """Images (batch, height, width, channels) in [-1, 1]; changes no state.
 
+        `Sampler` has other ways: batch statistics, truncation, latents and labels drawn.
+
         Args:
             latents: (batch, latent_dim).
+            labels: int32 (batch,), for conditional networks.
             ema: whether the averaged generator makes them, where there is one.
-            batch_norm: `"moving"` averages, or the statistics of this `"batch"`.
         """
-        if batch_norm not in BATCH_NORM:
-            raise ValueError(unknown("batch_norm", batch_norm, BATCH_NORM))
         network = self.ema_generator if ema and self.ema_generator is not None else self.generator
-        if batch_norm == "moving":
-            return network(latents, training=False)
-        if sublayers(network, keras.layers.BatchNormalization):
-            raise ValueError(
-                "Keras' batch norm can't take a batch's statistics without moving its averages: "
-                "use tf_diffaug.BatchNorm. Received: batch_norm='batch'."
-            )
-        with batch_statistics(network):
-            return network(latents, training=False)
+        return call_generator(network, latents, labels, training=False)
+
+    def labels(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
+        """Labels for fakes, int32 (count,), as in training; None for unconditional networks."""
+        if self.num_classes is None:
+            return None
+        return random.categorical(count, seed, self.label_frequencies)
+
+    def draw_labels(self, draws: Draws) -> tf.Tensor | None:
+        """The labels of a turn's fakes; None for unconditional networks."""
+        return None if self.num_classes is None else draws.labels(self.label_frequencies)
 
     @tf.function(autograph=False)
     def measure(
-        self, images: tf.Tensor, held_out: tf.Tensor | None = None, *, step: tf.Tensor
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor | None = None,
+        *,
+        held_out: tuple[tf.Tensor, tf.Tensor | None] | None = None,
+        step: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """What D makes of reals and fakes right now; changes no state.
 
         Args:
             images: reals in [-1, 1].
-            held_out: reals that are not trained on, if there are any.
+            labels: theirs, for conditional networks.
+            held_out: images that are not trained on and their labels (or None), if there are any.
             step: picks the draws.
 
         Returns:
@@ -201,31 +258,7 @@ class GAN(keras.Model):
             (T(x), T(G(z)) and plain G(z): arXiv 2006.10738, section 3, reads D's overfitting and
             the failure of `d_only` off these).
         """
-        shape = (tf.shape(images)[0], *self.image_shape)
-        seeds = {p: random.derive(self.seed, p, step=step) for p in ("measure", "augment")}
-        latents = random.normal([shape[0], self.latent_dim], seeds["measure"])
-        fakes = self.generator(latents, training=False)
-        params = self.augmenter.sample(shape, seeds["augment"])
-
-        def judge(batch: tf.Tensor) -> tf.Tensor:
-            return tf.cast(
-                call_discriminator(self.discriminator, batch, training=False).logits, tf.float32
-            )
-
-        def share(right: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_mean(tf.cast(right, tf.float32))
-
-        fake_logits = judge(fakes)
-        logs = {
-            "d_real": tf.reduce_mean(judge(images)),
-            "d_fake": tf.reduce_mean(fake_logits),
-            "accuracy_real_aug": share(judge(self.augmenter.apply(images, params)) > 0),
-            "accuracy_fake_aug": share(judge(self.augmenter.apply(fakes, params)) < 0),
-            "accuracy_fake": share(fake_logits < 0),
-        }
-        if held_out is not None:
-            logs["d_held_out"] = tf.reduce_mean(judge(held_out))
-        return logs
+        return measure(self, (images, labels), held_out, step)
 
     @property
     def num_replicas(self) -> int:
@@ -260,18 +293,3 @@ class GAN(keras.Model):
 
 def _adam() -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(2e-4, beta_1=0.5, beta_2=0.999, epsilon=1e-8)
-
-
-def _latent_dim(generator: keras.Model) -> int:
-    if hasattr(generator, "latent_dim"):
-        return generator.latent_dim
-    try:
-        shape = generator.input_shape
-    except AttributeError:
-        shape = None
-    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
-        raise ValueError(
-            "The length of the latents can't be read off this generator: pass latent_dim=. "
-            f"Received: input shape={shape}."
-        )
-    return shape[1]

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tf_diffaug.layers import advance_power_iteration
+from tf_diffaug.training.calls import call_generator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.modes import MODES
+from tf_diffaug.training.regularizers import Turn
 from tf_diffaug.training.strategy import global_mean, num_replicas, sum_over_replicas
 from tf_diffaug.training.views import Views, discriminate
 
@@ -21,17 +23,21 @@ if TYPE_CHECKING:
     from tf_diffaug.training.gan import GAN
 
 
-def train_step(gan: GAN, images: tf.Tensor) -> dict[str, tf.Tensor]:
+def train_step(
+    gan: GAN, images: tf.Tensor, labels: tf.Tensor | None = None
+) -> dict[str, tf.Tensor]:
     """Updates D `d_steps` times and G and its average once; returns the losses by name.
 
     Args:
         gan: a compiled GAN.
         images: reals in [-1, 1], `d_steps` batches in one.
+        labels: theirs, int32, if the networks are conditional.
     """
     step = tf.identity(gan.step)
     turns = gan.d_steps + 1
     batch_size = _rows(images) // gan.d_steps
     images = images[: batch_size * gan.d_steps]
+    gan.check_batch_size(batch_size)
 
     def draws(turn: int) -> Draws:
         return Draws(gan.seed, step * turns + turn, batch_size, gan.augmenter)
@@ -39,21 +45,27 @@ def train_step(gan: GAN, images: tf.Tensor) -> dict[str, tf.Tensor]:
     logs = {}
     for turn in range(gan.d_steps):
         # Strided, so that each of several replicas takes the same turns as a single one would.
-        logs = discriminator_step(gan, images[turn :: gan.d_steps], draws(turn))
-    logs |= generator_step(gan, draws(gan.d_steps))
+        rows = slice(turn, batch_size * gan.d_steps, gan.d_steps)
+        reals = images[rows], None if labels is None else labels[rows]
+        logs = discriminator_step(gan, *reals, draws(turn), step * gan.d_steps + turn)
+    logs |= generator_step(gan, draws(gan.d_steps), step)
     gan.update_ema(step, batch_size * num_replicas())
     gan.step.assign_add(1)
     return sum_over_replicas(logs)
 
 
-def discriminator_step(gan: GAN, reals: tf.Tensor, draws: Draws) -> dict[str, tf.Tensor]:
-    """One update of D on a batch of reals and as many fakes."""
+def discriminator_step(
+    gan: GAN, reals: tf.Tensor, labels: tf.Tensor | None, draws: Draws, index: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """One update of D, its `index`-th, on a batch of reals and as many fakes."""
     advance_power_iteration(gan.discriminator)
+    fake_labels = gan.draw_labels(draws)
     views = Views(
         reals,
-        _fakes(gan, draws),
+        _fakes(gan, draws, fake_labels),
         augment_real=lambda images: draws.augment(images, "augment_real"),
         augment_fake=lambda images: draws.augment(images, "augment_fake"),
+        labels={"real": labels, "fake": fake_labels},
     )
     mode, loss = MODES[gan.augment], gan.adversarial_loss
     names = [mode.d_real, mode.d_fake, *(name for r in gan.regularizers for name in r.views)]
@@ -62,35 +74,46 @@ def discriminator_step(gan: GAN, reals: tf.Tensor, draws: Draws) -> dict[str, tf
         adversarial = per_example(loss.real(outputs[mode.d_real].logits))
         adversarial += per_example(loss.fake(outputs[mode.d_fake].logits))
         logs = {"d_loss": global_mean(adversarial)}
+        turn = Turn(gan, draws, views, outputs, mode, index)
         for regularizer in gan.regularizers:
-            values = regularizer(gan.discriminator, views, outputs, mode)
-            logs[regularizer.name] = global_mean(values)
+            _add(logs, regularizer.name, regularizer.discriminator_term(turn))
         total = tf.add_n(list(logs.values()))
     _update(gan.d_optimizer, tape, total, gan.discriminator_variables())
     return logs
 
 
-def generator_step(gan: GAN, draws: Draws) -> dict[str, tf.Tensor]:
-    """One update of G on a batch of fakes of its own."""
+def generator_step(gan: GAN, draws: Draws, index: tf.Tensor) -> dict[str, tf.Tensor]:
+    """One update of G, its `index`-th, on a batch of fakes of its own."""
     advance_power_iteration(gan.generator)
-    name = MODES[gan.augment].g_fake
+    mode = MODES[gan.augment]
+    labels = gan.draw_labels(draws)
     with tf.GradientTape() as tape:
         views = Views(
             None,
-            _fakes(gan, draws),
+            _fakes(gan, draws, labels),
             augment_real=None,
             augment_fake=lambda images: draws.augment(images, "augment_generator"),
+            labels={"fake": labels},
         )
-        outputs = discriminate(gan.discriminator, views, [name], joint=gan.joint_views)
-        values = per_example(gan.adversarial_loss.generator(outputs[name].logits))
+        outputs = discriminate(gan.discriminator, views, [mode.g_fake], joint=gan.joint_views)
+        values = per_example(gan.adversarial_loss.generator(outputs[mode.g_fake].logits))
         logs = {"g_loss": global_mean(values)}
-    _update(gan.g_optimizer, tape, logs["g_loss"], gan.generator.trainable_variables)
+        turn = Turn(gan, draws, views, outputs, mode, index)
+        for regularizer in gan.regularizers:
+            _add(logs, regularizer.name, regularizer.generator_term(turn))
+        total = tf.add_n(list(logs.values()))
+    _update(gan.g_optimizer, tape, total, gan.generator.trainable_variables)
     return logs
 
 
-def _fakes(gan: GAN, draws: Draws) -> tf.Tensor:
-    # Float32 whatever the networks compute in: T and the reals are.
-    return tf.cast(gan.generator(draws.latents(gan.latent_dim), training=True), tf.float32)
+def _add(logs: dict[str, tf.Tensor], name: str, values: tf.Tensor | None) -> None:
+    if values is not None:
+        logs[name] = global_mean(tf.reshape(values, [-1]))
+
+
+def _fakes(gan: GAN, draws: Draws, labels: tf.Tensor | None) -> tf.Tensor:
+    latents, seed = draws.latents(gan.latent_dim), draws.seed("generator")
+    return call_generator(gan.generator, latents, labels, training=True, seed=seed)
 
 
 def _update(optimizer, tape: tf.GradientTape, loss: tf.Tensor, variables: list) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import tensorflow as tf
 
@@ -72,28 +71,6 @@ def replica_context() -> tf.distribute.ReplicaContext:
 def num_replicas() -> int:
     """How many replicas take this step."""
     return replica_context().num_replicas_in_sync
-
-
-def replica_rows(draws: Any, batch_size: int | tf.Tensor) -> Any:
-    """This replica's rows of draws made for the global batch.
-
-    Every replica makes the whole draw and keeps its part: the numbers differ between replicas, and
-    two replicas together see exactly what one would.
-
-    Args:
-        draws: a nest of tensors with a leading axis of `num_replicas() * batch_size`.
-        batch_size: rows of one replica.
-    """
-    if num_replicas() == 1:
-        return draws
-    start = replica_context().replica_id_in_sync_group * batch_size
-
-    def rows(draw: tf.Tensor) -> tf.Tensor:
-        rest = draw.shape[1:]
-        # tf.slice has a static size, which a TPU needs; draw[a:b] has not.
-        return tf.slice(draw, [start, *[0] * len(rest)], [batch_size, *rest])
-
-    return tf.nest.map_structure(rows, draws)
 
 
 def global_mean(values: tf.Tensor) -> tf.Tensor:

@@ -7,23 +7,18 @@ looks across the batch says so (`views="separate"`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import tensorflow as tf
 
 from tf_diffaug._keras import sublayers
 from tf_diffaug.layers import BatchNorm
+from tf_diffaug.layers.minibatch_stddev import MinibatchStddev
+from tf_diffaug.training.calls import Outputs, call_discriminator
 
 Augment = Callable[[tf.Tensor], tf.Tensor]
-
-
-class Outputs(NamedTuple):
-    """What D says of one view: logits, and its last hidden features where it gives them."""
-
-    logits: tf.Tensor
-    features: tf.Tensor | None = None
 
 
 class Views:
@@ -34,6 +29,7 @@ class Views:
         fake: generated images of the same shape, or None in a step that has none.
         augment_real: T with this step's draw for the reals; called again, it replays that draw.
         augment_fake: T with this step's draw for the fakes.
+        labels: int32 (batch,) of `real` and `fake`, for conditional networks. T keeps labels.
     """
 
     def __init__(
@@ -43,9 +39,11 @@ class Views:
         *,
         augment_real: Augment,
         augment_fake: Augment,
+        labels: Mapping[str, tf.Tensor | None] | None = None,
     ) -> None:
         self._images = {"real": real, "fake": fake}
         self.augment = {"real": augment_real, "fake": augment_fake}
+        self._labels = labels or {}
 
     def __getitem__(self, name: str) -> tf.Tensor:
         if name not in self._images:
@@ -53,15 +51,9 @@ class Views:
             self._images[name] = self.augment[kind](self._images[kind])
         return self._images[name]
 
-
-def call_discriminator(
-    discriminator: keras.Model, images: tf.Tensor, *, training: bool = True
-) -> Outputs:
-    """Calls D, which returns logits, or a dict with `logits` and `features`."""
-    outputs = discriminator(images, training=training)
-    if isinstance(outputs, dict):
-        return Outputs(outputs["logits"], outputs.get("features"))
-    return Outputs(outputs)
+    def labels(self, name: str) -> tf.Tensor | None:
+        """The labels of a view's images, if there are any."""
+        return self._labels.get(name.removesuffix("_aug"))
 
 
 def discriminate(
@@ -70,8 +62,16 @@ def discriminate(
     """D's outputs for each of the named views, from one pass if `joint`."""
     names = list(dict.fromkeys(names))
     if not joint or len(names) == 1:
-        return {name: call_discriminator(discriminator, views[name]) for name in names}
-    outputs = call_discriminator(discriminator, tf.concat([views[name] for name in names], axis=0))
+        return {
+            name: call_discriminator(discriminator, views[name], views.labels(name))
+            for name in names
+        }
+    labels = [views.labels(name) for name in names]
+    outputs = call_discriminator(
+        discriminator,
+        tf.concat([views[name] for name in names], axis=0),
+        None if labels[0] is None else tf.concat(labels, axis=0),
+    )
     parts = [
         [None] * len(names) if output is None else tf.split(output, len(names))
         for output in outputs
@@ -83,3 +83,21 @@ def looks_across_batch(discriminator: keras.Model) -> bool:
     """Whether D holds a batch norm, whose output for a view depends on what shares its pass."""
     kinds = (keras.layers.BatchNormalization, BatchNorm)
     return any(sublayers(discriminator, kind) for kind in kinds)
+
+
+def check_groups(discriminator: keras.Model, batch_size: int) -> None:
+    """Makes sure that no group of D's minibatch statistics holds images of two views.
+
+    Args:
+        discriminator: D.
+        batch_size: images of one view on one replica.
+
+    Raises:
+        ValueError: if the batch is not a multiple of the group.
+    """
+    group = math.lcm(1, *(s.group_size for s in sublayers(discriminator, MinibatchStddev)))
+    if batch_size % group:
+        raise ValueError(
+            f"This discriminator compares images in groups of {group}: a replica's batch must be a "
+            f"multiple of that. Received: batch_size={batch_size} on each replica."
+        )

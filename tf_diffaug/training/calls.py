@@ -1,0 +1,124 @@
+"""How training calls the two networks, and what it reads off them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+
+class Outputs(NamedTuple):
+    """What D says of one view: logits, and its last hidden features where it gives them."""
+
+    logits: tf.Tensor
+    features: tf.Tensor | None = None
+
+
+def call_discriminator(
+    discriminator: keras.Model,
+    images: tf.Tensor,
+    labels: tf.Tensor | None = None,
+    *,
+    training: bool = True,
+) -> Outputs:
+    """Calls D, which returns logits, or a dict with `logits` and `features`."""
+    outputs = discriminator(_inputs(images, labels), training=training)
+    if isinstance(outputs, dict):
+        return Outputs(outputs["logits"], outputs.get("features"))
+    return Outputs(outputs)
+
+
+def call_generator(
+    generator: keras.Model,
+    latents: tf.Tensor,
+    labels: tf.Tensor | None = None,
+    *,
+    training: bool,
+    seed: tf.Tensor | None = None,
+    truncation_psi: float | None = None,
+) -> tf.Tensor:
+    """Images, in float32 whatever the networks compute in: T and the reals are.
+
+    Args:
+        generator: G; `seed` and `truncation_psi` go to one that takes them.
+        latents: (batch, latent_dim).
+        labels: int32 (batch,), for a conditional one.
+        training: whether this is a pass of training.
+        seed: int32 (2,), for what the generator draws itself.
+        truncation_psi: how far its styles keep from their mean; None leaves that to it.
+    """
+    options: dict[str, Any] = {"seed": seed, "truncation_psi": truncation_psi}
+    options = {k: v for k, v in options.items() if v is not None and takes(generator, k)}
+    return tf.cast(generator(_inputs(latents, labels), training=training, **options), tf.float32)
+
+
+def takes(network: keras.Model, option: str) -> bool:
+    """Whether a network's `call` has an argument of this name."""
+    return option in inspect.signature(network.call).parameters
+
+
+def common_classes(
+    generator: keras.Model, discriminator: keras.Model, num_classes: int | None
+) -> int | None:
+    """The number of classes of both networks, None for unconditional ones.
+
+    Raises:
+        ValueError: if they differ.
+    """
+    if num_classes is None:
+        num_classes = getattr(generator, "num_classes", None)
+    for network in (generator, discriminator):
+        own = getattr(network, "num_classes", num_classes)
+        if own != num_classes:
+            raise ValueError(
+                f"{network.name} has num_classes={own}: both networks must be of the same classes. "
+                f"Received: num_classes={num_classes}."
+            )
+    return num_classes
+
+
+def checked_frequencies(
+    num_classes: int | None, frequencies: Sequence[float] | None
+) -> tuple[float, ...] | None:
+    """One relative frequency a class, by default all alike; None without classes.
+
+    Raises:
+        ValueError: if there are more or fewer.
+    """
+    if num_classes is None or frequencies is None:
+        return None if num_classes is None else (1.0,) * num_classes
+    if len(frequencies) != num_classes:
+        raise ValueError(
+            f"There is one frequency for each of {num_classes} classes. "
+            f"Received: {len(frequencies)} label_frequencies."
+        )
+    return tuple(map(float, frequencies))
+
+
+def latent_length(generator: keras.Model) -> int:
+    """The length of a generator's latents.
+
+    Raises:
+        ValueError: if it can't be read off the generator.
+    """
+    if hasattr(generator, "latent_dim"):
+        return generator.latent_dim
+    try:
+        shape = generator.input_shape
+    except AttributeError:
+        shape = None
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
+        raise ValueError(
+            "The length of the latents can't be read off this generator: pass latent_dim=. "
+            f"Received: input shape={shape}."
+        )
+    return shape[1]
+
+
+def _inputs(first: tf.Tensor, labels: tf.Tensor | None) -> Any:
+    # One positional argument: functional and Sequential models take no two.
+    first = tf.convert_to_tensor(first)
+    return first if labels is None else (first, tf.cast(labels, tf.int32))

@@ -1,0 +1,50 @@
+"""What else is asked of D and of G: the third coordinate of an experiment.
+
+A regularizer names the views of D that it needs and turns what a turn holds into one value an
+example; it may own variables. A new one is a class in this package and a line in `REGULARIZERS`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+from tf_diffaug.language import bind, parse_calls
+from tf_diffaug.naming import unknown
+from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.generator import Orthogonal, PathLength
+from tf_diffaug.training.regularizers.gradient_penalty import R1
+
+__all__ = [
+    "R1",
+    "REGULARIZERS",
+    "Orthogonal",
+    "PathLength",
+    "Regularizer",
+    "Turn",
+    "parse_regularizers",
+]
+
+REGULARIZERS = {kind.name: kind for kind in (R1, PathLength, Orthogonal)}
+
+
+def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tuple[Regularizer, ...]:
+    """Reads `"r1:10"` or `"r1(weight=10, on=augmented)"`; several stand side by side, by commas.
+
+    Raises:
+        ValueError: for an unknown name or option, or one that stands there twice.
+    """
+    if regularizers is None or regularizers in ("", "none"):
+        return ()
+    if not isinstance(regularizers, str):
+        return tuple(regularizers)
+    made: dict[str, Regularizer] = {}
+    for call in parse_calls(regularizers, what="regularizers"):
+        if call.name not in REGULARIZERS:
+            raise ValueError(unknown("regularizer", call.name, REGULARIZERS))
+        if call.name in made:
+            raise ValueError(f"A regularizer stands there twice. Received: {regularizers!r}.")
+        kind = REGULARIZERS[call.name]
+        names = [*inspect.signature(kind).parameters]
+        made[call.name] = kind(**bind(call, names, what="regularizers", text=regularizers))
+    return tuple(made.values())

@@ -1,0 +1,154 @@
+"""What is asked of G besides fooling D."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from tf_diffaug import random
+from tf_diffaug._keras import sublayers
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence
+from tf_diffaug.training.strategy import global_mean, sum_over_replicas
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.gan import GAN
+
+
+class Orthogonal(Regularizer):
+    """BigGAN's orthogonal regularization: weight · Σ |WᵀW ⊙ (1 - I)|² (arXiv 1809.11096, eq. 3).
+
+    W is the kernel of a dense or convolutional layer as a matrix of (everything else, output
+    channels); embeddings are left alone. The published PyTorch code adds half of its gradient: its
+    1e-4 is 5e-5 here.
+
+    Args:
+        weight: β; 1e-4 in the paper.
+    """
+
+    name = "orthogonal"
+
+    def __init__(self, weight: float = 1e-4) -> None:
+        super().__init__(weight)
+
+    def generator_term(self, turn: Turn) -> tf.Tensor:
+        terms = [_off_diagonal(layer) for layer in _linear_layers(turn.gan.generator)]
+        return self.weight * tf.add_n(terms)
+
+    def build(self, gan: GAN) -> None:
+        if not _linear_layers(gan.generator):
+            raise ValueError(
+                "Orthogonal regularization needs dense or convolutional layers. "
+                f"Received: generator={gan.generator.name!r}, which has none."
+            )
+
+
+def _linear_layers(network: keras.Model) -> list:
+    kinds = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.Conv2DTranspose)
+    layers = [layer for kind in kinds for layer in sublayers(network, kind)]
+    return list({id(layer): layer for layer in layers}.values())
+
+
+def _off_diagonal(layer: keras.layers.Layer) -> tf.Tensor:
+    kernel = tf.cast(tf.convert_to_tensor(layer.kernel), tf.float32)
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        kernel = tf.linalg.matrix_transpose(kernel)  # (h, w, out, in)
+    matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
+    products = tf.matmul(matrix, matrix, transpose_a=True)
+    return tf.reduce_sum(products**2) - tf.reduce_sum(tf.linalg.diag_part(products) ** 2)
+
+
+class PathLength(Regularizer):
+    """Path length regularization: weight · (|Jᵀy| - a)² (arXiv 1912.04958, section 3.2).
+
+    J is the Jacobian of the image with regard to the styles, y normal noise of the image's shape
+    divided by the square root of its pixels, a the running mean of the lengths. G must have
+    `mapping`, `synthesis` and `num_layers`, as `models.StyleGAN2Generator` has. The styles are not
+    mixed here.
+
+    Args:
+        weight: 2 in the published code.
+        every: in one of so many of G's updates, so many times as strong; 4 there.
+        shrink: lengths are taken on one of so many latents; 2 there.
+        decay: of the running mean; 0.99 there.
+    """
+
+    name = "path_length"
+
+    def __init__(
+        self, weight: float = 2.0, every: int = 4, shrink: int = 2, decay: float = 0.99
+    ) -> None:
+        super().__init__(weight)
+        self.every = checked_cadence(self.name, every)
+        if isinstance(shrink, bool) or not isinstance(shrink, int) or shrink < 1:
+            raise ValueError(f"shrink is a whole number from 1. Received: shrink={shrink!r}.")
+        if not 0 <= decay < 1:
+            raise ValueError(f"A decay is in [0, 1). Received: path_length decay={decay!r}.")
+        self.shrink = shrink
+        self.decay = float(decay)
+
+    def build(self, gan: GAN) -> None:
+        for part in ("mapping", "synthesis", "num_layers"):
+            if not hasattr(gan.generator, part):
+                raise ValueError(
+                    "Path length regularization needs a generator with styles, such as StyleGAN2. "
+                    f"Received: generator={gan.generator.name!r} without `{part}`."
+                )
+        # Every replica assigns the same value to its own copy.
+        self._mean = tf.Variable(
+            0.0,
+            trainable=False,
+            name="path_length_mean",
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    @property
+    def variables(self) -> list:
+        return [self._mean]
+
+    def generator_term(self, turn: Turn) -> tf.Tensor:
+        generator, draws = turn.gan.generator, turn.draws
+        latents = draws.latents(turn.gan.latent_dim, purpose="regularizer")[:: self.shrink]
+        labels = turn.gan.draw_labels(draws)
+        labels = None if labels is None else labels[:: self.shrink]
+        height, width, _ = turn.gan.image_shape
+        noise = draws.normal(turn.gan.image_shape, "regularizer", index=1)[:: self.shrink]
+        noise /= math.sqrt(height * width)
+        seed = random.fold_in(draws.seed("regularizer"), 2)
+
+        def lengths() -> tf.Tensor:
+            style = generator.mapping(latents, labels)
+            styles = tf.repeat(style[:, None], generator.num_layers, axis=1)
+            with tf.GradientTape() as tape:
+                tape.watch(styles)
+                images = tf.cast(generator.synthesis(styles, seed=seed), tf.float32)
+                projection = tf.reduce_sum(images * noise)
+            gradient = tf.cast(tape.gradient(projection, styles), tf.float32)
+            squares = tf.reduce_mean(tf.reduce_sum(gradient**2, axis=2), axis=1)
+            return tf.sqrt(squares + 1e-12)  # a length of 0 has no gradient
+
+        rows = -(-draws.batch_size // self.shrink)
+        found = turn.lazily(self.every, rows, lengths)
+        due = turn.is_due(self.every)
+        mean = self._moved_mean(tf.stop_gradient(found), due)
+        penalty = tf.where(due, tf.square(found - mean), 0.0)
+        return self.weight * self.every * penalty
+
+    def _moved_mean(self, lengths: tf.Tensor, due: tf.Tensor) -> tf.Tensor:
+        # Outside of the condition: replicas can't sum inside one.
+        now = sum_over_replicas({"length": global_mean(lengths)})["length"]
+        old = tf.convert_to_tensor(self._mean)
+        mean = tf.where(due, old + (1.0 - self.decay) * (now - old), old)
+        self._mean.assign(mean)
+        return mean
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "weight": self.weight,
+            "every": self.every,
+            "shrink": self.shrink,
+            "decay": self.decay,
+        }
