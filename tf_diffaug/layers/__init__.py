@@ -3,6 +3,9 @@
 from tf_diffaug.layers.attention import SelfAttention
 from tf_diffaug.layers.batch_norm import BatchNorm, batch_statistics, standing_statistics
 from tf_diffaug.layers.conditional_batch_norm import ConditionalBatchNorm
+from tf_diffaug.layers.equalized import EqualizedConv2D, EqualizedDense
+from tf_diffaug.layers.minibatch_stddev import MinibatchStddev
+from tf_diffaug.layers.modulated import ModulatedConv2D
 from tf_diffaug.layers.resampled_conv import DownsampledConv2D, UpsampledConv2D
 from tf_diffaug.layers.spectral_norm import SpectralNormalization, advance_power_iteration
 
@@ -10,6 +13,10 @@ __all__ = [
     "BatchNorm",
     "ConditionalBatchNorm",
     "DownsampledConv2D",
+    "EqualizedConv2D",
+    "EqualizedDense",
+    "MinibatchStddev",
+    "ModulatedConv2D",
     "SelfAttention",
     "SpectralNormalization",
     "UpsampledConv2D",
