@@ -13,6 +13,8 @@ from models import (
     BigGANGenerator,
     SNDCGANDiscriminator,
     SNDCGANGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
 )
 from tf_diffaug.layers import advance_power_iteration
 
@@ -120,6 +122,46 @@ CASES = (
             32, 3, 2, num_classes=3, attention=16, init="orthogonal", **k
         ),
         (32, 32, 3),
+        is_pure=True,
+        num_classes=3,
+    ),
+    Case(
+        "stylegan2_generator",
+        lambda **k: StyleGAN2Generator(
+            8, 3, 4, latent_dim=8, w_dim=8, mapping_layers=2, max_channels=6, **k
+        ),
+        (8,),
+        is_pure=False,
+    ),
+    Case(
+        "stylegan2_generator_of_labels",
+        lambda **k: StyleGAN2Generator(
+            8,
+            3,
+            4,
+            latent_dim=8,
+            num_classes=3,
+            w_dim=6,
+            mapping_layers=1,
+            architecture="orig",
+            **k,
+        ),
+        (8,),
+        is_pure=False,
+        num_classes=3,
+    ),
+    Case(
+        "stylegan2_discriminator",
+        lambda **k: StyleGAN2Discriminator(16, 3, 4, max_channels=8, group_size=2, **k),
+        (16, 16, 3),
+        is_pure=True,
+    ),
+    Case(
+        "stylegan2_discriminator_of_labels",
+        lambda **k: StyleGAN2Discriminator(
+            8, 3, 4, num_classes=3, architecture="orig", group_size=2, **k
+        ),
+        (8, 8, 3),
         is_pure=True,
         num_classes=3,
     ),

@@ -1,0 +1,556 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import StyleGAN2Discriminator, StyleGAN2Generator
+from tests.test_layers_equalized import activated
+from tests.test_layers_modulated import direct
+from tests.test_layers_resample import upfirdn
+
+KINDS = (StyleGAN2Generator, StyleGAN2Discriminator)
+SEED = tf.constant([3, 4], tf.int32)
+# TensorFlow keeps the leaky ReLU's 0.2 as a float32, for float64 too.
+CLOSE = {"rtol": 1e-6, "atol": 1e-6}
+
+
+def generator(resolution=8, width=4, seed=0, **kwargs):
+    sizes = {"latent_dim": 6, "w_dim": 5, "mapping_layers": 2, "max_channels": 6}
+    network = StyleGAN2Generator(resolution, 3, width, seed=seed, **{**sizes, **kwargs})
+    network.build()
+    return network
+
+
+def discriminator(resolution=8, width=4, seed=0, **kwargs):
+    network = StyleGAN2Discriminator(
+        resolution, 3, width, seed=seed, **{"max_channels": 6, **kwargs}
+    )
+    network.build()
+    return network
+
+
+def shaken(network, scale=0.3):
+    """The network with no weight at its initial value, as the noise's strengths are 0."""
+    rng = np.random.default_rng(5)
+    for weight in network.trainable_weights:
+        noise = rng.normal(size=weight.shape) * scale
+        weight.assign(weight.numpy() + np.asarray(noise, weight.numpy().dtype))
+    return network
+
+
+def latents_of(count, dim=6, dtype="float32"):
+    return tf.random.stateless_normal((count, dim), seed=(0, 1), dtype=dtype)
+
+
+def images_of(count, size=8, dtype="float32"):
+    return tf.random.stateless_uniform((count, size, size, 3), (0, 2), -1.0, 1.0, dtype)
+
+
+# Parameter counts, from networks_stylegan2.py: every convolution of the generator has a kernel, an
+# affine layer from w, a bias and, but for those to RGB, a noise strength.
+
+
+def channels(resolution, width):
+    sizes = [2**power for power in range(1, resolution.bit_length())]
+    return {size: min(width * resolution // size, 512) for size in sizes}
+
+
+def generator_count(resolution, width, num_classes=0, w=512):
+    count = channels(resolution, width)
+    mapping = 8 * (w * w + w)
+    if num_classes:
+        mapping += num_classes * w + w * w
+
+    def styled(inputs, outputs):
+        return 9 * inputs * outputs + (w * inputs + inputs) + 1 + outputs
+
+    def to_rgb(inputs):
+        return 3 * inputs + (w * inputs + inputs) + 3
+
+    total = mapping + 16 * count[4] + styled(count[4], count[4]) + to_rgb(count[4])
+    for small, size in itertools.pairwise(sorted(count)[1:]):
+        total += styled(count[small], count[size]) + styled(count[size], count[size])
+        total += to_rgb(count[size])
+    return total
+
+
+def discriminator_count(resolution, width, num_classes=1, is_residual=True):
+    count = channels(resolution, width)
+    total = 3 * count[resolution] + count[resolution]
+    for small, size in itertools.pairwise(sorted(count)[1:]):
+        total += 9 * count[size] ** 2 + count[size]
+        total += 9 * count[size] * count[small] + count[small]
+        total += count[size] * count[small] * is_residual
+    total += 9 * (count[4] + 1) * count[4] + count[4]
+    total += 16 * count[4] * count[2] + count[2]
+    return total + count[2] * num_classes + num_classes
+
+
+@pytest.mark.parametrize(
+    ("resolution", "width", "of_generator", "of_discriminator"),
+    [
+        # run_cifar.py: fmap_base 2048.
+        (32, 128, 13_506_963, 13_918_849),
+        # run_low_shot.py: the networks' default, fmap_base 16384.
+        (256, 128, 30_034_338, 28_864_129),
+    ],
+)
+def test_the_published_parameter_counts(resolution, width, of_generator, of_discriminator):
+    for kind, count, expected in (
+        (StyleGAN2Generator, generator_count, of_generator),
+        (StyleGAN2Discriminator, discriminator_count, of_discriminator),
+    ):
+        network = kind(resolution, width=width)
+        network.build()
+        assert network.count_params() - 512 * (kind is StyleGAN2Generator) == expected
+        assert count(resolution, width) == expected
+
+
+def test_parameter_counts_with_classes_and_without_residuals():
+    for network, expected in (
+        (StyleGAN2Generator(8, width=8, num_classes=10), generator_count(8, 8, 10)),
+        (StyleGAN2Discriminator(8, width=8, num_classes=10), discriminator_count(8, 8, 10)),
+        (
+            StyleGAN2Discriminator(8, width=8, architecture="orig"),
+            discriminator_count(8, 8, is_residual=False),
+        ),
+    ):
+        network.build()
+        sizes = [int(np.prod(weight.shape)) for weight in network.trainable_weights]
+        assert sum(sizes) == expected
+
+
+def test_channels():
+    network = StyleGAN2Discriminator()
+    assert [network._channels_at(size) for size in (2, 4, 8, 16, 32)] == [512, 512, 512, 256, 128]
+    network = StyleGAN2Generator(256, width=64, max_channels=256)
+    found = [network._channels_at(size) for size in (4, 8, 16, 32, 64, 128, 256)]
+    assert found == [256, 256, 256, 256, 256, 128, 64]
+
+
+def test_initial_weights():
+    network = generator(width=64, max_channels=64, w_dim=64, latent_dim=64, num_classes=40)
+    for layer in network.mapping._dense():
+        np.testing.assert_allclose(layer.kernel.numpy().std(), 100.0, rtol=0.05)
+        np.testing.assert_array_equal(layer.bias.numpy(), 0.0)
+    for values in (network.constant, network.mapping.embedding, network.conv8.conv.kernel):
+        np.testing.assert_allclose(values.numpy().std(), 1.0, rtol=0.1)
+    for layer in (network.conv4, network.up8, network.conv8):
+        assert layer.strength.numpy() == 0.0
+        np.testing.assert_array_equal(layer.bias.numpy(), 0.0)
+        np.testing.assert_array_equal(layer.conv.affine.bias.numpy(), 1.0)
+    np.testing.assert_array_equal(network.mapping.w_avg.numpy(), 0.0)
+    for weight in discriminator(width=64, max_channels=64).trainable_weights:
+        if len(weight.shape) == 1:
+            np.testing.assert_array_equal(weight.numpy(), 0.0)
+        elif np.prod(weight.shape) > 1000:
+            np.testing.assert_allclose(weight.numpy().std(), 1.0, rtol=0.1)
+
+
+@pytest.mark.parametrize("resolution", [4, 8, 32, 64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_shapes(resolution, channels):
+    network = StyleGAN2Generator(
+        resolution, channels, 2, latent_dim=5, w_dim=4, mapping_layers=1, max_channels=4
+    )
+    images = network(latents_of(3, 5), training=True)
+    assert images.shape == (3, resolution, resolution, channels)
+    assert network.num_layers == 2 * (resolution.bit_length() - 2)
+    critic = StyleGAN2Discriminator(resolution, channels, 2, max_channels=4)
+    features = critic.features(images)
+    assert features.shape == (3, 4)
+    logits = critic(images)
+    assert logits.shape == (3, 1)
+    np.testing.assert_array_equal(critic.head(features), logits)
+
+
+# The published networks, from the layers' weights, in float64 and one image after the other.
+
+
+def numbers(*variables):
+    return [variable.numpy() for variable in variables]
+
+
+def reference_mapping(mapping, latents, labels=None):
+    hidden = latents
+    if labels is not None:
+        hidden = np.concatenate([hidden, mapping.embedding.numpy()[labels]], axis=1)
+    hidden = hidden / np.sqrt((hidden**2).mean(axis=1, keepdims=True) + 1e-8)
+    for layer in mapping._dense():
+        kernel, bias = (0.01 * values for values in numbers(layer.kernel, layer.bias))
+        hidden = activated(hidden @ kernel / np.sqrt(kernel.shape[0]) + bias)
+    return hidden
+
+
+def reference_styled(layer, hidden, w, noise):
+    # `direct` includes the layer's gain, which is the activation's.
+    outputs = direct(layer.conv, hidden, w) / np.sqrt(2.0)
+    strength, bias = numbers(layer.strength, layer.bias)
+    return activated(outputs + strength * noise + bias)
+
+
+def reference_synthesis(network, w, noises):
+    hidden = np.repeat(network.constant.numpy(), len(w), axis=0)
+    images, index = None, 0
+    for size in network.resolutions:
+        for name in ("up", "conv") if size > 4 else ("conv",):
+            layer = getattr(network, f"{name}{size}")
+            hidden = reference_styled(layer, hidden, w[:, index], noises[index])
+            index += 1
+        if network.architecture == "skip" or size == network.resolution:
+            layer = getattr(network, f"to_image{size}")
+            added = direct(layer.conv, hidden, w[:, index]) + layer.bias.numpy()
+            images = added if images is None else added + upfirdn(images, 2, 1, 2, 1, 4.0)
+    return images
+
+
+@pytest.mark.parametrize("architecture", ["skip", "orig"])
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_the_generator_is_the_published_one(architecture, num_classes, monkeypatch):
+    network = generator(16, 2, architecture=architecture, num_classes=num_classes, dtype="float64")
+    shaken(network)
+    latents, labels = latents_of(2, dtype="float64"), tf.constant([2, 0])
+    rng = np.random.default_rng(0)
+    sizes = [4, 8, 8, 16, 16]
+    noises = [rng.normal(size=(2, size, size, 1)) for size in sizes]
+
+    def given(found, batch, seed, dtype):
+        assert (list(found), int(batch), seed, dtype) == (sizes, 2, None, "float64")
+        return [tf.constant(values) for values in noises]
+
+    monkeypatch.setattr("models.stylegan2.generator.noise", given)
+    is_conditional = num_classes is not None
+    w = reference_mapping(
+        network.mapping, latents.numpy(), labels.numpy() if is_conditional else None
+    )
+    np.testing.assert_allclose(
+        network.mapping(latents, labels if is_conditional else None), w, **CLOSE
+    )
+    w = np.repeat(w[:, None], network.num_layers, axis=1)
+    # Layers of different w, so that one out of place shows.
+    w += rng.normal(size=w.shape) * 0.1
+    expected = reference_synthesis(network, w, noises)
+    np.testing.assert_allclose(network.synthesis(tf.constant(w)), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("architecture", ["resnet", "orig"])
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_the_discriminator_is_the_published_one(architecture, num_classes):
+    network = discriminator(
+        16, 2, architecture=architecture, num_classes=num_classes, group_size=2, dtype="float64"
+    )
+    shaken(network)
+    images, labels = images_of(4, 16, "float64"), tf.constant([2, 0, 1, 1])
+
+    def conv(name, values, stride=1):
+        layer = getattr(network, name)
+        kernel = layer.kernel.numpy() / np.sqrt(np.prod(layer.kernel.shape[:3]))
+        side = len(kernel) // 2
+        if stride == 2:
+            values = upfirdn(values, 1, 1, 1 + side, 1 + side, 1.0)
+            return tf.nn.conv2d(values, kernel, 2, "VALID").numpy()
+        return tf.nn.conv2d(values, kernel, 1, "SAME").numpy()
+
+    def act(name, values, stride=1):
+        return activated(conv(name, values, stride) + getattr(network, name).bias.numpy())
+
+    hidden = act("from_image", images.numpy())
+    for size in (16, 8):
+        outputs = act(f"down{size}", act(f"conv{size}", hidden), 2)
+        if architecture == "resnet":
+            outputs = (outputs + conv(f"shortcut{size}", hidden, 2)) / np.sqrt(2.0)
+        hidden = outputs
+    spread = [np.sqrt(pair.var(axis=0) + 1e-8).mean() for pair in np.split(hidden, 2)]
+    spread = np.repeat(spread, 2)[:, None, None, None] * np.ones((4, 4, 4, 1))
+    hidden = act("conv4", np.concatenate([hidden, spread], axis=-1)).reshape(4, -1)
+    features = activated(
+        hidden @ network.dense.kernel.numpy() / np.sqrt(hidden.shape[1])
+        + network.dense.bias.numpy()
+    )
+    np.testing.assert_allclose(network.features(images), features, **CLOSE)
+    kernel, bias = numbers(network.to_logit.kernel, network.to_logit.bias)
+    logits = features @ kernel / np.sqrt(len(kernel)) + bias
+    if num_classes is not None:
+        logits = logits[np.arange(4), labels.numpy()][:, None]
+        images = (images, labels)
+    np.testing.assert_allclose(network(images), logits, **CLOSE)
+
+
+def test_noise():
+    network = shaken(generator())
+    latents = tf.repeat(latents_of(1), 2, axis=0)
+    fixed = network(latents)
+    np.testing.assert_array_equal(fixed, network(latents))
+    np.testing.assert_allclose(fixed[0], fixed[1], atol=1e-5)
+    drawn = network(latents, seed=SEED)
+    np.testing.assert_array_equal(drawn, network(latents, seed=SEED))
+    others = [fixed, network(latents, seed=SEED + 1), drawn[::-1]]
+    assert all(np.max(np.abs(drawn - other)) > 1e-2 for other in others)
+    for layer in (network.conv4, network.up8, network.conv8):
+        layer.strength.assign(0.0)
+    np.testing.assert_allclose(network(latents, seed=SEED), network(latents), atol=1e-5)
+
+
+def test_noise_is_standard_normal_and_of_each_layer():
+    from models.stylegan2.blocks import noise
+
+    for seed in (None, SEED):
+        maps = noise([4, 32, 32], 64, seed, "float32")
+        assert [tuple(m.shape) for m in maps] == [
+            (1 if seed is None else 64, size, size, 1) for size in (4, 32, 32)
+        ]
+        values = np.concatenate([m.numpy().ravel() for m in maps])
+        np.testing.assert_allclose(values.mean(), 0.0, atol=0.05)
+        np.testing.assert_allclose(values.std(), 1.0, atol=0.05)
+        assert abs(np.corrcoef(maps[1][0].numpy().ravel(), maps[2][0].numpy().ravel())[0, 1]) < 0.15
+
+
+def cutoffs_of(network, count, training=True, **kwargs):
+    """From which layer on each image's w is another's; num_layers if from none."""
+    latents = latents_of(count)
+    mixed = network.styles(latents, training=training, **kwargs).numpy()
+    own = network.mapping(latents).numpy()
+    is_own = np.all(np.isclose(mixed, own[:, None], atol=1e-6), axis=-1)
+    cutoffs = is_own.sum(axis=1)
+    for row, cutoff, w in zip(is_own, cutoffs, mixed, strict=True):
+        assert np.all(row[:cutoff])
+        assert not np.any(row[cutoff:])
+        if cutoff < network.num_layers:
+            np.testing.assert_array_equal(w[cutoff:], np.repeat(w[-1:], len(w) - cutoff, axis=0))
+    return cutoffs
+
+
+def test_style_mixing():
+    network = generator(16)
+    cutoffs = cutoffs_of(network, 2000, seed=SEED)
+    np.testing.assert_allclose(np.mean(cutoffs < 6), 0.9, atol=0.03)
+    counts = np.bincount(cutoffs[cutoffs < 6], minlength=6)
+    assert counts[0] == 0
+    np.testing.assert_allclose(counts[1:] / counts.sum(), 0.2, atol=0.04)
+    assert np.any(cutoffs != cutoffs_of(network, 2000, seed=SEED + 1))
+    for arguments in ({"seed": None}, {"seed": SEED, "training": False}):
+        assert np.all(cutoffs_of(network, 8, **arguments) == 6)
+    assert np.all(cutoffs_of(generator(16, style_mixing=0.0), 50, seed=SEED) == 6)
+    assert np.all(cutoffs_of(generator(16, style_mixing=1.0), 50, seed=SEED) < 6)
+
+
+def test_a_mixed_image_keeps_its_class():
+    network = generator(num_classes=2, style_mixing=1.0)
+    embedding = np.zeros((2, 6))
+    embedding[0] = 1e6
+    network.mapping.embedding.assign(embedding)
+    labels = tf.constant([0] * 4)
+    # Beside such an embedding the latents do not count: w is of the class alone.
+    w = network.styles((latents_of(4), labels), training=True, seed=SEED).numpy()
+    np.testing.assert_allclose(w, np.broadcast_to(w[:1, :1], w.shape), atol=1e-3)
+
+
+def test_truncation_and_the_running_mean_of_w():
+    network = generator()
+    latents = latents_of(4)
+    w = network.mapping(latents).numpy()
+    np.testing.assert_array_equal(network.mapping.w_avg.numpy(), 0.0)
+    tf.function(lambda: network(latents, training=True, seed=SEED))()
+    expected = 0.005 * w.mean(axis=0)
+    np.testing.assert_allclose(network.mapping.w_avg.numpy(), expected, atol=1e-6)
+    network(latents, training=True)
+    np.testing.assert_allclose(network.mapping.w_avg.numpy(), 1.995 * expected, atol=1e-6)
+    average = network.mapping.w_avg.numpy()
+    for psi in (0.0, 0.3, tf.constant(0.3)):
+        styles = network.styles(latents, truncation_psi=psi).numpy()
+        expected = average + float(psi) * (w - average)
+        for index in range(network.num_layers):
+            np.testing.assert_allclose(styles[:, index], expected, atol=1e-6)
+    images = network(latents, truncation_psi=0.0)
+    np.testing.assert_allclose(images[0], images[3], atol=1e-5)
+    np.testing.assert_array_equal(
+        network(latents, truncation_psi=0.3),
+        network.synthesis(network.styles(latents, truncation_psi=0.3)),
+    )
+
+
+def test_two_replicas_draw_what_one_would(two_replicas):
+    with two_replicas.scope():
+        network = shaken(generator())
+    alone, latents = shaken(generator()), latents_of(6)
+
+    def replica():
+        index = tf.distribute.get_replica_context().replica_id_in_sync_group
+        half = tf.gather(tf.stack(tf.split(latents, 2)), index)
+        return network(half, training=True, seed=SEED)
+
+    results = tf.function(lambda: two_replicas.run(replica))()
+    images = np.concatenate(two_replicas.experimental_local_results(results))
+    np.testing.assert_allclose(images, alone(latents, training=True, seed=SEED), atol=1e-4)
+    np.testing.assert_allclose(
+        network.mapping.w_avg.numpy(), alone.mapping.w_avg.numpy(), rtol=1e-5
+    )
+
+
+def test_views_of_a_batch_do_not_see_each_other():
+    network = discriminator()
+    assert network.group_size == 4
+    reals, fakes = images_of(4), 0.1 * images_of(8)
+    together = network(tf.concat([reals, fakes], axis=0))
+    apart = tf.concat([network(reals), network(fakes)], axis=0)
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+    # And within one they do.
+    assert np.max(np.abs(network(reals) - network(tf.concat([reals[:2], fakes[:2]], 0)))[:2]) > 1e-4
+
+
+# R1 and path-length regularisation: the gradients of squared gradients.
+
+
+def r1(network):
+    images = images_of(4, dtype="float64")
+
+    def penalty():
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            logits = network(images, training=True)
+        return tf.reduce_sum(tape.gradient(logits, images) ** 2)
+
+    return penalty
+
+
+def path_length(network):
+    latents = latents_of(2, dtype="float64")
+    directions = tf.random.stateless_normal((2, 8, 8, 3), (0, 5), dtype=tf.float64)
+
+    def penalty():
+        w = network.styles(latents)
+        with tf.GradientTape() as tape:
+            tape.watch(w)
+            images = network.synthesis(w, seed=None)
+        gradient = tape.gradient(images, w, output_gradients=directions)
+        lengths = tf.sqrt(tf.reduce_mean(tf.reduce_sum(gradient**2, axis=2), axis=1))
+        return tf.reduce_sum((lengths - 0.5) ** 2)
+
+    return penalty
+
+
+@pytest.mark.parametrize("run", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("which", ["r1", "path_length"])
+def test_second_derivatives_by_differences(which, run):
+    make = discriminator if which == "r1" else generator
+    network = shaken(make(8, 2, max_channels=4, dtype="float64"))
+    penalty = (r1 if which == "r1" else path_length)(network)
+    weights = network.trainable_weights
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            value = penalty()
+        return value, tape.gradient(value, weights)
+
+    if run != "eager":
+        gradients = tf.function(gradients, jit_compile=run == "xla")
+    value, found = gradients()
+    assert float(value) > 0.0
+    np.testing.assert_allclose(value, penalty(), rtol=1e-9)
+    rng = np.random.default_rng(7)
+    # Small against the distance to the leaky ReLUs' kinks.
+    step, initial = 1e-6, [weight.numpy() for weight in weights]
+    slope, expected = 0.0, 0.0
+    directions = [rng.normal(size=value.shape) for value in initial]
+    for sign in (1.0, -1.0):
+        for weight, value, direction in zip(weights, initial, directions, strict=True):
+            weight.assign(value + sign * step * direction)
+        slope += sign * float(penalty()) / (2.0 * step)
+    for gradient, direction in zip(found, directions, strict=True):
+        # R1 does not depend on the last bias.
+        expected += 0.0 if gradient is None else float(np.sum(gradient * direction))
+    np.testing.assert_allclose(slope, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_half_precision_images_are_taken(dtype, policy):
+    network = discriminator(dtype=policy)
+    images = tf.cast(images_of(2), dtype)
+    logits = network(images)
+    assert logits.dtype == tf.float32
+    np.testing.assert_allclose(logits, network(images_of(2)), rtol=0.1, atol=0.05)
+    np.testing.assert_array_equal(network.head(network.features(images)), logits)
+
+
+def test_w_and_what_is_drawn_are_float32_under_mixed_precision():
+    network, precise = (shaken(generator(dtype=d)) for d in ("mixed_bfloat16", "float32"))
+    w, expected = (n.styles(latents_of(3), training=True, seed=SEED) for n in (network, precise))
+    assert w.dtype == tf.float32
+    np.testing.assert_allclose(w, expected, atol=1e-5)
+    images = network(latents_of(3), seed=SEED)
+    assert images.dtype == tf.float32
+    np.testing.assert_allclose(images, precise(latents_of(3), seed=SEED), rtol=0.1, atol=0.1)
+
+
+def test_no_two_layers_share_draws():
+    first = [
+        weight.numpy().ravel()[:4]
+        for kind in KINDS
+        for weight in built(kind).trainable_weights
+        if len(weight.shape) > 1
+    ]
+    first = {tuple(np.round(values / np.abs(values[0]), 4)) for values in first}
+    # const, embedding, mapping, two of each convolution and of each one to images.
+    in_generator = 1 + 1 + 2 + 2 * 5 + 2 * 3
+    in_discriminator = 1 + 3 * 2 + 1 + 2
+    assert len(first) == in_generator + in_discriminator
+
+
+def built(kind):
+    return (generator if kind is StyleGAN2Generator else discriminator)(
+        16, 4, num_classes=4, max_channels=4
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"resolution": 24}, "powers of two.*resolution=24"),
+        ({"resolution": 2}, "powers of two.*resolution=2"),
+        ({"resolution": 0}, "powers of two.*resolution=0"),
+        ({"channels": 0}, "channels=0"),
+        ({"width": 0}, "width=0"),
+        ({"num_classes": 0}, "num_classes=0"),
+        ({"max_channels": 0}, "max_channels=0"),
+        ({"architecture": "plain"}, "'orig'.*architecture='plain'"),
+    ],
+)
+def test_wrong_arguments_are_refused(kind, wrong, said):
+    with pytest.raises(ValueError, match=said):
+        kind(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"latent_dim": 0}, "latent_dim=0"),
+        ({"w_dim": 0}, "w_dim=0"),
+        ({"mapping_layers": 0}, "mapping_layers=0"),
+        ({"style_mixing": 1.5}, "style_mixing=1.5"),
+        ({"style_mixing": -0.1}, "style_mixing=-0.1"),
+    ],
+)
+def test_wrong_arguments_of_the_generator_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        StyleGAN2Generator(**wrong)
+
+
+def test_a_wrong_group_size_is_refused():
+    with pytest.raises(ValueError, match="group_size=0"):
+        StyleGAN2Discriminator(group_size=0)
+
+
+def test_labels_where_they_belong():
+    network = discriminator(num_classes=3)
+    with pytest.raises(ValueError, match="takes a pair"):
+        network(images_of(2))
+    with pytest.raises(ValueError, match="takes labels"):
+        network.head(network.features(images_of(2)))
+    plain = discriminator()
+    with pytest.raises(ValueError, match="takes no labels"):
+        plain.head(plain.features(images_of(2)), tf.constant([0, 1]))
+    with pytest.raises(ValueError, match="takes a pair"):
+        generator(num_classes=3).styles(latents_of(2))
