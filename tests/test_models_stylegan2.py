@@ -370,6 +370,20 @@ def test_truncation_and_the_running_mean_of_w():
     )
 
 
+@pytest.mark.parametrize("batch", [None, 3])
+def test_drawing_under_xla(batch):
+    network = shaken(generator())
+    spec = tf.TensorSpec((batch, 6), tf.float32)
+    compiled = tf.function(
+        lambda x: network(x, training=True, seed=SEED), input_signature=[spec], jit_compile=True
+    )
+    images = compiled(latents_of(3)).numpy()
+    np.testing.assert_array_equal(images, compiled(latents_of(3)))
+    # XLA's normals are not TensorFlow's, and so the images are others.
+    assert np.all(np.isfinite(images))
+    np.testing.assert_allclose(images.std(), network(latents_of(3)).numpy().std(), rtol=0.5)
+
+
 def test_two_replicas_draw_what_one_would(two_replicas):
     with two_replicas.scope():
         network = shaken(generator())

@@ -160,7 +160,7 @@ class StyleGAN2Generator(StyleGAN2Network):
         w = self.mapping(latents, labels, training=training)[:, None, :]
         w = tf.repeat(w, self.num_layers, axis=1)
         if training and seed is not None and self.style_mixing > 0.0:
-            others, cutoffs = self._mixing_draws(tf.shape(w)[0], stateless.as_seed(seed), w.dtype)
+            others, cutoffs = self._mixing_draws(_batch_size(w), stateless.as_seed(seed), w.dtype)
             other_w = self.mapping(others, labels, training=False)[:, None, :]
             w = tf.where((tf.range(self.num_layers) < cutoffs[:, None])[:, :, None], w, other_w)
         if isinstance(truncation_psi, tf.Tensor) or truncation_psi != 1.0:
@@ -169,7 +169,7 @@ class StyleGAN2Generator(StyleGAN2Network):
         return w
 
     def _mixing_draws(
-        self, batch_size: tf.Tensor, seed: tf.Tensor, dtype: tf.DType
+        self, batch_size: int | tf.Tensor, seed: tf.Tensor, dtype: tf.DType
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Other latents, and from which layer on each image takes theirs."""
         seeds = [stateless.fold_in(seed, index) for index in (1, 2, 3)]
@@ -186,13 +186,12 @@ class StyleGAN2Generator(StyleGAN2Network):
         """Images from w of shape (batch, num_layers, w_dim), the noise drawn from `seed`."""
         if not self.built:
             self.build()
-        batch = tf.shape(w)[0]
+        batch = _batch_size(w)
         sizes = [4, *(size for size in self.resolutions[1:] for _ in range(2))]
         seed = None if seed is None else stateless.fold_in(stateless.as_seed(seed), 0)
         noises = iter(noise(sizes, batch, seed, self.variable_dtype))
         hidden = tf.cast(tf.convert_to_tensor(self.constant), self.compute_dtype)
         hidden = tf.broadcast_to(hidden, (batch, *hidden.shape[1:]))
-        hidden = tf.ensure_shape(hidden, (w.shape[0], *hidden.shape[1:]))
         images, index = None, 0
         for size in self.resolutions:
             convs, to_image = self._layers_at(size)
@@ -224,3 +223,9 @@ class StyleGAN2Generator(StyleGAN2Network):
             "mapping_layers": self.mapping_layers,
             "style_mixing": self.style_mixing,
         }
+
+
+def _batch_size(values: tf.Tensor) -> int | tf.Tensor:
+    """A number where it is known, as a TPU needs for what is drawn."""
+    known = values.shape[0]
+    return tf.shape(values)[0] if known is None else known
