@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from app import networks
 from app.config import Config
 from app.errors import UserError, user_settings
 from app.recipe import Recipe
-from models.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
 from tf_diffaug import data as data_lib
 from tf_diffaug import random
 from tf_diffaug.data import ImageData
@@ -23,10 +22,8 @@ from tf_diffaug.evaluation import (
     reference_statistics,
     resolve_features,
 )
-from tf_diffaug.training import EMA, GAN, make_strategy
+from tf_diffaug.training import EMA, GAN, Sampler, make_strategy
 
-# Generator and discriminator classes by the name that --model takes.
-NETWORKS = {"sndcgan": (SNDCGANGenerator, SNDCGANDiscriminator)}
 # Any size gives the same features; larger ones only take more memory.
 _EVAL_BATCH = 128
 
@@ -47,14 +44,12 @@ class Evaluator:
     split: str
     reference: Any
 
-    def __call__(self, gan: GAN) -> dict[str, Any]:
-        """Returns `{'fid': ..., 'protocol': ...}`."""
+    def __call__(self, gan: GAN, sampler: Sampler) -> dict[str, Any]:
+        """Returns `{'fid': ..., 'protocol': ...}` of what `make_sampler` made."""
         config = self.config
 
         def sample(index: int, batch_size: int) -> tf.Tensor:
-            seed = random.derive(config.seed, "sample", step=index)
-            latents = random.normal([batch_size, gan.latent_dim], seed)
-            return generate(gan, config, latents)
+            return sampler(batch_size, random.derive(config.seed, "sample", step=index))
 
         # Batch statistics depend on the batch: that of training, as in the papers' code.
         batch = config.batch_size if config.eval_batch_norm == "batch" else _EVAL_BATCH
@@ -62,6 +57,8 @@ class Evaluator:
             "split": self.split,
             "ema": config.eval_ema and gan.ema_generator is not None,
             "batch_norm": config.eval_batch_norm,
+            "labels": config.fake_labels if config.conditional else "none",
+            "truncation": config.truncation,
             "step": int(gan.step.numpy()),
             "chosen_on_same_data": False,
         }
@@ -123,20 +120,26 @@ def flips(config: Config, data: ImageData) -> bool:
     return data.flip if config.flip is None else config.flip
 
 
-def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, channels: int = 3) -> GAN:
+def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, data: ImageData) -> GAN:
     """Networks, optimizers and the GAN, compiled.
 
     Raises:
-        UserError: if the networks cannot be made as asked.
+        UserError: if the networks cannot be made as asked, or not for these images.
     """
     config = recipe.config
-    make_generator, make_discriminator = NETWORKS[config.model]
-    shape = {"resolution": config.resolution, "channels": channels, "width": config.width}
+    if config.conditional and data.labels is None:
+        raise UserError(
+            f"{config.dataset} has no labels (a folder has those of its subfolders): drop "
+            "--conditional, or choose another dataset. Received: --conditional."
+        )
+    classes = data.num_classes if config.conditional else None
     with strategy.scope(), user_settings():
+        generator, discriminator = networks.make(config, data.images.shape[-1], classes)
         gan = GAN(
-            make_generator(**shape, latent_dim=config.latent_dim, seed=config.seed),
-            make_discriminator(**shape, seed=config.seed),
+            generator,
+            discriminator,
             latent_dim=config.latent_dim,
+            label_frequencies=_frequencies(config, data),
             policy=recipe.policy,
             augment=config.augment,
             loss=config.loss,
@@ -146,6 +149,7 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, channels: int = 3
             views=config.views,
             seed=config.seed,
         )
+        gan.check_batch_size(config.batch_size // strategy.num_replicas_in_sync)
         gan.compile(_adam(config, config.g_lr), _adam(config, config.d_lr), jit_compile=False)
     return gan
 
@@ -154,7 +158,7 @@ def make_dataset(config: Config, data: ImageData, *, start_step: int = 0) -> tf.
     """Batches from a step on: each holds the reals of all D steps of one G step."""
     with user_settings():
         return data_lib.batches(
-            _unlabelled(data),
+            data if config.conditional else _unlabelled(data),
             config.batch_size * config.d_steps,
             seed=config.seed,
             start_step=start_step,
@@ -200,11 +204,6 @@ def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
     return split, data.images if split == "train" else data.test
 
 
-def generate(gan: GAN, config: Config, latents: tf.Tensor) -> tf.Tensor:
-    """Images in [-1, 1], made the way this run evaluates."""
-    return gan.generate(latents, ema=config.eval_ema, batch_norm=config.eval_batch_norm)
-
-
 def parameter_counts(gan: GAN) -> dict[str, int]:
     """Trainable parameters of G and D."""
     return {
@@ -223,13 +222,30 @@ def facts(data: ImageData) -> dict[str, Any]:
     }
 
 
-def sampler(gan: GAN, config: Config) -> Callable[[tf.Tensor], tf.Tensor]:
-    """From latents to images, for the sample grids."""
-    return lambda latents: generate(gan, config, latents)
+def make_sampler(gan: GAN, config: Config) -> Sampler:
+    """Makes images the way this run evaluates and shows them.
+
+    Raises:
+        UserError: if G can't be sampled so.
+    """
+    with user_settings():
+        return Sampler(
+            gan,
+            ema=config.eval_ema,
+            batch_norm=config.eval_batch_norm,
+            truncation=config.truncation,
+            standing_batch_size=config.batch_size,
+        )
+
+
+def _frequencies(config: Config, data: ImageData) -> np.ndarray | None:
+    if config.fake_labels == "uniform":
+        return None
+    return np.bincount(data.labels, minlength=data.num_classes) / len(data.labels)
 
 
 def _unlabelled(data: ImageData) -> ImageData:
-    # Training is unconditional: labels are not read, so they are not shuffled along.
+    # Labels that are not read are not shuffled along.
     return dataclasses.replace(data, labels=None, class_names=None)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from app.errors import UserError, unknown
 
 AUGMENT = ("none", "reals", "d_only", "both")
-MODELS = ("sndcgan",)
+MODELS = ("sndcgan", "biggan", "stylegan2")
+FAKE_LABELS = ("uniform", "data")
 LOSSES = ("hinge", "non_saturating", "wasserstein")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
@@ -74,8 +75,16 @@ class Config:
     data_seed: int = _option(0, "draws the part of the data", least=0)
 
     # The networks.
-    model: str = _option("sndcgan", "the two networks", choices=MODELS)
-    width: int = _option(16, "channels at the full resolution; the papers use 64", least=1)
+    model: str = _option(
+        "sndcgan",
+        "the two networks: sndcgan, biggan or stylegan2, with options as in "
+        "'stylegan2(mapping_layers=2)'",
+    )
+    conditional: bool = _option(False, "train with the dataset's labels (biggan, stylegan2)")
+    fake_labels: str = _option(
+        "uniform", "labels of fakes: uniform, or as often as in the data", choices=FAKE_LABELS
+    )
+    width: int = _option(16, "base channels: the papers use 64 to 128", least=1)
     latent_dim: int = _option(128, "length of G's input z", least=1)
 
     # The optimisation. Adam's constants are those recalled of the second paper's SNDCGAN.
@@ -124,7 +133,15 @@ class Config:
         "auto", "reals an FID is measured against", choices=("auto", "train", "test")
     )
     eval_batch_norm: str = _option(
-        "moving", "G's batch norm in samples and FID", choices=("moving", "batch")
+        "moving",
+        "G's batch norm in samples and FID",
+        choices=("moving", "batch", "standing"),
+    )
+    truncation: float | None = _option(
+        None,
+        "bound of z (biggan), or psi (stylegan2), in samples and FID",
+        least=0,
+        unset="none",
     )
     eval_ema: bool = _option(True, "take samples and FID from the averaged G")
 
@@ -141,6 +158,16 @@ class Config:
                 f"--subset={self.subset} says how a part of the images is drawn: "
                 "give --num_images or --data_fraction too."
             )
+        name = self.model.split("(")[0].strip()
+        if name not in MODELS:
+            raise UserError(unknown("model", name, MODELS))
+        if self.conditional and name == "sndcgan":
+            raise UserError(
+                "sndcgan knows no classes: add --model=biggan or --model=stylegan2. "
+                "Received: --conditional."
+            )
+        if self.fake_labels != "uniform" and not self.conditional:
+            raise UserError(f"--fake_labels={self.fake_labels} is about labels: add --conditional.")
         if self.policy == "none" and self.augment not in (None, "none"):
             raise UserError(
                 f"--augment={self.augment} needs an augmentation: add "

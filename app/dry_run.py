@@ -40,7 +40,8 @@ def dry_run(decided: Recipe) -> str:
     config = decided.config
     strategy = build.set_up(config)
     data = build.load_data(config)
-    gan = build.make_gan(decided, strategy, data.images.shape[-1])
+    gan = build.make_gan(decided, strategy, data)
+    build.make_sampler(gan, config)
     evaluator = build.make_evaluator(config, data, cache=False)
     counts = build.parameter_counts(gan)
     clock = _Clock()

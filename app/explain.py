@@ -55,8 +55,7 @@ def explain(recipe: Recipe, *, fid_features: str) -> str:
         "D sees": d_sees,
         "G follows": g_sees,
         "Also asked": _regularizers(recipe),
-        "Networks": f"{config.model} at width {config.width}, {config.resolution} px, from "
-        f"{config.latent_dim} standard normal latents.",
+        "Networks": _networks(config),
         "Training": _training(config),
         "Average": _average(config),
         "Evaluation": _evaluation(config, fid_features),
@@ -125,6 +124,17 @@ def _transformation(recipe: Recipe) -> str:
     )
 
 
+def _networks(config: Config) -> str:
+    text = (
+        f"{config.model} at width {config.width}, {config.resolution} px, from "
+        f"{config.latent_dim} standard normal latents"
+    )
+    if not config.conditional:
+        return f"{text}; labels are not looked at."
+    drawn = {"uniform": "drawn uniformly", "data": "drawn as often as the data has them"}
+    return f"{text}, and the class: fakes' labels are {drawn[config.fake_labels]}."
+
+
 def _regularizers(recipe: Recipe) -> str:
     if not recipe.regularizers:
         return "nothing: no regularizers."
@@ -132,7 +142,7 @@ def _regularizers(recipe: Recipe) -> str:
     for regularizer in recipe.regularizers:
         uses = " (uses the policy)" if regularizer.uses_policy else ""
         parts.append(f"{regularizer}{uses}")
-    return f"{', '.join(parts)}, each added to D's loss with its weight."
+    return f"{', '.join(parts)}, each added to its network's loss with its weight."
 
 
 def _training(config: Config) -> str:
@@ -168,10 +178,15 @@ def _evaluation(config: Config, fid_features: str) -> str:
         "test": "the test images",
     }[config.fid_split]
     every = f"every {config.eval_every} steps and at the end" if config.eval_every else "at the end"
-    statistics = {"moving": "moving averages", "batch": "each batch's statistics"}
+    statistics = {
+        "moving": "moving averages",
+        "batch": "each batch's statistics",
+        "standing": "statistics of 100 batches taken for it",
+    }
+    truncated = "" if config.truncation is None else f", truncation {config.truncation:g}"
     averaged = config.eval_ema and (config.ema_decay > 0 or config.ema_half_life is not None)
     return (
         f"FID {every}: {config.num_fakes:,} fakes of {'the averaged G' if averaged else 'G'} "
-        f"(batch norm by {statistics[config.eval_batch_norm]}) against {split}, features of "
-        f"{fid_features}. Only FIDs of the same features and protocol compare."
+        f"(batch norm by {statistics[config.eval_batch_norm]}{truncated}) against {split}, "
+        f"features of {fid_features}. Only FIDs of the same features and protocol compare."
     )

@@ -30,18 +30,18 @@ _LAYOUT: dict[str, list[tuple[tuple[str, ...], str | None]]] = {
         (("subset", "data_seed"), "how it is drawn: random, paper, balanced"),
     ],
     "Networks": [
-        (("model", "width", "latent_dim"), "channels at full size; length of z"),
+        (("model", "width", "latent_dim"), "biggan, stylegan2; channels; length of z"),
+        (("conditional", "fake_labels"), "train with labels; fakes': uniform, data"),
     ],
     "Training": [
         (("steps", "batch_size", "d_steps"), "D steps are per G step"),
-        (("loss",), "hinge, non_saturating or wasserstein"),
+        (("loss", "views"), "hinge, non_saturating, wasserstein; auto, joint, separate"),
         (("g_lr", "d_lr"), "Adam's learning rates"),
         (("beta1", "beta2"), "Adam's decays"),
         (("ema_decay", "ema_start"), "average of G's weights, a step; decay 0: none"),
         (("ema_half_life", "ema_ramp"), "in images; at most this share of the run so far"),
         (("seed", "deterministic"), "the same command gives the same bits"),
         (("strategy",), "auto, one_device, mirrored, multi_worker or tpu"),
-        (("views",), "D's batches in one pass? auto, joint, separate"),
     ],
     "Written (every so many G steps; 0: only at the end)": [
         (("run_dir",), None),
@@ -51,8 +51,8 @@ _LAYOUT: dict[str, list[tuple[tuple[str, ...], str | None]]] = {
     ],
     "Evaluation": [
         (("fid_features",), None),
-        (("num_fakes", "fid_split"), "fakes; reals: auto, train, test"),
-        (("eval_batch_norm", "eval_ema"), "moving or batch; the averaged G"),
+        (("num_fakes", "fid_split", "truncation"), "reals: auto, train, test; z or psi"),
+        (("eval_batch_norm", "eval_ema"), "moving, batch, standing; the averaged G"),
     ],
     "Instead of training": [
         (("explain",), None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from app import networks
 from app.config import Config
 from app.errors import user_settings
 from app.resolve import Resolved
@@ -50,9 +51,14 @@ def decide(resolved: Resolved) -> Recipe:
         policy = parse_policy(config.policy)
         regularizers = parse_regularizers(config.regularizers)
         augment = resolve_augment(policy, config.augment, regularizers)
+        model = networks.canonical(config.model)
     origins = dict(resolved.origins)
     settled = dataclasses.replace(
-        config, policy=str(policy), regularizers=_spelt(regularizers), augment=augment
+        config,
+        policy=str(policy),
+        regularizers=_spelt(regularizers),
+        augment=augment,
+        model=model,
     )
     why = "as asked"
     if config.augment is None:
@@ -73,6 +79,8 @@ def canonical(name: str, value: Any) -> Any:
             return str(parse_policy(value))
         if name == "regularizers":
             return _spelt(parse_regularizers(value))
+        if name == "model":
+            return networks.canonical(value)
     return value
 
 

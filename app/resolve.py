@@ -13,6 +13,7 @@ from typing import Any
 
 from app import presets, runs
 from app.config import Config, fields
+from app.errors import UserError
 from app.help_text import shown
 from app.quiet import import_tensorflow
 
@@ -72,6 +73,8 @@ def resolve(given: Mapping[str, Any]) -> Resolved:
 
     name = given.get("preset")
     preset = {} if name is None else presets.get(name).settings
+    if name is not None and presets.get(name).needs and given.get("dataset") is None:
+        raise UserError(f"--preset={name} is for images of your own: {presets.get(name).command}.")
     saved = _saved(given, {**preset, **given})
     lay(saved, "saved run")
     lay(preset, f"preset {name}")
@@ -95,7 +98,7 @@ def _saved(given: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _canonical(name: str, value: Any) -> Any:
-    if name not in ("policy", "regularizers"):
+    if name not in ("policy", "regularizers", "model"):
         return value
     # TensorFlow takes seconds to load: only where two spellings differ.
     import_tensorflow()

@@ -30,7 +30,8 @@ def default_directory(config: Config) -> pathlib.Path:
         parts.append(f"{100 * config.data_fraction:g}pct")
     if config.num_images is not None:
         parts.append(f"{config.num_images}img")
-    parts.append(f"{config.model}{config.width}")
+    classes = "cond" if config.conditional else ""
+    parts.append(f"{config.model.split('(')[0]}{config.width}{classes}")
     if config.policy != "none":
         parts += [config.policy.replace(",", "+"), config.augment or "auto"]
     if config.regularizers != "none":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import pathlib
 import time
@@ -17,7 +18,15 @@ from app import build, runs
 from app.config import Config, recipe
 from app.errors import OK, STOPPED, Failure, UserError, one_line
 from app.recipe import Recipe
-from tf_diffaug.training import GAN, CheckpointStore, NonFiniteLossError, RunDirectory, callbacks
+from tf_diffaug.training import (
+    GAN,
+    CheckpointStore,
+    NonFiniteLossError,
+    RunDirectory,
+    Sampler,
+    callbacks,
+)
+from tf_diffaug.training.progress import Progress
 
 _BASELINE = "color,translation,cutout"
 
@@ -49,12 +58,13 @@ def train(decided: Recipe) -> int:
         print(f"Left out {len(data.skipped)} files that could not be used: {_some(data.skipped)}")
     if saved is not None:
         _refuse_other_data(run_dir, saved, build.facts(data))
-    gan = build.make_gan(decided, strategy, data.images.shape[-1])
+    gan = build.make_gan(decided, strategy, data)
+    sampler = build.make_sampler(gan, config)
     evaluator = build.make_evaluator(config, data)
     build.make_dataset(config, data)  # its mistakes, too, come before anything is written
     print(_introduction(gan, data, evaluator))
     with _claimed(run_dir, config, data, saved, strategy.num_replicas_in_sync):
-        return _fit(config, gan, data, evaluator, strategy)
+        return _fit(config, gan, data, evaluator, sampler, strategy)
 
 
 def reached(run_dir: pathlib.Path) -> int | None:
@@ -172,6 +182,7 @@ def _fit(
     gan: GAN,
     data: Any,
     evaluator: build.Evaluator | None,
+    sampler: Sampler,
     strategy: tf.distribute.Strategy,
 ) -> int:
     run = RunDirectory(config.run_dir)
@@ -179,7 +190,7 @@ def _fit(
         store = CheckpointStore(gan, run.checkpoints, keep=config.keep_checkpoints)
     start = time.monotonic()
     stop = callbacks.StopOnSignal()
-    progress = callbacks.Progress(run, config.steps)
+    progress = Progress(run, config.steps)
     try:
         step = store.restore() or 0
     except OSError as error:
@@ -192,7 +203,7 @@ def _fit(
             build.make_dataset(config, data, start_step=step),
             steps_per_epoch=config.steps - step,
             verbose=0,
-            callbacks=[*_callbacks(config, run, gan, data, evaluator, store), stop, progress],
+            callbacks=[*_callbacks(config, run, data, evaluator, sampler, store), stop, progress],
         )
     except (NonFiniteLossError, OSError) as error:
         raise Failure(f"{one_line(error)} The last good checkpoint: {store.latest}.") from error
@@ -219,9 +230,9 @@ def _end(config: Config, run: RunDirectory, gan: GAN, *, stopped: bool, start: f
 def _callbacks(
     config: Config,
     run: RunDirectory,
-    gan: GAN,
     data: Any,
     evaluator: build.Evaluator | None,
+    sampler: Sampler,
     store: CheckpointStore,
 ) -> list:
     """What measures before what saves: a checkpoint holds all that was known at its step."""
@@ -232,16 +243,19 @@ def _callbacks(
     evaluation = []
     if evaluator is not None:
         cadence = every(config.eval_every)
-        evaluation = [callbacks.Evaluation(run, cadence, evaluator, store=store)]
+        evaluate = functools.partial(evaluator, sampler=sampler)
+        evaluation = [callbacks.Evaluation(run, cadence, evaluate, store=store)]
     return [
         callbacks.Metrics(
             run,
             config.log_every,
             images=data.images,
+            labels=data.labels if config.conditional else None,
             batch_size=config.batch_size * config.d_steps,
             held_out=data.test,
+            held_out_labels=data.test_labels if config.conditional else None,
         ),
-        callbacks.Samples(run, every(config.sample_every), generate=build.sampler(gan, config)),
+        callbacks.Samples(run, every(config.sample_every), sampler=sampler),
         *evaluation,
         callbacks.Checkpoints(store, every(config.checkpoint_every)),
     ]

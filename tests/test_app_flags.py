@@ -78,12 +78,14 @@ MISTAKES = {
     "--ema_half_life=nan": "--ema_half_life must be a finite number",
     "--seed=-1": "--seed must be at least 0",
     "--augment=bth": "unknown augment 'bth'. Did you mean 'both'? Choose from none, reals,",
-    "--model=sndcgam": "unknown model 'sndcgam'. Did you mean 'sndcgan'? Choose from sndcgan.",
+    "--model=sndcgam": "unknown model 'sndcgam'. Did you mean 'sndcgan'? Choose from sndcgan, ",
     "--loss=hing": "unknown loss 'hing'. Did you mean 'hinge'? Choose from hinge, ",
     "--strategy=miror": "unknown strategy 'miror'. Did you mean 'mirrored'? Choose from auto, ",
     "--fid_split=val": "unknown fid_split 'val'. Choose from auto, train, test.",
     "--preset=quik": "unknown preset 'quik'. Did you mean 'quick'? Choose from quick, ",
     "--num_images=10 --data_fraction=.5": "--num_images and --data_fraction exclude each other",
+    "--model=sndcgan --conditional": "sndcgan knows no classes",
+    "--model=biggan --fake_labels=data": "add --conditional",
     "--augment=both": "--augment=both needs an augmentation",
     "--preset=quick --policy=none --augment=reals": "--augment=reals needs an augmentation",
 }
@@ -127,15 +129,34 @@ def test_presets_are_listed_with_what_to_expect(capsys):
     text = capsys.readouterr().out
     for name, preset in presets.PRESETS.items():
         assert f"python train.py --preset={name}" in text
-        assert preset.published_fid in text
-        assert preset.cost in text
+        if not name.startswith(presets.QUICK):
+            assert preset.published_fid in text
+            assert preset.cost in text
 
 
 def test_every_preset_is_a_valid_configuration():
     for name, preset in presets.PRESETS.items():
-        config = resolve({"preset": name}).config
+        given = {"dataset": "emoji"} if preset.needs else {}
+        config = resolve({"preset": name, **given}).config
         for setting, value in preset.settings.items():
             assert getattr(config, setting) == value
+
+
+def test_a_preset_for_images_of_ones_own_asks_for_them():
+    with pytest.raises(UserError, match="--preset=stylegan2-100shot --dataset=folder:PATH"):
+        resolve({"preset": "stylegan2-100shot"})
+    assert not presets.get("quick-stylegan2-100shot").needs
+
+
+def test_every_preset_has_a_slim_twin_of_the_same_recipe():
+    full = [p for n, p in presets.PRESETS.items() if not n.startswith("quick")]
+    assert len(full) == 18
+    for preset in full:
+        twin = presets.get(f"quick-{preset.name}").settings
+        for name in ("policy", "regularizers", "loss", "conditional", "beta1", "beta2"):
+            assert twin.get(name) == preset.settings.get(name)
+        assert twin["width"] < preset.settings["width"]
+        assert twin["steps"] < preset.settings["steps"]
 
 
 def test_the_second_papers_preset_is_its_setup():

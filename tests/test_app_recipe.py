@@ -21,7 +21,7 @@ class Consistency(regularizers.Regularizer):
     def __init__(self, weight=10.0):
         super().__init__(weight)
 
-    def __call__(self, discriminator, views, outputs, mode):
+    def discriminator_term(self, turn):
         raise NotImplementedError
 
 
@@ -56,7 +56,7 @@ def test_a_regularizer_that_uses_the_policy_leaves_the_losses_plain(monkeypatch)
     assert decided.why == "consistency uses the policy"
     text = words(**settings)
     assert "nowhere in the adversarial losses, augment=none: consistency uses the policy" in text
-    assert "(uses the policy), each added to D's loss" in text
+    assert "(uses the policy), each added to its network's loss" in text
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,14 @@ def test_diffaugment_in_words():
         ({"ema_start": 1000}, "from step 1000"),
         ({"ema_ramp": 0.1}, "at most 10% of the steps so far"),
         ({"d_steps": 4}, "4 D steps before each"),
+        ({"eval_batch_norm": "standing"}, "statistics of 100 batches taken for it"),
+        ({"truncation": 0.5}, "truncation 0.5"),
+        ({}, "labels are not looked at"),
+        ({"model": "biggan", "conditional": True}, "fakes' labels are drawn uniformly"),
+        (
+            {"model": "biggan", "conditional": True, "fake_labels": "data"},
+            "as often as the data has them",
+        ),
         ({"eval_batch_norm": "batch"}, "batch norm by each batch's statistics"),
         ({"eval_ema": False}, "samples and FID ignore it"),
         ({"features": "none"}, "Evaluation no FID."),
@@ -133,7 +141,8 @@ def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
     from app import config
     from tf_diffaug.data.core import SUBSET_MODES
     from tf_diffaug.training import LOSSES, MODES, STRATEGIES
-    from tf_diffaug.training.gan import BATCH_NORM, VIEWS
+    from tf_diffaug.training.gan import VIEWS
+    from tf_diffaug.training.sampler import BATCH_NORM
 
     choices = {field.name: field.metadata["choices"] for field in config.fields().values()}
     assert set(choices["augment"]) == set(MODES)

@@ -124,7 +124,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
 def test_a_preset_is_held_against_the_saved_run(tmp_path):
     save(tmp_path)
     with pytest.raises(UserError, match=r"--dataset=cifar10 \(saved: emoji_faces\)"):
-        resolve({"run_dir": str(tmp_path), "preset": "quick-cifar10"})
+        resolve({"run_dir": str(tmp_path), "preset": "quick-sndcgan-cifar10"})
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"settings": 3}', '{"settings": {"stepz": 1}}'])

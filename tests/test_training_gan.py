@@ -358,5 +358,5 @@ def test_groups_of_a_discriminators_minibatch_never_mix_views():
     gan = make_gan()
     gan.discriminator = keras.Sequential([keras.Input(SHAPE), MinibatchStddev(4)])
     gan.check_batch_size(8)
-    with pytest.raises(ValueError, match="in groups of 4.*Received: batch_size=6"):
+    with pytest.raises(ValueError, match=r"in groups of 4.*Received: batch_size=6"):
         gan.check_batch_size(6)
