@@ -17,12 +17,14 @@ _HOME = {
     "BatchNorm": "layers",
     "Brightness": "augment",
     "Color": "augment",
+    "ConditionalBatchNorm": "layers",
     "Contrast": "augment",
     "Cutout": "augment",
     "DiffAugment": "augment",
     "EMA": "training",
     "GAN": "training",
     "Saturation": "augment",
+    "SelfAttention": "layers",
     "SpectralNormalization": "layers",
     "Translation": "augment",
     "advance_power_iteration": "layers",
@@ -35,10 +37,12 @@ __all__ = [
     "BatchNorm",
     "Brightness",
     "Color",
+    "ConditionalBatchNorm",
     "Contrast",
     "Cutout",
     "DiffAugment",
     "Saturation",
+    "SelfAttention",
     "SpectralNormalization",
     "Translation",
     "advance_power_iteration",
@@ -58,7 +62,13 @@ if TYPE_CHECKING:
         parse_policy,
     )
     from tf_diffaug.evaluation import frechet_distance
-    from tf_diffaug.layers import BatchNorm, SpectralNormalization, advance_power_iteration
+    from tf_diffaug.layers import (
+        BatchNorm,
+        ConditionalBatchNorm,
+        SelfAttention,
+        SpectralNormalization,
+        advance_power_iteration,
+    )
     from tf_diffaug.training import EMA, GAN
 
 
