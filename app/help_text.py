@@ -35,7 +35,7 @@ _LAYOUT: dict[str, list[tuple[tuple[str, ...], str | None]]] = {
     ],
     "Training": [
         (("steps", "batch_size", "d_steps"), "D steps are per G step"),
-        (("loss", "views"), "hinge, non_saturating, wasserstein; auto, joint, separate"),
+        (("loss", "views"), "non_saturating, wasserstein; joint, separate"),
         (("g_lr", "d_lr"), "Adam's learning rates"),
         (("beta1", "beta2"), "Adam's decays"),
         (("ema_decay", "ema_start"), "average of G's weights, a step; decay 0: none"),

@@ -24,7 +24,7 @@ _SLIM = {
 _SLIM_MODEL = {
     "sndcgan": {"steps": 3_000, "latent_dim": 128},
     "biggan": {"steps": 600, "latent_dim": 32, "d_steps": 2},
-    "stylegan2": {"steps": 1_500, "latent_dim": 64},
+    "stylegan2": {"steps": 1_500, "latent_dim": 64, "model": "stylegan2(w_dim=64)"},
 }
 
 
