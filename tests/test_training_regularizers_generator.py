@@ -1,0 +1,124 @@
+"""Path length, on networks small enough for finite differences."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import StyleGAN2Discriminator, StyleGAN2Generator
+from tests.networks import make_discriminator, make_generator, values
+from tf_diffaug import random
+from tf_diffaug._keras import raw_variables
+from tf_diffaug.training import GAN
+from tf_diffaug.training.draws import Draws
+from tf_diffaug.training.regularizers import PathLength, Turn
+
+
+def make_gan(regularizers, **options):
+    generator = StyleGAN2Generator(
+        8, 3, 2, latent_dim=4, w_dim=4, mapping_layers=2, max_channels=4, seed=1, **options
+    )
+    discriminator = StyleGAN2Discriminator(8, 3, 2, max_channels=4, group_size=2, seed=1, **options)
+    gan = GAN(
+        generator, discriminator, loss="non_saturating", regularizers=regularizers, policy="color"
+    )
+    gan.compile(*(keras.optimizers.SGD(0.01) for _ in range(2)))
+    return gan
+
+
+def make_turn(gan, index=0, batch_size=4):
+    draws = Draws(0, tf.constant(5, tf.int64), batch_size, None)
+    return Turn(gan, draws, None, {}, None, tf.cast(index, tf.int64))
+
+
+def expected_lengths(gan, turn, epsilon=1e-3):
+    """sqrt(mean over layers |∂ Σ images·noise / ∂ styles|²), by central differences."""
+    generator = gan.generator
+    latents = turn.draws.latents(4, purpose="regularizer")[::2]
+    noise = turn.draws.normal((8, 8, 3), "regularizer", index=1)[::2].numpy() / 8
+    seed = random.fold_in(turn.draws.seed("regularizer"), 2)
+    styles = np.repeat(generator.mapping(latents).numpy()[:, None], generator.num_layers, axis=1)
+
+    def project(styles):
+        images = generator.synthesis(tf.constant(styles), seed=seed).numpy().astype(np.float64)
+        return (images * noise).sum(axis=(1, 2, 3))
+
+    squares = np.zeros(len(styles))
+    for layer, unit in np.ndindex(*styles.shape[1:]):
+        offset = np.zeros_like(styles)
+        offset[:, layer, unit] = epsilon
+        squares += ((project(styles + offset) - project(styles - offset)) / (2 * epsilon)) ** 2
+    return np.sqrt(squares / styles.shape[1])
+
+
+def test_path_length_is_its_formula_and_moves_its_mean():
+    gan = make_gan("path_length(2, every=1, decay=0.9)")
+    (term,) = gan.regularizers
+    turn = make_turn(gan)
+    lengths = expected_lengths(gan, turn)
+    mean = 0.1 * lengths.mean()
+    found = term.generator_term(turn)
+    np.testing.assert_allclose(found, 2 * (lengths - mean) ** 2, rtol=0.02)
+    (variable,) = term.variables
+    np.testing.assert_allclose(variable, mean, rtol=0.01)
+    second = term.generator_term(turn)
+    mean = 0.9 * mean + 0.1 * lengths.mean()
+    np.testing.assert_allclose(second, 2 * (lengths - mean) ** 2, rtol=0.02)
+
+
+def test_path_length_has_the_gradient_of_its_finite_difference():
+    gan = make_gan("path_length(1, every=1, decay=0)")
+    (term,) = gan.regularizers
+    weight = max(raw_variables(gan.generator, trainable=True), key=lambda v: len(v.shape))
+
+    def value():
+        return tf.reduce_sum(term.generator_term(make_turn(gan)))
+
+    with tf.GradientTape() as tape:
+        total = value()
+    gradient = tape.gradient(total, weight).numpy()
+    direction = np.random.default_rng(0).normal(size=weight.shape).astype(np.float32)
+    start, epsilon = weight.numpy(), 1e-3
+    ends = []
+    for sign in (1, -1):
+        weight.assign(start + sign * epsilon * direction)
+        ends.append(float(value()))
+    slope = (ends[0] - ends[1]) / (2 * epsilon)
+    # The mean gets no gradient: with decay 0 it follows, and Σ (l - mean(l))·mean(l)' is 0.
+    np.testing.assert_allclose((gradient * direction).sum(), slope, rtol=0.05)
+
+
+def test_lazy_path_length_is_free_in_between():
+    gan = make_gan("path_length(every=4)")
+    (term,) = gan.regularizers
+    every_time = make_gan("path_length(every=1)").regularizers[0]
+    run = tf.function(lambda i: term.generator_term(make_turn(gan, i)), autograph=False)
+    first = run(tf.constant(0, tf.int64))
+    np.testing.assert_allclose(first, 4 * every_time.generator_term(make_turn(gan)), rtol=1e-3)
+    mean = term.variables[0].numpy()
+    assert mean > 0
+    for index in (1, 2, 3):
+        np.testing.assert_array_equal(run(tf.constant(index, tf.int64)), 0)
+    assert term.variables[0].numpy() == mean
+    assert np.all(run(tf.constant(4, tf.int64)).numpy() > 0)
+
+
+def test_a_generator_without_styles_is_named():
+    with pytest.raises(ValueError, match="without `mapping`"):
+        GAN(make_generator(), make_discriminator(), regularizers=[PathLength()])
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_stylegan2_on_two_replicas_ends_where_one_does(two_replicas, num_classes):
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
+    examples = images if num_classes is None else (images, np.arange(64) % num_classes)
+    ends = []
+    for strategy in (tf.distribute.get_strategy(), two_replicas):
+        with strategy.scope():
+            gan = make_gan("r1(1, every=2),path_length(1, every=2)", num_classes=num_classes)
+        dataset = tf.data.Dataset.from_tensor_slices(examples).repeat().batch(8)
+        gan.fit(dataset, steps_per_epoch=6, verbose=0)
+        ends.append(values(gan))
+    for group in ends[0]:
+        for one, two in zip(ends[0][group], ends[1][group], strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4, err_msg=group)
