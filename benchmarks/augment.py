@@ -15,17 +15,17 @@ import importlib.util
 import json
 import os
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.timing import CLOCKS, Candidate, Process, take_turns
+
 SIZES = ("64x32x32x3", "256x32x32x3", "16x256x256x3")
 POLICIES = ("color", "translation", "cutout", "color,translation,cutout")
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -61,7 +61,7 @@ def load_function(path: Path) -> Callable[..., Any]:
 
 def tensorflow_candidate(
     function: Callable[[Any], Any], shape: list[int], *, gradient: bool, xla: bool, clock: str
-) -> Callable[[], float]:
+) -> Candidate:
     """A function that runs `function` once on fixed images and returns the seconds it took."""
     import tensorflow as tf
 
@@ -86,33 +86,10 @@ def tensorflow_candidate(
     return seconds
 
 
-class TorchProcess:
-    """The PyTorch implementation in a process of its own, which may be another interpreter's."""
-
-    def __init__(self, python: str, reference: Path, clock: str) -> None:
-        command = [python, __file__, "--torch-worker", str(reference), "--clock", clock]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def _ask(self, question: Any) -> float:
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError("The PyTorch process ended; its error is above.")
-        return float(answer)
-
-    def candidate(self, shape: list[int], policy: str, *, gradient: bool) -> Callable[[], float]:
-        self._ask({"shape": shape, "policy": policy, "gradient": gradient})
-
-        def seconds() -> float:
-            answer = self._ask("run")
-            # Its threads spin for a while after their work, at the cost of who runs next.
-            time.sleep(0.02)
-            return answer
-
-        return seconds
+def torch_candidate(torch: Process, shape: list[int], policy: str, *, gradient: bool) -> Candidate:
+    """One run of the PyTorch implementation, in its own process."""
+    torch.ask({"shape": shape, "policy": policy, "gradient": gradient})
+    return torch.candidate("run")
 
 
 def torch_worker(reference: Path, clock: Callable[[], float]) -> None:
@@ -142,22 +119,13 @@ def torch_worker(reference: Path, clock: Callable[[], float]) -> None:
         print(seconds, flush=True)
 
 
-def medians(candidates: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
-    for candidate in candidates.values():
-        for _ in range(3):
-            candidate()
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    names = list(candidates)
-    for i in range(repeats):
-        # Each round starts with another one, so that none always follows the same.
-        for name in names[i % len(names) :] + names[: i % len(names)]:
-            seconds[name].append(candidates[name]())
+def medians(candidates: dict[str, Candidate], repeats: int) -> dict[str, float]:
+    seconds = take_turns(candidates, repeats=repeats)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def measure(arguments: argparse.Namespace, torch: TorchProcess | None):
+def measure(arguments: argparse.Namespace, torch: Process | None):
     """Yields one row after the other: size, policy, mode, what, and seconds by candidate."""
-    sys.path.insert(0, str(ROOT))
     from tf_diffaug.augment import DiffAugment
 
     reference = load_function(arguments.reference) if arguments.reference else None
@@ -175,7 +143,9 @@ def measure(arguments: argparse.Namespace, torch: TorchProcess | None):
                         published = lambda x, policy=policy: reference(x, policy)  # noqa: E731
                         candidates["reference"] = tensorflow_candidate(published, shape, **how)
                     if torch and mode == "graph":
-                        candidates["torch"] = torch.candidate(shape, policy, gradient=gradient)
+                        candidates["torch"] = torch_candidate(
+                            torch, shape, policy, gradient=gradient
+                        )
                     yield {
                         "size": size,
                         "policy": policy,
@@ -202,7 +172,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     torch = None
     if arguments.torch_reference:
-        torch = TorchProcess(arguments.torch_python, arguments.torch_reference, arguments.clock)
+        worker = [__file__, "--torch-worker", arguments.torch_reference]
+        torch = Process([arguments.torch_python, *worker, "--clock", arguments.clock])
     print(f"{'size':13} {'policy':25} {'mode':6} {'what':14} {'ms':>8} {'passes':>8} "
           f"{'reference':>9} {'torch':>9}")  # fmt: skip
     rows = []

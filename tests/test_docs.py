@@ -27,6 +27,7 @@ SHORTER = {
     "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2"],
     "benchmarks/augment.py": ["--sizes=2x8x8x3", "--policies=cutout", "--repeats=1"],
     "benchmarks/fid.py": ["--num_images=300", "--num_features=32", "--repeats=1"],
+    "benchmarks/train_step.py": ["--width=4", "--batch_size=8", "--repeats=1", "--fit_steps=1"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
 }
 
@@ -99,8 +100,19 @@ def test_the_commands_run(command, folder):
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
 
 
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE
+    )
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
 def test_links_between_pages_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for target, anchor in re.findall(r"\]\(([^)#]+)#?([^)]*)\)", page.read_text()):
+            if "://" in target:
+                continue
+            path = page.parent / target
+            assert path.exists(), f"{page.name}: {target}"
+            assert not anchor or anchor in anchors(path.read_text()), f"{page.name}: {anchor}"
