@@ -186,6 +186,12 @@ def kinds() -> dict[str, type]:
 
 
 @functools.cache
+def _optional() -> frozenset[str]:
+    hints = typing.get_type_hints(Config)
+    return frozenset(n for n, hint in hints.items() if type(None) in typing.get_args(hint))
+
+
+@functools.cache
 def fields() -> dict[str, dataclasses.Field]:
     """The fields by name, in order."""
     return {field.name: field for field in dataclasses.fields(Config)}
@@ -193,7 +199,7 @@ def fields() -> dict[str, dataclasses.Field]:
 
 def optional(name: str) -> bool:
     """Whether a field may be None."""
-    return fields()[name].default is None
+    return name in _optional()
 
 
 def unset_words(name: str) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ _CIFAR_PROTOCOL = {"fid_features": "inception", "fid_split": "test", "num_fakes"
 # class-conditional, batch 256, 100k steps [V]. One D step a G step [F, algorithms 1 and 2]. Adam
 # 2e-4 with (0.5, 0.999) for SNDCGAN, (0, 0.999) for BigGAN, 128-d normal z [R]; compare_gan's
 # SNDCGAN configurations have the same Adam and length of z [V]. No average of G is mentioned in
-# what could be read: none here.
+# what could be read: none here; nor flips of the reals, which compare_gan's CIFAR lacks [V].
 _SECOND_PAPER = {
     **_CIFAR_PROTOCOL,
     "dataset": "cifar10",
@@ -62,6 +62,7 @@ _SECOND_PAPER = {
     "ema_decay": 0.0,
     "ema_ramp": None,
     "eval_ema": False,
+    "flip": False,
     "log_every": 100,
     "sample_every": 5_000,
     "eval_every": 10_000,
@@ -179,7 +180,7 @@ _IMAGENET = {
     "ema_ramp": None,
     "fid_features": "inception",
     "fid_split": "train",
-    "num_fakes": 10_000,
+    "num_fakes": 50_000,
     "eval_batch_norm": "standing",
     "strategy": "tpu",
     "log_every": 100,
@@ -279,7 +280,7 @@ def _stylegan2_cifar(dataset: str, percent: int) -> Preset:
             "policy": policy,
         },
         source="arXiv 2006.10738, the authors' code; its subset is the first of a TFDS order",
-        cost="25 million images; not yet run here",
+        cost="25 million images: about 2 days on 4 to 8 GPUs (published); not yet run here",
         published_fid=_published("stylegan2", dataset, percent, "10,000 fakes, test set"),
     )
 
@@ -291,9 +292,12 @@ def _imagenet(percent: int) -> Preset:
         name=f"biggan-imagenet128{_suffix(percent)}",
         summary=f"DiffAugment, BigGAN on {percent} % of ImageNet at 128 px, for a TPU",
         settings={**_IMAGENET, **fraction, "steps": steps, "d_lr": d_lr},
-        source="arXiv 2006.10738, the authors' configurations; their baselines have d_lr 5e-4",
+        source=(
+            "arXiv 2006.10738, the authors' configurations; their baselines have d_lr 5e-4; FID here "
+            "is against the training images, since a folder has no others"
+        ),
         cost="TPU v3-128 (published); images are held in memory: 63 GB for all; not yet run here",
-        published_fid=_published("biggan", "imagenet128", percent, "10,000 fakes"),
+        published_fid=_published("biggan", "imagenet128", percent, "50,000 fakes, validation set"),
         needs="--dataset=folder:IMAGENET",
     )
 
@@ -307,7 +311,7 @@ FULL = [
         summary="DiffAugment, StyleGAN2 at 256 px on some 100 to 400 images of your own",
         settings=_LOW_SHOT,
         source="arXiv 2006.10738, the authors' code",
-        cost="300,000 images; not yet run here",
+        cost="300,000 images: several hours on 4 to 8 GPUs (published); not yet run here",
         published_fid=(
             "46.87 Obama, 27.08 grumpy cat, 12.06 panda; 42.44 AnimalFace cat, 58.85 dog (after "
             "500,000 images) (5,000 fakes, training set)"

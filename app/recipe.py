@@ -1,4 +1,4 @@
-"""The three coordinates of a run, read: T, where T stands, and what else is asked of D."""
+"""The three coordinates of a run, read: T, where T stands, and what else is asked."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def canonical(name: str, value: Any) -> Any:
 
 
 def _spelt(regularizers: tuple[Regularizer, ...]) -> str:
-    return ",".join(map(str, regularizers)) or "none"
+    # Sorted: their sum does not depend on the order.
+    return ",".join(sorted(map(str, regularizers))) or "none"
 
 
 def _why(has_policy: bool, users: list[str]) -> str:

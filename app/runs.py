@@ -16,6 +16,7 @@ from typing import Any
 from app.config import Config, fields, from_dict, recipe
 from app.errors import UserError
 from app.help_text import shown
+from tf_diffaug.language import parse_calls
 
 CONFIG_FILE = "config.json"
 RUNS = pathlib.Path("runs")
@@ -30,12 +31,12 @@ def default_directory(config: Config) -> pathlib.Path:
         parts.append(f"{100 * config.data_fraction:g}pct")
     if config.num_images is not None:
         parts.append(f"{config.num_images}img")
-    classes = "cond" if config.conditional else ""
-    parts.append(f"{config.model.split('(')[0]}{config.width}{classes}")
+    classes = "-cond" if config.conditional else ""
+    parts.append(f"{config.model.split('(')[0]}-w{config.width}{classes}")
     if config.policy != "none":
         parts += [config.policy.replace(",", "+"), config.augment or "auto"]
     if config.regularizers != "none":
-        parts.append(config.regularizers)
+        parts += [call.name for call in parse_calls(config.regularizers, what="regularizers")]
     parts.append(f"s{config.seed}")
     name = re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(parts)).lstrip(".-")[:_LONGEST_NAME]
     text = json.dumps(recipe(config), sort_keys=True)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from app import runs
+from app import presets, runs
 from app.config import Config, from_dict, recipe
 from app.errors import UserError
 from app.resolve import resolve
@@ -70,7 +70,7 @@ def test_a_whole_number_serves_as_a_number():
 def test_a_directory_is_named_after_its_recipe():
     config = Config(policy="color,cutout", augment="both", seed=7)
     name = runs.default_directory(config).as_posix()
-    assert name.startswith("runs/emoji_faces-32px-sndcgan16-color+cutout-both-s7-")
+    assert name.startswith("runs/emoji_faces-32px-sndcgan-w16-color+cutout-both-s7-")
     for change in ({"seed": 8}, {"g_lr": 1e-3}, {"policy": "color"}, {"num_fakes": 100}):
         assert runs.default_directory(dataclasses.replace(config, **change)).as_posix() != name
     for change in ({"steps": 9}, {"log_every": 9}, {"preset": "quick"}, {"data_dir": "/d"}):
@@ -145,3 +145,12 @@ def test_versions_that_changed_are_named():
     line = runs.version_changes(saved, {"python": "3.11.2", "keras": "2.15.0"})
     assert "python 3.10.1 -> 3.11.2" in line
     assert "keras" not in line
+
+
+def test_every_preset_is_shown_and_saved_as_it_is():
+    for name, preset in presets.PRESETS.items():
+        given = {"dataset": "emoji"} if preset.needs else {}
+        resolved = resolve({"preset": name, **given})
+        assert resolved.table().count("\n") >= 6
+        settings = dataclasses.asdict(resolved.config)
+        assert from_dict(settings, "config.json") == settings

@@ -75,6 +75,16 @@ MISTAKES = {
     "strategy": (["--strategy=multi_worker"], "TF_CONFIG"),
     "replicas": (["--strategy=mirrored", "--batch_size=5"], "multiple of the 2 replicas"),
     "regularizer": (["--regularizers=r2:1"], "r1"),
+    "model option": (["--model=biggan(attention=7)"], "attention"),
+    "model of words": (["--model=stylegan2(w_dim=wide)"], "w_dim is int"),
+    "model's resolution": (["--model=biggan", "--resolution=48"], "32, 64, 128"),
+    "group": (["--model=stylegan2", "--batch_size=6", "--width=2"], "in groups of 4"),
+    "psi": (["--model=stylegan2", "--truncation=2", "--width=2"], "truncation is in [0, 1]"),
+    "no styles": (["--regularizers=path_length"], "StyleGAN2"),
+    "no labels": (
+        ["--model=biggan", "--width=2", "--conditional", "--dataset=emoji_faces"],
+        "labels",
+    ),
     "unused policy": (["--policy=color", "--augment=none"], "Nothing would use the policy"),
     "no policy": (["--augment=reals"], "needs an augmentation"),
     "preview of nothing": (["--preview"], "--policy="),
@@ -131,7 +141,7 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     assert run("--steps=4", *flags) == 0
     first = capsys.readouterr().out
     (run_dir,) = (here / "runs").iterdir()
-    assert run_dir.name.startswith("emoji_faces-32px-16img-sndcgan2-color-both-s0-")
+    assert run_dir.name.startswith("emoji_faces-32px-16img-sndcgan-w2-color-both-s0-")
     for expected in ("Done: 4 steps", "samples/0000004.png", "FID ", "step-4", "Next: "):
         assert expected in first
     assert {"config.json", "metrics.jsonl", "checkpoints", "samples"} <= {

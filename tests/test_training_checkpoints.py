@@ -4,17 +4,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import (
+    BigGANDiscriminator,
+    BigGANGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
 from tests.networks import make_gan, make_images, values
 from tf_diffaug.data import ImageData, batches
-from tf_diffaug.training import CheckpointStore, callbacks
+from tf_diffaug.training import GAN, CheckpointStore, callbacks
 
 OPTIONS = {"policy": "color,translation,cutout", "regularizers": "r1:1", "d_steps": 2}
-DATA = ImageData(name="noise", images=make_images(40))
 
 
 def train(gan, steps, *, with_callbacks=()):
     start = int(gan.step)
-    dataset = batches(DATA, 16, seed=0, start_step=start)
+    side = gan.image_shape[0]
+    images = np.repeat(np.repeat(make_images(40), side // 8, axis=1), side // 8, axis=2)
+    labels = None if gan.num_classes is None else np.arange(40) % gan.num_classes
+    data = ImageData(name="noise", images=images, labels=labels)
+    dataset = batches(data, 16, seed=0, start_step=start)
     gan.fit(dataset, steps_per_epoch=steps - start, verbose=0, callbacks=list(with_callbacks))
 
 
@@ -25,12 +34,41 @@ def assert_same(one, two):
             np.testing.assert_array_equal(a, b, err_msg=group)
 
 
-def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
-    whole = make_gan(**OPTIONS)
+def make_stylegan2():
+    regularizers = "r1(1, every=4),path_length(1, every=2)"
+    networks = (
+        StyleGAN2Generator(8, 3, 2, latent_dim=4, w_dim=4, mapping_layers=2, seed=0),
+        StyleGAN2Discriminator(8, 3, 2, seed=0),
+    )
+    gan = GAN(*networks, loss="non_saturating", regularizers=regularizers, policy="color")
+    gan.compile()
+    return gan
+
+
+def make_biggan():
+    networks = (
+        BigGANGenerator(32, 3, 1, latent_dim=4, num_classes=3, seed=0),
+        BigGANDiscriminator(32, 3, 1, num_classes=3, seed=0),
+    )
+    gan = GAN(*networks, regularizers="orthogonal:0.01", label_frequencies=[1, 2, 3])
+    gan.compile()
+    return gan
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: make_gan(**OPTIONS), id="small"),
+        pytest.param(make_stylegan2, id="stylegan2", marks=pytest.mark.slow),
+        pytest.param(make_biggan, id="biggan", marks=pytest.mark.slow),
+    ],
+)
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, make):
+    whole = make()
     train(whole, 6)
-    first = make_gan(**OPTIONS)
+    first = make()
     train(first, 4, with_callbacks=[callbacks.Checkpoints(CheckpointStore(first, tmp_path), 2)])
-    second = make_gan(**OPTIONS)
+    second = make()
     assert CheckpointStore(second, tmp_path).restore() == 4
     assert_same(values(first), values(second))
     train(second, 6)

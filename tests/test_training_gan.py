@@ -17,8 +17,7 @@ from tests.networks import (
 )
 from tf_diffaug import random
 from tf_diffaug._keras import KERAS_3
-from tf_diffaug.layers import SpectralNormalization
-from tf_diffaug.layers.minibatch_stddev import MinibatchStddev
+from tf_diffaug.layers import MinibatchStddev, SpectralNormalization
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.finite import check_finite
@@ -344,6 +343,8 @@ def test_labels_that_are_missing_or_do_not_fit_are_named():
     gan = make_conditional_gan()
     with pytest.raises(ValueError, match="Received: labels=None"):
         gan.fit(make_images(8), batch_size=8, verbose=0)
+    with pytest.raises(ValueError, match="Received: labels from 1 to 3"):
+        gan.fit(make_images(8), np.arange(8) % 3 + 1, batch_size=8, verbose=0)
     with pytest.raises(ValueError, match="Received: 2 label_frequencies"):
         make_conditional_gan(label_frequencies=[1, 2])
 

@@ -1,9 +1,11 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_discriminator, make_images
+from tests.networks import SHAPE, make_discriminator, make_images
 from tf_diffaug.images import to_float
+from tf_diffaug.layers import MinibatchStddev
 from tf_diffaug.training.views import Views, discriminate, looks_across_batch
 
 
@@ -58,6 +60,23 @@ def test_features_are_split_like_logits(joint):
         expected = tf.reduce_mean(views[name], axis=[1, 2])
         np.testing.assert_allclose(outputs[name].features, expected, atol=1e-6)
         np.testing.assert_allclose(outputs[name].logits, expected[:, :1], atol=1e-6)
+
+
+def test_groups_do_not_mix_views_of_unknown_size():
+    discriminator = keras.Sequential(
+        [keras.Input(SHAPE), MinibatchStddev(4), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+    images = to_float(tf.constant(make_images(12)))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE))] * 2)
+    def run(real, fake):
+        views = Views(real, fake, augment_real=None, augment_fake=None)
+        outputs = discriminate(discriminator, views, ["real", "fake"], joint=True)
+        return outputs["real"].logits, outputs["fake"].logits
+
+    # Of 12 in one pass the second group of 4 would hold two of each.
+    for found, view in zip(run(images[:6], images[6:]), (images[:6], images[6:]), strict=True):
+        np.testing.assert_allclose(found, discriminator(view), atol=1e-6)
 
 
 def test_a_batch_norm_is_seen():

@@ -46,6 +46,8 @@ class BigGANGenerator(BigGANNetwork):
         attention: resolution of the feature map that self-attention stands on (64 at 128 px in the
             original), or None for none.
         init: "normal", N(0, 0.02), or "orthogonal", the original's.
+        layout: whose upsampling, one of `LAYOUTS`: "author" repeats pixels, "compare_gan" puts
+            zeros between them. The weights have the same shapes.
         seed: seed of the initial weights. None draws anew each time; 0 is a seed.
 
     Call arguments:
@@ -58,7 +60,8 @@ class BigGANGenerator(BigGANNetwork):
 
     Raises:
         ValueError: for another resolution, a size below 1, an attention where there is no feature
-            map, `shared_dim` without classes, latents that do not divide, or an unknown `init`.
+            map, `shared_dim` without classes, latents that do not divide, or an unknown `init`
+            or `layout`.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class BigGANGenerator(BigGANNetwork):
         hierarchical: bool = False,
         attention: int | None = None,
         init: str = "normal",
+        layout: str = "author",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -83,6 +87,7 @@ class BigGANGenerator(BigGANNetwork):
             num_classes=num_classes,
             attention=attention,
             init=init,
+            layout=layout,
             seed=seed,
             **kwargs,
         )
@@ -101,6 +106,7 @@ class BigGANGenerator(BigGANNetwork):
                 filters,
                 make_conv=self._normalized,
                 make_norm=self._norm,
+                upsampling="zeros" if layout == "compare_gan" else "nearest",
                 dtype=self.dtype_policy.name,
                 name=f"block{number}",
             )
@@ -118,7 +124,8 @@ class BigGANGenerator(BigGANNetwork):
                 raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
         if self.shared_dim is not None and self.num_classes is None:
             raise ValueError(
-                "`shared_dim` is the length of a class embedding, and needs `num_classes`. "
+                "`shared_dim` is the length of a class embedding, and needs classes: "
+                "`num_classes`, or --conditional on the command line. "
                 f"Received: shared_dim={self.shared_dim}."
             )
         if self.hierarchical and self.latent_dim % chunks:
@@ -127,6 +134,11 @@ class BigGANGenerator(BigGANNetwork):
                 f"`latent_dim` must be a multiple of {chunks}. "
                 f"Received: latent_dim={self.latent_dim}."
             )
+
+    @property
+    def class_embedding(self) -> keras.layers.Layer | None:
+        """The embedding that all blocks share, or None; orthogonal regularisation leaves it out."""
+        return None if self.shared_dim is None else self.shared
 
     def _blocks(self) -> list[GeneratorBlock]:
         count = len(GENERATOR_WIDTHS[self.resolution]) - 1

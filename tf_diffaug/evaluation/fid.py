@@ -50,8 +50,8 @@ def evaluate_fid(
         protocol: `split` ('train' or 'test', what the reference is of), `ema` (whether the averaged
             weights sampled), `batch_norm` ('batch', 'moving' or 'standing' statistics), `labels`
             (of the fakes: 'none', 'uniform' or by the 'data'), `truncation` (a number or None),
-            `step` (of the checkpoint), `chosen_on_same_data` (whether the checkpoint was picked by its FID against
-            these reals); all of them.
+            `step` (of the checkpoint), `chosen_on_same_data` (whether the checkpoint was picked by
+            its FID against these reals); all of them.
 
     Returns:
         `{'fid': float, 'protocol': {...}}`, ready for JSON. The protocol is the given one with

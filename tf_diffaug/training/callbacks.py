@@ -22,6 +22,8 @@ from tf_diffaug.training.finite import check_finite
 from tf_diffaug.training.run_directory import RunDirectory
 from tf_diffaug.training.sampler import Sampler
 
+_CLASS_ROWS = 10
+
 
 class EverySteps(keras.callbacks.Callback):
     """Acts every so many steps, and at the last.
@@ -171,7 +173,7 @@ class Samples(EverySteps):
     Args:
         run: where the grids go.
         every: the cadence in steps.
-        rows: of the grid; with classes at most their number, and spread over them.
+        rows: of the grid. With classes there is one for each of up to 10, spread over all.
         columns: of the grid.
         sampler: makes the samples; by default those of the GAN's averaged generator.
     """
@@ -201,7 +203,7 @@ class Samples(EverySteps):
         classes = self.model.num_classes
         if classes is None:
             return self._sampler(self._rows * self._columns, seed)
-        rows = min(self._rows, classes)
+        rows = min(_CLASS_ROWS, classes)
         shown = np.linspace(0, classes - 1, rows).round().astype(np.int32)
         latents = tf.tile(self._sampler.latents(self._columns, seed), [rows, 1])
         labels = tf.constant(np.repeat(shown, self._columns))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -96,6 +97,21 @@ def checked_frequencies(
             f"Received: {len(frequencies)} label_frequencies."
         )
     return tuple(map(float, frequencies))
+
+
+def check_labels(labels: Any, num_classes: int | None) -> None:
+    """Looks for labels outside the classes, which a GPU would take for zeros.
+
+    Raises:
+        ValueError: if an array holds one; labels of other kinds are not looked at.
+    """
+    if num_classes is None or not isinstance(labels, np.ndarray) or not labels.size:
+        return
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f"Labels of {num_classes} classes are 0 to {num_classes - 1}. "
+            f"Received: labels from {labels.min()} to {labels.max()}."
+        )
 
 
 def latent_length(generator: keras.Model) -> int:

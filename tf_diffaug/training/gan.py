@@ -15,6 +15,7 @@ from tf_diffaug.images import to_float
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import (
     call_generator,
+    check_labels,
     checked_frequencies,
     common_classes,
     latent_length,
@@ -57,7 +58,7 @@ class GAN(keras.Model):
             `"d_only"` (in D's loss, not in G's) or `"both"` (DiffAugment, arXiv 2006.10738,
             section 3). By default `both` if there is a policy that no regularizer uses.
         loss: `"hinge"`, `"non_saturating"`, `"wasserstein"`, or a `Loss`.
-        regularizers: what else is asked of D: a string (`"r1:10"`) or `Regularizer`s.
+        regularizers: what else is asked of the networks: a string (`"r1:10"`) or `Regularizer`s.
         d_steps: updates of D per update of G.
         ema: how the average of G's weights is kept; None for none.
         views: `"joint"`: D judges all views in one pass; `"separate"`: one by one; `"auto"`: one by
@@ -181,6 +182,7 @@ class GAN(keras.Model):
         Raises:
             NonFiniteLossError: naming the step and the term.
         """
+        check_labels(y, self.num_classes)
         # Keras 3 warns of its own default where a dataset has an order of its own.
         kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
         return super().fit(x, y, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)

@@ -14,8 +14,7 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug._keras import sublayers
-from tf_diffaug.layers import BatchNorm
-from tf_diffaug.layers.minibatch_stddev import MinibatchStddev
+from tf_diffaug.layers import BatchNorm, MinibatchStddev
 from tf_diffaug.training.calls import Outputs, call_discriminator
 
 Augment = Callable[[tf.Tensor], tf.Tensor]
@@ -61,7 +60,9 @@ def discriminate(
 ) -> dict[str, Outputs]:
     """D's outputs for each of the named views, from one pass if `joint`."""
     names = list(dict.fromkeys(names))
-    if not joint or len(names) == 1:
+    # Whether groups end where views do can't be known of a batch of unknown size.
+    unknown_size = views[names[0]].shape[0] is None and group_size(discriminator) > 1
+    if not joint or len(names) == 1 or unknown_size:
         return {
             name: call_discriminator(discriminator, views[name], views.labels(name))
             for name in names
@@ -85,6 +86,13 @@ def looks_across_batch(discriminator: keras.Model) -> bool:
     return any(sublayers(discriminator, kind) for kind in kinds)
 
 
+def group_size(discriminator: keras.Model) -> int:
+    """How many neighbours in the batch D compares, 1 if none."""
+    if not isinstance(discriminator, keras.layers.Layer):
+        return 1
+    return math.lcm(1, *(s.group_size for s in sublayers(discriminator, MinibatchStddev)))
+
+
 def check_groups(discriminator: keras.Model, batch_size: int) -> None:
     """Makes sure that no group of D's minibatch statistics holds images of two views.
 
@@ -95,7 +103,7 @@ def check_groups(discriminator: keras.Model, batch_size: int) -> None:
     Raises:
         ValueError: if the batch is not a multiple of the group.
     """
-    group = math.lcm(1, *(s.group_size for s in sublayers(discriminator, MinibatchStddev)))
+    group = group_size(discriminator)
     if batch_size % group:
         raise ValueError(
             f"This discriminator compares images in groups of {group}: a replica's batch must be a "

@@ -21,8 +21,9 @@ class Orthogonal(Regularizer):
     """BigGAN's orthogonal regularization: weight · Σ |WᵀW ⊙ (1 - I)|² (arXiv 1809.11096, eq. 3).
 
     W is the kernel of a dense or convolutional layer as a matrix of (everything else, output
-    channels); embeddings are left alone. The published PyTorch code adds half of its gradient: its
-    1e-4 is 5e-5 here.
+    channels), those that make a batch norm's gain and bias included. What G calls its
+    `class_embedding` is left out, as in the author's code, which adds half of the gradient: 1e-4 of
+    it is 5e-5 here.
 
     Args:
         weight: β; 1e-4 in the paper.
@@ -47,8 +48,9 @@ class Orthogonal(Regularizer):
 
 def _linear_layers(network: keras.Model) -> list:
     kinds = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.Conv2DTranspose)
-    layers = [layer for kind in kinds for layer in sublayers(network, kind)]
-    return list({id(layer): layer for layer in layers}.values())
+    layers = {id(layer): layer for kind in kinds for layer in sublayers(network, kind)}
+    layers.pop(id(getattr(network, "class_embedding", None)), None)
+    return list(layers.values())
 
 
 def _off_diagonal(layer: keras.layers.Layer) -> tf.Tensor:
