@@ -11,6 +11,10 @@ from tf_diffaug.layers import SelfAttention, SpectralNormalization
 
 RESOLUTIONS = (32, 64, 128, 256)
 INITS = ("normal", "orthogonal")
+# "author" is BigGAN-PyTorch, and at 32 px the DiffAugment experiments' networks as well;
+# "compare_gan" is that of Zhao et al. (2020, arXiv 2006.02595), and of the DiffAugment
+# experiments on ImageNet.
+LAYOUTS = ("author", "compare_gan")
 
 
 class BigGANNetwork(Network):
@@ -20,10 +24,11 @@ class BigGANNetwork(Network):
         resolution: one of `RESOLUTIONS`.
         init: one of `INITS`.
         attention: resolution of the map that self-attention stands on, or None.
+        layout: one of `LAYOUTS`.
         **kwargs: as of `Network`.
 
     Raises:
-        ValueError: for another resolution or `init`.
+        ValueError: for another resolution, `init` or `layout`.
     """
 
     def __init__(
@@ -32,6 +37,7 @@ class BigGANNetwork(Network):
         resolution: int,
         init: str,
         attention: int | None,
+        layout: str,
         **kwargs: Any,
     ) -> None:
         if resolution not in RESOLUTIONS:
@@ -40,9 +46,12 @@ class BigGANNetwork(Network):
             )
         if init not in INITS:
             raise ValueError(f"`init` must be one of {INITS}. Received: init={init!r}.")
+        if layout not in LAYOUTS:
+            raise ValueError(f"`layout` must be one of {LAYOUTS}. Received: layout={layout!r}.")
         super().__init__(resolution=resolution, **kwargs)
         self.init = init
         self.attention = attention
+        self.layout = layout
 
     def _initializer(self) -> keras.initializers.Initializer:
         if self.init == "normal":
@@ -69,4 +78,9 @@ class BigGANNetwork(Network):
         return self._new(SelfAttention, seed=self._layer_seed(), name="attention")
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "init": self.init, "attention": self.attention}
+        return {
+            **super().get_config(),
+            "init": self.init,
+            "attention": self.attention,
+            "layout": self.layout,
+        }

@@ -26,6 +26,7 @@ class GeneratorBlock(keras.layers.Layer):
         filters: output channels.
         make_conv: makes a convolution.
         make_norm: makes a batch norm from its name, conditional or not.
+        upsampling: of both branches, as in `UpsampledConv2D`.
 
     Call arguments:
         hidden: floats of shape (batch, height, width, channels).
@@ -41,14 +42,22 @@ class GeneratorBlock(keras.layers.Layer):
         *,
         make_conv: MakeConv,
         make_norm: Callable[[str], keras.layers.Layer],
+        upsampling: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.upsampling = upsampling
         self.norm1 = make_norm("norm1")
-        self.conv1 = make_conv(UpsampledConv2D, filters, 3, name="conv1")
+        self.conv1 = make_conv(UpsampledConv2D, filters, 3, upsampling=upsampling, name="conv1")
         self.norm2 = make_norm("norm2")
         self.conv2 = make_conv(keras.layers.Conv2D, filters, 3, padding="same", name="conv2")
-        self.shortcut = make_conv(keras.layers.Conv2D, filters, 1, name="shortcut")
+        if upsampling == "zeros":
+            # Its bias stands on the zeros too, so that it does not commute with the upsampling.
+            self.shortcut = make_conv(
+                UpsampledConv2D, filters, 1, upsampling=upsampling, name="shortcut"
+            )
+        else:
+            self.shortcut = make_conv(keras.layers.Conv2D, filters, 1, name="shortcut")
 
     def build_for(self, shape: Any, condition_shape: Any) -> tuple[int | None, ...]:
         """Builds the layers, and returns the shape of the outputs."""
@@ -69,6 +78,8 @@ class GeneratorBlock(keras.layers.Layer):
 
         outputs = self.conv1(tf.nn.relu(norm(self.norm1, hidden)))
         outputs = self.conv2(tf.nn.relu(norm(self.norm2, outputs)))
+        if self.upsampling == "zeros":
+            return outputs + self.shortcut(hidden)
         return add_upsampled(outputs, self.shortcut(hidden))
 
 

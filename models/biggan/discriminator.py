@@ -13,9 +13,7 @@ from models.biggan.blocks import DiscriminatorBlock
 from tf_diffaug.layers import SpectralNormalization
 
 # Multiples of the width after each block, and how many blocks, from the first, halve the
-# resolution. "author" is BigGAN-PyTorch, and at 32 px the DiffAugment experiments' as well;
-# "compare_gan" is that of Zhao et al. (2020, arXiv 2006.02595), and has no residual connection
-# where a block keeps the number of channels.
+# resolution. compare_gan's has no residual connection where a block keeps the number of channels.
 DISCRIMINATOR_LAYOUTS = {
     "author": {
         32: ((4, 4, 4, 4), 2),
@@ -48,8 +46,8 @@ class BigGANDiscriminator(BigGANNetwork):
         attention: resolution of the feature map that self-attention stands on (64 at 128 px in the
             original), or None for none.
         init: "normal", N(0, 0.02), or "orthogonal", the original's.
-        layout: whose table of channels and of downsamplings, one of `DISCRIMINATOR_LAYOUTS`:
-            "author" or "compare_gan".
+        layout: whose table of channels and of downsamplings, one of `LAYOUTS`: "author" or
+            "compare_gan".
         seed: seed of the initial weights. None draws anew each time; 0 is a seed.
 
     Call arguments:
@@ -79,9 +77,6 @@ class BigGANDiscriminator(BigGANNetwork):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if layout not in DISCRIMINATOR_LAYOUTS:
-            known = tuple(DISCRIMINATOR_LAYOUTS)
-            raise ValueError(f"`layout` must be one of {known}. Received: layout={layout!r}.")
         super().__init__(
             resolution=resolution,
             channels=channels,
@@ -89,10 +84,10 @@ class BigGANDiscriminator(BigGANNetwork):
             num_classes=num_classes,
             attention=attention,
             init=init,
+            layout=layout,
             seed=seed,
             **kwargs,
         )
-        self.layout = layout
         multiples, downsamplings = DISCRIMINATOR_LAYOUTS[layout][resolution]
         sizes = [channels, *(multiple * width for multiple in multiples)]
         self.features_dim = sizes[-1]
@@ -189,6 +184,3 @@ class BigGANDiscriminator(BigGANNetwork):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (batch_of(input_shape), 1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "layout": self.layout}

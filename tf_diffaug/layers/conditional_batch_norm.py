@@ -1,8 +1,8 @@
 """Batch normalisation whose gain and bias come from a condition (Brock et al., 2019, 1809.11096).
 
-The gain is 1 + a linear map of the condition. Centred at 0, as in the first version of
-compare_gan, it costs runs: the layer starts by multiplying everything by about nothing
-(compare_gan, issue 54).
+The gain is 1 + a linear map of the condition, as in the author's code. compare_gan, and the
+DiffAugment paper's ImageNet code with it, lack the 1: there the layer starts by multiplying
+everything by about nothing, which is said to cost runs (compare_gan, issue 54, open).
 """
 
 from __future__ import annotations
