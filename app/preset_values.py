@@ -293,8 +293,8 @@ def _imagenet(percent: int) -> Preset:
         summary=f"DiffAugment, BigGAN on {percent} % of ImageNet at 128 px, for a TPU",
         settings={**_IMAGENET, **fraction, "steps": steps, "d_lr": d_lr},
         source=(
-            "arXiv 2006.10738, the authors' configurations; their baselines have d_lr 5e-4; FID here "
-            "is against the training images, since a folder has no others"
+            "arXiv 2006.10738, the authors' configurations; their baselines have d_lr 5e-4; a "
+            "folder has no validation images, so FID here is against the training images"
         ),
         cost="TPU v3-128 (published); images are held in memory: 63 GB for all; not yet run here",
         published_fid=_published("biggan", "imagenet128", percent, "50,000 fakes, validation set"),

@@ -22,6 +22,8 @@ PROTOCOL = {
     "split": "train",
     "ema": True,
     "batch_norm": "moving",
+    "labels": "none",
+    "truncation": None,
     "step": 100,
     "chosen_on_same_data": False,
 }
@@ -131,7 +133,8 @@ def test_the_record_says_how_it_was_measured_and_is_json(reference):
     ("change", "message"),
     [
         ({"split": "valid"}, "split must be 'train' or 'test'.*split='valid'"),
-        ({"batch_norm": "standing"}, "batch_norm='standing'"),
+        ({"batch_norm": "median"}, "batch_norm='median'"),
+        ({"labels": "some"}, "labels='some'"),
         ({"ema": "yes"}, "ema must be True or False"),
         ({"eam": True}, "Did you mean 'ema'"),
     ],

@@ -27,11 +27,11 @@ def train(gan, steps, *, with_callbacks=()):
     gan.fit(dataset, steps_per_epoch=steps - start, verbose=0, callbacks=list(with_callbacks))
 
 
-def assert_same(one, two):
+def assert_same(one, two, atol=0.0):
     assert one.keys() == two.keys()
     for group in one:
         for a, b in zip(one[group], two[group], strict=True):
-            np.testing.assert_array_equal(a, b, err_msg=group)
+            np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=group)
 
 
 def make_stylegan2():
@@ -63,7 +63,7 @@ def make_biggan():
         pytest.param(make_biggan, id="biggan", marks=pytest.mark.slow),
     ],
 )
-def test_a_resumed_run_ends_with_the_same_bits(tmp_path, make):
+def test_a_resumed_run_ends_where_one_left_alone_does(tmp_path, make):
     whole = make()
     train(whole, 6)
     first = make()
@@ -72,7 +72,8 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, make):
     assert CheckpointStore(second, tmp_path).restore() == 4
     assert_same(values(first), values(second))
     train(second, 6)
-    assert_same(values(whole), values(second))
+    # To the bit only where ops are made deterministic, as train.py does: test_train_resume.py.
+    assert_same(values(whole), values(second), atol=1e-5)
 
 
 def test_every_variable_of_a_run_is_in_it(tmp_path):

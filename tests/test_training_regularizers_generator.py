@@ -1,17 +1,19 @@
 """Path length, on networks small enough for finite differences."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import StyleGAN2Discriminator, StyleGAN2Generator
+from models import BigGANGenerator, StyleGAN2Discriminator, StyleGAN2Generator
 from tests.networks import make_discriminator, make_generator, values
 from tf_diffaug import random
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.training import GAN
 from tf_diffaug.training.draws import Draws
-from tf_diffaug.training.regularizers import PathLength, Turn
+from tf_diffaug.training.regularizers import Orthogonal, PathLength, Turn
 
 
 def make_gan(regularizers, **options):
@@ -108,6 +110,7 @@ def test_a_generator_without_styles_is_named():
         GAN(make_generator(), make_discriminator(), regularizers=[PathLength()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [None, 3])
 def test_stylegan2_on_two_replicas_ends_where_one_does(two_replicas, num_classes):
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
@@ -122,3 +125,15 @@ def test_stylegan2_on_two_replicas_ends_where_one_does(two_replicas, num_classes
     for group in ends[0]:
         for one, two in zip(ends[0][group], ends[1][group], strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4, err_msg=group)
+
+
+def test_orthogonal_leaves_the_shared_class_embedding_alone():
+    generator = BigGANGenerator(32, 3, 1, latent_dim=8, num_classes=3, shared_dim=4)
+    generator.build()
+    turn = SimpleNamespace(gan=SimpleNamespace(generator=generator))
+    with tf.GradientTape() as tape:
+        term = Orthogonal(1.0).generator_term(turn)
+    kernels = [v for v in generator.trainable_variables if len(v.shape) > 1]
+    gradients = tape.gradient(term, kernels)
+    left = [tuple(v.shape) for v, g in zip(kernels, gradients, strict=True) if g is None]
+    assert left == [(3, 4)]
