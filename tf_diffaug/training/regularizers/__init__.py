@@ -12,12 +12,17 @@ from collections.abc import Sequence
 from tf_diffaug.language import bind, parse_calls
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.consistency import BCR, CR
 from tf_diffaug.training.regularizers.generator import Orthogonal, PathLength
 from tf_diffaug.training.regularizers.gradient_penalty import R1
+from tf_diffaug.training.regularizers.lecam import LeCam
 
 __all__ = [
+    "BCR",
+    "CR",
     "R1",
     "REGULARIZERS",
+    "LeCam",
     "Orthogonal",
     "PathLength",
     "Regularizer",
@@ -25,7 +30,7 @@ __all__ = [
     "parse_regularizers",
 ]
 
-REGULARIZERS = {kind.name: kind for kind in (R1, PathLength, Orthogonal)}
+REGULARIZERS = {kind.name: kind for kind in (CR, BCR, R1, LeCam, PathLength, Orthogonal)}
 
 
 def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tuple[Regularizer, ...]:

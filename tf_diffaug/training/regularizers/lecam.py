@@ -1,0 +1,74 @@
+"""LeCam regularization: D's logits kept near running means of the other kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from tf_diffaug.training.losses import per_example
+from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.strategy import global_mean, sum_over_replicas
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.gan import GAN
+
+
+class LeCam(Regularizer):
+    """weight · (relu(D(x) - a_fake)² + relu(a_real - D(G(z)))²) (arXiv 2104.03310, eq. 5).
+
+    a_real and a_fake are running means of D's logits on what the adversarial loss shows it, this
+    step's included. Until `start` they are this step's means alone, and the term does not count.
+    One-sided, as in the authors' code, which is also where the constants are from.
+
+    Args:
+        weight: λ; 0.3 in the scripts for CIFAR.
+        decay: of the running means; 0.9 in their BigGAN, 0.99 in their StyleGAN2.
+        start: the G step after which the term counts.
+    """
+
+    name = "lecam"
+
+    def __init__(self, weight: float = 0.3, decay: float = 0.9, start: int = 1000) -> None:
+        super().__init__(weight)
+        if isinstance(decay, (str, bool)) or not 0 <= decay < 1:
+            raise ValueError(f"A decay is in [0, 1). Received: lecam decay={decay!r}.")
+        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+            raise ValueError(f"start is a whole number from 0. Received: lecam start={start!r}.")
+        self.decay = float(decay)
+        self.start = start
+
+    def build(self, gan: GAN) -> None:
+        # Every replica assigns the same values to its own copy.
+        self._means = tf.Variable(
+            [0.0, 0.0],
+            trainable=False,
+            name="lecam_means",
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    @property
+    def variables(self) -> list:
+        return [self._means]
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        names = (turn.mode.d_real, turn.mode.d_fake)
+        real, fake = (per_example(turn.outputs[name].logits) for name in names)
+        step = turn.index // turn.gan.d_steps
+        mean_real, mean_fake = self._moved_means(real, fake, step)
+        term = tf.square(tf.nn.relu(real - mean_fake)) + tf.square(tf.nn.relu(mean_real - fake))
+        return self.weight * tf.cast(step > self.start, tf.float32) * term
+
+    def _moved_means(
+        self, real: tf.Tensor, fake: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        shares = {"real": global_mean(real), "fake": global_mean(fake)}
+        now = tf.stop_gradient(tf.stack(list(sum_over_replicas(shares).values())))
+        decay = tf.where(step < self.start, 0.0, self.decay)
+        means = decay * tf.convert_to_tensor(self._means) + (1.0 - decay) * now
+        self._means.assign(means)
+        return means[0], means[1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weight": self.weight, "decay": self.decay, "start": self.start}
