@@ -74,7 +74,7 @@ MISTAKES = {
     "too many images": (["--num_images=4000"], "4000"),
     "strategy": (["--strategy=multi_worker"], "TF_CONFIG"),
     "replicas": (["--strategy=mirrored", "--batch_size=5"], "multiple of the 2 replicas"),
-    "regularizer": (["--regularizers=r2:1"], "r1"),
+    "regularizer": (["--regularizers=r3:1"], "r1"),
     "model option": (["--model=biggan(attention=7)"], "attention"),
     "model of words": (["--model=stylegan2(w_dim=wide)"], "w_dim is int"),
     "model's resolution": (["--model=biggan", "--resolution=48"], "32, 64, 128"),

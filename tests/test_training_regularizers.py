@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 from tests.networks import make_discriminator, make_gan, make_images
-from tf_diffaug._keras import raw_variables
+from tf_diffaug._keras import KERAS_3, raw_variables
 from tf_diffaug.augment import DiffAugment
 from tf_diffaug.images import to_float
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import R1, Orthogonal, Turn, parse_regularizers
+from tf_diffaug.training.regularizers import R1, R2, WGANGP, Orthogonal, Turn, parse_regularizers
 from tf_diffaug.training.views import Views
 
 
@@ -60,6 +60,71 @@ def test_r1_is_its_finite_difference(on, mode):
     np.testing.assert_allclose(
         penalty(R1(1.0, on), discriminator, views, mode), expected, rtol=2e-3
     )
+
+
+@pytest.mark.parametrize(
+    ("on", "mode"), [("raw", "both"), ("augmented", "d_only"), ("raw", "reals")]
+)
+def test_r2_is_its_finite_difference_on_fakes(on, mode):
+    discriminator, views = make_discriminator(smooth=True), make_views()
+    views = Views(None, views["real"], augment_real=None, augment_fake=views.augment["real"])
+
+    def judge(images):
+        return discriminator(images)[:, 0]
+
+    through = on == "raw" and mode == "both"
+    images = views["fake_aug"] if on == "augmented" else views["fake"]
+    function = (lambda x: judge(views.augment["fake"](x))) if through else judge
+    expected = finite_difference_penalty(function, images.numpy())
+    np.testing.assert_allclose(
+        penalty(R2(1.0, on), discriminator, views, mode), expected, rtol=2e-3
+    )
+
+
+def make_pair():
+    images = to_float(tf.constant(make_images(6)))
+    return Views(images[:3], images[3:], augment_real=None, augment_fake=None)
+
+
+def test_wgan_gp_is_its_finite_difference():
+    discriminator, views = make_discriminator(smooth=True), make_pair()
+    seed = tf.constant(0, tf.int64)
+    share = Draws(0, seed, 3, None).uniform((1, 1, 1), "regularizer", index=0).numpy()
+    assert len(np.unique(share)) == 3
+    between = share * views["real"].numpy() + (1 - share) * views["fake"].numpy()
+    squares = 2 * finite_difference_penalty(lambda x: discriminator(x)[:, 0], between)
+    expected = 5 * (np.sqrt(squares) - 1) ** 2
+    found = penalty(WGANGP(5.0), discriminator, views, "none")
+    np.testing.assert_allclose(found, expected, rtol=5e-3)
+
+
+@pytest.mark.skipif(KERAS_3, reason="TF-GAN stopped before Keras 3")
+@pytest.mark.filterwarnings("ignore")
+def test_wgan_gp_is_tf_gans_where_both_look_at_one_place():
+    import tensorflow_gan as tfgan
+
+    discriminator, views = make_discriminator(), make_pair()
+    # Where the fakes are the reals there is one place between them.
+    views = Views(views["real"], views["real"], augment_real=None, augment_fake=None)
+    found = penalty(WGANGP(1.0), discriminator, views, "none")
+
+    @tf.function(autograph=False)
+    def published(images):
+        judge = lambda images, _: discriminator(images)  # noqa: E731
+        wasserstein = tfgan.losses.wargs.wasserstein_gradient_penalty
+        return wasserstein(images, images, None, judge, "d", epsilon=0.0)
+
+    expected = published(views["real"])
+    np.testing.assert_allclose(tf.reduce_mean(found), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["r2", "wgan_gp"])
+def test_the_other_penalties_fall_when_they_are_asked_for(name):
+    gan = make_gan(regularizers=f"{name}:10", loss="wasserstein", seed=1)
+    kernel = gan.discriminator.trainable_variables[-2]
+    kernel.assign(5.0 * tf.convert_to_tensor(kernel))  # its slope is about 1 as it is made
+    history = gan.fit(make_images(64), batch_size=8, epochs=12, verbose=0).history[name]
+    assert history[-1] < history[0] / 2
 
 
 def test_r1_weighs_and_trains_the_discriminator():
@@ -147,7 +212,7 @@ def test_strings_are_read_and_written():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("r2:1", "Did you mean 'r1'"),
+        ("r11:1", "Did you mean 'r1'"),
         ("r1:-1", "0 or more"),
         ("r1:big", "0 or more"),
         ("r1(every=0)", "every=0"),

@@ -49,6 +49,11 @@ class Draws:
         seed = random.fold_in(self.seed(purpose), index)
         return random.global_rows(lambda n: random.normal([n, *shape], seed), self.batch_size)
 
+    def uniform(self, shape: Sequence[int], purpose: str, *, index: int) -> tf.Tensor:
+        """Uniform numbers in [0, 1), (batch, *shape), likewise."""
+        seed = random.fold_in(self.seed(purpose), index)
+        return random.global_rows(lambda n: random.uniform([n, *shape], seed), self.batch_size)
+
     def augment(self, images: tf.Tensor, purpose: str) -> tf.Tensor:
         """T(images) with this turn's draw for the purpose; asked again, the same draw."""
         height, width, channels = images.shape[1:]

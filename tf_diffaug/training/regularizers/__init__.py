@@ -14,14 +14,16 @@ from tf_diffaug.naming import unknown
 from tf_diffaug.training.regularizers.base import Regularizer, Turn
 from tf_diffaug.training.regularizers.consistency import BCR, CR
 from tf_diffaug.training.regularizers.generator import Orthogonal, PathLength
-from tf_diffaug.training.regularizers.gradient_penalty import R1
+from tf_diffaug.training.regularizers.gradient_penalty import R1, R2, WGANGP
 from tf_diffaug.training.regularizers.lecam import LeCam
 
 __all__ = [
     "BCR",
     "CR",
     "R1",
+    "R2",
     "REGULARIZERS",
+    "WGANGP",
     "LeCam",
     "Orthogonal",
     "PathLength",
@@ -30,7 +32,9 @@ __all__ = [
     "parse_regularizers",
 ]
 
-REGULARIZERS = {kind.name: kind for kind in (CR, BCR, R1, LeCam, PathLength, Orthogonal)}
+REGULARIZERS = {
+    kind.name: kind for kind in (CR, BCR, R1, R2, WGANGP, LeCam, PathLength, Orthogonal)
+}
 
 
 def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tuple[Regularizer, ...]:

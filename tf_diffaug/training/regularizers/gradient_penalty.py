@@ -9,9 +9,52 @@ import tensorflow as tf
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence
+from tf_diffaug.training.views import Augment
 
 
-class R1(Regularizer):
+def _squared_norms(
+    turn: Turn, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
+) -> tf.Tensor:
+    """|∇D|² with regard to the images, through T if given, float32 (batch,)."""
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        seen = images if augment is None else augment(images)
+        outputs = call_discriminator(turn.gan.discriminator, seen, labels)
+        logits = tf.reduce_sum(tf.cast(outputs.logits, tf.float32))
+    gradient = tf.cast(tape.gradient(logits, images), tf.float32)
+    return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
+
+
+class _ZeroCentred(Regularizer):
+    """weight / 2 · |∇D(x)|² on one kind of images."""
+
+    kind: str
+
+    def __init__(self, weight: float = 10.0, on: str = "raw", every: int = 1) -> None:
+        super().__init__(weight)
+        if on not in ("raw", "augmented"):
+            raise ValueError(unknown("on", on, ("raw", "augmented")))
+        self.on = on
+        self.every = checked_cadence(self.name, every)
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        views, kind = turn.views, self.kind
+        shown = turn.mode.d_real if kind == "real" else turn.mode.d_fake
+        through = shown != kind and self.on == "raw"
+        images = views[kind] if through else views[shown]
+        augment = views.augment[kind] if through else None
+        norms = turn.lazily(
+            self.every,
+            turn.draws.batch_size,
+            lambda: _squared_norms(turn, images, views.labels(kind), augment),
+        )
+        return 0.5 * self.weight * self.every * norms
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weight": self.weight, "on": self.on, "every": self.every}
+
+
+class R1(_ZeroCentred):
     """Zero-centred gradient penalty on reals: weight / 2 · |∇D(x)|² (arXiv 1801.04406, eq. 9).
 
     Args:
@@ -24,30 +67,38 @@ class R1(Regularizer):
     """
 
     name = "r1"
+    kind = "real"
 
-    def __init__(self, weight: float = 10.0, on: str = "raw", every: int = 1) -> None:
+
+class R2(_ZeroCentred):
+    """The same on fakes: weight / 2 · |∇D(G(z))|² (arXiv 1801.04406, eq. 10).
+
+    The arguments are those of `R1`.
+    """
+
+    name = "r2"
+    kind = "fake"
+
+
+class WGANGP(Regularizer):
+    """WGAN-GP: weight · (|∇D(x̂)| - 1)² between reals and fakes (arXiv 1704.00028, eq. 3).
+
+    x̂ is ε·x + (1 - ε)·G(z) with ε ~ U(0, 1) drawn for each image, of what the adversarial loss
+    shows D: T(x) and T(G(z)) where T stands. Labels are the reals'.
+
+    Args:
+        weight: λ; 10 in the paper.
+    """
+
+    name = "wgan_gp"
+
+    def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)
-        if on not in ("raw", "augmented"):
-            raise ValueError(unknown("on", on, ("raw", "augmented")))
-        self.on = on
-        self.every = checked_cadence(self.name, every)
 
     def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        views, mode = turn.views, turn.mode
-        through = mode.d_real == "real_aug" and self.on == "raw"
-        images = views["real"] if through else views[mode.d_real]
-
-        def squared_norms() -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                tape.watch(images)
-                seen = views.augment["real"](images) if through else images
-                outputs = call_discriminator(turn.gan.discriminator, seen, views.labels("real"))
-                logits = tf.reduce_sum(tf.cast(outputs.logits, tf.float32))
-            gradient = tf.cast(tape.gradient(logits, images), tf.float32)
-            return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
-
-        norms = turn.lazily(self.every, turn.draws.batch_size, squared_norms)
-        return 0.5 * self.weight * self.every * norms
-
-    def get_config(self) -> dict[str, Any]:
-        return {"weight": self.weight, "on": self.on, "every": self.every}
+        real, fake = turn.views[turn.mode.d_real], turn.views[turn.mode.d_fake]
+        share = turn.draws.uniform((1, 1, 1), "regularizer", index=0)
+        between = share * real + (1.0 - share) * fake
+        squares = _squared_norms(turn, between, turn.views.labels("real"))
+        # A gradient of length 0 has no derivative.
+        return self.weight * tf.square(tf.sqrt(squares + 1e-12) - 1.0)
