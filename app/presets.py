@@ -41,7 +41,7 @@ def _twin(preset: Preset) -> Preset:
         summary=f"{preset.summary}: slim and short",
         settings=settings,
         source=f"{preset.name} at a width of {settings['width']}",
-        cost="minutes on 2 CPU cores (7 to 8 for two of them, on a busy machine)",
+        cost="minutes on 2 CPU cores (6 to 8 for two of them, on a busy machine)",
         published_fid="none: its FID is on our own small features",
     )
 
