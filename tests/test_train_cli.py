@@ -85,6 +85,7 @@ MISTAKES = {
         ["--model=biggan", "--width=2", "--conditional", "--dataset=emoji_faces"],
         "labels",
     ),
+    "nothing to compare": (["--regularizers=bcr:10"], "bcr compares images"),
     "unused policy": (["--policy=color", "--augment=none"], "Nothing would use the policy"),
     "no policy": (["--augment=reals"], "needs an augmentation"),
     "preview of nothing": (["--preview"], "--policy="),

@@ -34,11 +34,18 @@ def resolve_augment(
     """Where T stands if nobody says so: `both` with a policy that nothing else uses, else `none`.
 
     Raises:
-        ValueError: for an unknown mode, a mode without a policy, or a policy that nothing uses.
+        ValueError: for an unknown mode, a mode or a regularizer without the policy it needs, or a
+            policy that nothing uses.
     """
     if augment is not None and augment not in MODES:
         raise ValueError(unknown("augment", augment, MODES))
-    used_elsewhere = any(regularizer.uses_policy for regularizer in regularizers)
+    users = [regularizer.name for regularizer in regularizers if regularizer.uses_policy]
+    if users and not policy.ops:
+        raise ValueError(
+            f"{' and '.join(users)} compares images with augmented ones: give a policy, such as "
+            "'color,translation,cutout'. Received: policy='none'."
+        )
+    used_elsewhere = bool(users)
     if augment is None:
         return "both" if policy.ops and not used_elsewhere else "none"
     if augment != "none" and not policy.ops:
