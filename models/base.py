@@ -107,6 +107,27 @@ class Network(keras.Model):
         }
 
 
+class ConditionalDiscriminator:
+    """Mixin, before a `Network`: the pass through `features` and `head`, with labels or without."""
+
+    _first_seed_index = 1000
+
+    def _check_labels(self, labels: tf.Tensor | None) -> None:
+        if (labels is None) != (self.num_classes is None):
+            raise ValueError(
+                f"A head with num_classes={self.num_classes} takes "
+                f"{'labels' if labels is None else 'no labels'}. Received: labels={labels}."
+            )
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        del training
+        images, labels = self._split(inputs)
+        return self.head(self.features(images), labels)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return (batch_of(input_shape), 1)
+
+
 def batch_of(input_shape: Any) -> int | None:
     """The batch size in a shape of inputs, or of a pair of inputs and labels."""
     first = input_shape[0]

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.base import batch_of
+from models.base import ConditionalDiscriminator
 from models.biggan.base import BigGANNetwork
 from models.biggan.blocks import DiscriminatorBlock
 from tf_diffaug.layers import SpectralNormalization
@@ -31,7 +31,7 @@ DISCRIMINATOR_LAYOUTS = {
 
 
 @keras.saving.register_keras_serializable(package="tf_diffaug_models")
-class BigGANDiscriminator(BigGANNetwork):
+class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
     """Images, and labels if there are classes, to logits: residual blocks and a projection.
 
     The logit is a linear map of the sum-pooled features, and with classes their product with the
@@ -61,8 +61,6 @@ class BigGANDiscriminator(BigGANNetwork):
         ValueError: for another resolution, a size below 1, an attention where there is no feature
             map, or an unknown `init` or `layout`.
     """
-
-    _first_seed_index = 1000
 
     def __init__(
         self,
@@ -166,21 +164,9 @@ class BigGANDiscriminator(BigGANNetwork):
         Raises:
             ValueError: if there are no labels where there are classes, or the other way round.
         """
-        if (labels is None) != (self.num_classes is None):
-            raise ValueError(
-                f"With num_classes={self.num_classes} the head takes "
-                f"{'labels' if labels is None else 'no labels'}. Received: labels={labels}."
-            )
+        self._check_labels(labels)
         logits = tf.cast(self.to_logit(features), self.variable_dtype)
         if labels is None:
             return logits
         rows = tf.cast(self.embedding(labels), self.variable_dtype)
         return logits + tf.reduce_sum(rows * features, -1, keepdims=True)
-
-    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        del training
-        images, labels = self._split(inputs)
-        return self.head(self.features(images), labels)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        return (batch_of(input_shape), 1)

@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.base import batch_of
+from models.base import ConditionalDiscriminator
 from models.stylegan2.base import StyleGAN2Network
 from tf_diffaug.layers import EqualizedConv2D, EqualizedDense, MinibatchStddev
 
 
 @keras.saving.register_keras_serializable(package="tf_diffaug_models")
-class StyleGAN2Discriminator(StyleGAN2Network):
+class StyleGAN2Discriminator(ConditionalDiscriminator, StyleGAN2Network):
     """Images to logits: convolutions, minibatch standard deviation, two dense layers.
 
     With classes the last layer has one output for each and the label picks one, as in NVIDIA's code
@@ -43,8 +43,6 @@ class StyleGAN2Discriminator(StyleGAN2Network):
     Raises:
         ValueError: for a resolution that is no power of two, or a size below 1.
     """
-
-    _first_seed_index = 1000
 
     def __init__(
         self,
@@ -146,24 +144,12 @@ class StyleGAN2Discriminator(StyleGAN2Network):
         Raises:
             ValueError: if there are no labels where there are classes, or the other way round.
         """
-        if (labels is None) != (self.num_classes is None):
-            raise ValueError(
-                f"A head with num_classes={self.num_classes} takes "
-                f"{'labels' if labels is None else 'no labels'}. Received: labels={labels}."
-            )
+        self._check_labels(labels)
         logits = self.to_logit(features)
         if labels is None:
             return logits
         one_hot = tf.one_hot(tf.cast(labels, tf.int32), self.num_classes, dtype=logits.dtype)
         return tf.reduce_sum(logits * one_hot, axis=1, keepdims=True)
-
-    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        del training
-        images, labels = self._split(inputs)
-        return self.head(self.features(images), labels)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        return (batch_of(input_shape), 1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "group_size": self.group_size}
