@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -71,6 +72,17 @@ def replica_context() -> tf.distribute.ReplicaContext:
 def num_replicas() -> int:
     """How many replicas take this step."""
     return replica_context().num_replicas_in_sync
+
+
+def replica_state(value: Any, name: str) -> tf.Variable:
+    """A variable that each replica reads and assigns as its own copy; all assign the same value."""
+    return tf.Variable(
+        value,
+        trainable=False,
+        name=name,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
 
 
 def global_mean(values: tf.Tensor) -> tf.Tensor:

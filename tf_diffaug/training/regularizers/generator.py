@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug._keras import sublayers
 from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence
-from tf_diffaug.training.strategy import global_mean, sum_over_replicas
+from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 if TYPE_CHECKING:
     from tf_diffaug.training.gan import GAN
@@ -98,14 +98,7 @@ class PathLength(Regularizer):
                     "Path length regularization needs a generator with styles, such as StyleGAN2. "
                     f"Received: generator={gan.generator.name!r} without `{part}`."
                 )
-        # Every replica assigns the same value to its own copy.
-        self._mean = tf.Variable(
-            0.0,
-            trainable=False,
-            name="path_length_mean",
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self._mean = replica_state(0.0, "path_length_mean")
 
     @property
     def variables(self) -> list:

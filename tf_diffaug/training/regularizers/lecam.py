@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.regularizers.base import Regularizer, Turn
-from tf_diffaug.training.strategy import global_mean, sum_over_replicas
+from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 if TYPE_CHECKING:
     from tf_diffaug.training.gan import GAN
@@ -39,14 +39,7 @@ class LeCam(Regularizer):
         self.start = start
 
     def build(self, gan: GAN) -> None:
-        # Every replica assigns the same values to its own copy.
-        self._means = tf.Variable(
-            [0.0, 0.0],
-            trainable=False,
-            name="lecam_means",
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self._means = replica_state([0.0, 0.0], "lecam_means")
 
     @property
     def variables(self) -> list:
