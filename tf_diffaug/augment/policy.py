@@ -50,14 +50,7 @@ def registered_ops() -> dict[str, type[Op]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-for _op in (
-    transforms.BrightnessOp,
-    transforms.SaturationOp,
-    transforms.ContrastOp,
-    transforms.ColorOp,
-    transforms.TranslationOp,
-    transforms.CutoutOp,
-):
+for _op in transforms.OPS:
     register(_op)
 
 

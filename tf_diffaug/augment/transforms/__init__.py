@@ -1,0 +1,31 @@
+"""The ops a policy can name: what each draws, and the map it becomes.
+
+An op is a frozen dataclass of its settings. It turns uniform numbers into parameters, which are
+relative (fractions of the image's height and width, brightness in units of the value range), so
+that a draw can be replayed on other images of another size; and parameters into a map of images.
+
+Defaults are those of "Differentiable Augmentation for Data-Efficient GAN Training"
+(arXiv:2006.10738), in the authors' code; strengths `s` are the lambda of "Image Augmentations for
+GAN Training" (arXiv:2006.02595).
+"""
+
+from tf_diffaug.augment.transforms.base import Op, Params, Shape, unpack_shape, whole
+from tf_diffaug.augment.transforms.color import BrightnessOp, ColorOp, ContrastOp, SaturationOp
+from tf_diffaug.augment.transforms.spatial import CutoutOp, TranslationOp
+
+OPS = (BrightnessOp, SaturationOp, ContrastOp, ColorOp, TranslationOp, CutoutOp)
+
+__all__ = [
+    "OPS",
+    "BrightnessOp",
+    "ColorOp",
+    "ContrastOp",
+    "CutoutOp",
+    "Op",
+    "Params",
+    "SaturationOp",
+    "Shape",
+    "TranslationOp",
+    "unpack_shape",
+    "whole",
+]

@@ -1,0 +1,114 @@
+"""Ops on colours."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tf_diffaug.augment import ops
+from tf_diffaug.augment.color_map import ColorMap
+from tf_diffaug.augment.maps import Map
+from tf_diffaug.augment.transforms.base import Op, Params, Shape, spread
+
+
+@dataclasses.dataclass(frozen=True)
+class BrightnessOp(Op):
+    """x + b, with b ~ U(-s, s) in units of the value range.
+
+    The paper's U(-.5, .5) on images in [-1, 1] is s = 0.25 (section 3.2 and Appendix).
+    """
+
+    name: ClassVar[str] = "brightness"
+    num_draws: ClassVar[int] = 1
+    strength: float = 0.25
+
+    def __post_init__(self) -> None:
+        self._check("strength", 0.0, 1.0)
+
+    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
+        del shape
+        return {"delta": spread(uniform[0], -self.strength, self.strength)}
+
+    def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
+        del shape
+        return ColorMap(offset=params["delta"] * (value_range[1] - value_range[0]))
+
+
+@dataclasses.dataclass(frozen=True)
+class SaturationOp(Op):
+    """(x - g)·f + g with the pixel's grey value g and f ~ U(1 - s, 1 + s); the paper has s = 1."""
+
+    name: ClassVar[str] = "saturation"
+    num_draws: ClassVar[int] = 1
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check("strength", 0.0, 1.0)
+
+    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
+        del shape
+        return {"saturation": spread(uniform[0], 1 - self.strength, 1 + self.strength)}
+
+    def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
+        del shape, value_range
+        return ops.saturation_map(params["saturation"])
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastOp(Op):
+    """(x - m)·f + m with the image's mean m and f ~ U(1 - s, 1 + s); the paper has s = 0.5."""
+
+    name: ClassVar[str] = "contrast"
+    num_draws: ClassVar[int] = 1
+    strength: float = 0.5
+
+    def __post_init__(self) -> None:
+        self._check("strength", 0.0, 1.0)
+
+    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
+        del shape
+        return {"contrast": spread(uniform[0], 1 - self.strength, 1 + self.strength)}
+
+    def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
+        del shape, value_range
+        return ops.contrast_map(params["contrast"])
+
+
+@dataclasses.dataclass(frozen=True)
+class ColorOp(Op):
+    """Brightness, saturation and contrast, in this order: the paper's `color`.
+
+    `strength` multiplies the strengths of all three; 1 is the paper's.
+    """
+
+    name: ClassVar[str] = "color"
+    num_draws: ClassVar[int] = 3
+    strength: float = 1.0
+    brightness: float = 0.25
+    saturation: float = 1.0
+    contrast: float = 0.5
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            self._check(field.name, 0.0, 1.0)
+
+    def _parts(self) -> tuple[Op, Op, Op]:
+        return (
+            BrightnessOp(self.strength * self.brightness),
+            SaturationOp(self.strength * self.saturation),
+            ContrastOp(self.strength * self.contrast),
+        )
+
+    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
+        # All three in one step: on small batches each op of a graph counts.
+        center = np.array([[0.0], [1.0], [1.0]])
+        reach = np.array([[part.strength] for part in self._parts()])
+        drawn = tf.unstack(spread(uniform, center - reach, center + reach))
+        return dict(zip(("delta", "saturation", "contrast"), drawn, strict=True))
+
+    def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
+        first, second, third = (part.lower(params, shape, value_range) for part in self._parts())
+        return first.then(second).then(third)
