@@ -119,13 +119,23 @@ class ConditionalDiscriminator:
                 f"{'labels' if labels is None else 'no labels'}. Received: labels={labels}."
             )
 
-    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: Any, training: bool | None = None, return_features: bool = False
+    ) -> tf.Tensor | dict[str, tf.Tensor]:
         del training
         images, labels = self._split(inputs)
-        return self.head(self.features(images), labels)
+        features = self.features(images)
+        return judged(self.head(features, labels), features, return_features)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (batch_of(input_shape), 1)
+
+
+def judged(
+    logits: tf.Tensor, features: tf.Tensor, return_features: bool
+) -> tf.Tensor | dict[str, tf.Tensor]:
+    """What a discriminator's call returns: logits, with the features if they are asked for."""
+    return {"logits": logits, "features": features} if return_features else logits
 
 
 def batch_of(input_shape: Any) -> int | None:

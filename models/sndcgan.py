@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.base import Network
+from models.base import Network, judged
 from tf_diffaug.layers import BatchNorm, SpectralNormalization
 
 # compare_gan, architectures/sndcgan.py.
@@ -137,6 +137,7 @@ class SNDCGANDiscriminator(_SNDCGAN):
     Call arguments:
         inputs: float images of shape (batch, resolution, resolution, channels), meant for [-1, 1].
         training: changes nothing.
+        return_features: whether to return a dict of `logits` and `features`.
 
     Returns logits of shape (batch, 1), in float32 under mixed precision too.
 
@@ -210,9 +211,12 @@ class SNDCGANDiscriminator(_SNDCGAN):
         """Logits of shape (batch, 1) from what `features` returned."""
         return tf.cast(self.to_logit(features), self.variable_dtype)
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, return_features: bool = False
+    ) -> tf.Tensor | dict[str, tf.Tensor]:
         del training
-        return self.head(self.features(inputs))
+        features = self.features(inputs)
+        return judged(self.head(features), features, return_features)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (input_shape[0], 1)

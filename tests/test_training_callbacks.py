@@ -64,7 +64,8 @@ def test_metrics_are_recorded(tmp_path):
     assert [record["step"] for record in records] == [2, 4]
     assert set(records[0]) == {
         *("step", "kind", "d_loss", "g_loss", "r1", "d_real", "d_fake", "d_held_out"),
-        *("accuracy_real_aug", "accuracy_fake_aug", "accuracy_fake", "images_per_second"),
+        *("accuracy_real_aug", "accuracy_fake_aug", "accuracy_fake", "r_t", "r_v"),
+        "images_per_second",
     }
     for record, pair in zip(records, (losses[:2], losses[2:]), strict=True):
         for name in ("d_loss", "g_loss", "r1"):

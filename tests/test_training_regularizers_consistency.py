@@ -12,16 +12,18 @@ from tf_diffaug.training.regularizers import BCR, CR
 RNG = np.random.default_rng(0)
 LOGITS = {
     name: RNG.normal(size=(6, 1)).astype(np.float32)
-    for name in ("real", "real_aug", "fake", "fake_aug")
+    for name in ("real", "real_aug", "fake", "fake_aug", "cr_real", "bcr_real", "bcr_fake")
 }
 
 
-def turn():
-    return SimpleNamespace(outputs={name: Outputs(tf.constant(v)) for name, v in LOGITS.items()})
+def turn(mode="none"):
+    outputs = {name: Outputs(tf.constant(v)) for name, v in LOGITS.items()}
+    return SimpleNamespace(outputs=outputs, mode=MODES[mode])
 
 
-def change(kind):
-    return (LOGITS[kind].astype(np.float64) - LOGITS[f"{kind}_aug"])[:, 0] ** 2
+def change(kind, other=None):
+    other = f"{kind}_aug" if other is None else other
+    return (LOGITS[kind].astype(np.float64) - LOGITS[other])[:, 0] ** 2
 
 
 def test_cr_and_bcr_are_their_formulas():
@@ -54,3 +56,34 @@ def test_they_fall_when_they_are_asked_for(name):
         gan.compile(gan.g_optimizer, gan.d_optimizer, run_eagerly=True)
         runs[weight] = float(gan.train_step(tf.constant(make_images(64)))[name])
     assert runs[100.0] < runs[0.0] / 2
+
+
+@pytest.mark.parametrize("mode", ["none", "both"])
+def test_a_policy_of_their_own_goes_on_top_of_what_d_sees(mode):
+    aug = "_aug" if mode == "both" else ""
+    cr, bcr = CR(7.0, policy="cutout"), BCR(7.0, policy="cutout")
+    expected = 7 * change(f"real{aug}", "cr_real")
+    np.testing.assert_allclose(cr.discriminator_term(turn(mode)), expected, rtol=1e-5)
+    expected = 7 * (change(f"real{aug}", "bcr_real") + change(f"fake{aug}", "bcr_fake"))
+    np.testing.assert_allclose(bcr.discriminator_term(turn(mode)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cr", "bcr"])
+def test_a_policy_of_their_own_leaves_the_runs_to_the_losses(name):
+    text = f"{name}(policy='translation:0.25,cutout', weight=10)"
+    gan = make_gan(policy="color", regularizers=text)
+    assert gan.augment == "both"
+    assert str(gan.regularizers[0]) == f"{name}(weight=10, policy='translation:0.25,cutout')"
+    logs = gan.train_step(tf.constant(make_images(8)))
+    assert float(logs[name]) > 0
+    alone = make_gan(regularizers=f"{name}(policy=cutout)")
+    assert alone.augment == "none"
+    assert float(alone.train_step(tf.constant(make_images(8)))[name]) > 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"), [("none", "Received: policy="), ("colour", "Did you mean 'color'")]
+)
+def test_a_policy_of_their_own_must_be_one(policy, message):
+    with pytest.raises(ValueError, match=message):
+        CR(policy=policy)

@@ -82,3 +82,22 @@ def test_groups_do_not_mix_views_of_unknown_size():
 def test_a_batch_norm_is_seen():
     assert not looks_across_batch(make_discriminator())
     assert looks_across_batch(make_discriminator(batch_norm=True))
+
+
+def test_a_regularizer_may_define_a_view_of_its_own():
+    views, made = make_views()
+    name = views.define("own_real", "real", lambda: 2 * views["real_aug"])
+    outputs = discriminate(make_discriminator(), views, [name, "fake"], joint=True)
+    assert list(outputs) == ["own_real", "fake"]
+    assert made == ["real"]
+    np.testing.assert_array_equal(views[name], -2 * views["real"].numpy())
+    with pytest.raises(ValueError, match="of this name already"):
+        views.define(name, "real", lambda: views["real"])
+
+
+def test_a_view_has_the_labels_of_its_kind():
+    labels = {"real": tf.constant([1, 2]), "fake": tf.constant([0, 0])}
+    views = Views(None, None, augment_real=None, augment_fake=None, labels=labels)
+    views.define("own", "fake", lambda: None)
+    assert views.labels("own") is labels["fake"]
+    assert views.labels("real_aug") is labels["real"]

@@ -34,6 +34,7 @@ PURPOSES = (
     "regularizer",
     "generator",
     "standing",
+    "view",
 )
 
 

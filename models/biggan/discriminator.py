@@ -54,6 +54,7 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         inputs: float images of shape (batch, resolution, resolution, channels), meant for [-1, 1],
             with `num_classes` a pair of them and integer labels of shape (batch,).
         training: changes nothing.
+        return_features: whether to return a dict of `logits` and `features`.
 
     Returns logits of shape (batch, 1), in float32 under mixed precision too.
 

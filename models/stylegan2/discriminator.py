@@ -37,6 +37,7 @@ class StyleGAN2Discriminator(ConditionalDiscriminator, StyleGAN2Network):
         inputs: float images (batch, resolution, resolution, channels), meant for [-1, 1], or with
             classes a pair of these and int labels (batch,).
         training: changes nothing.
+        return_features: whether to return a dict of `logits` and `features`.
 
     Returns logits of shape (batch, 1), in float32 under mixed precision too.
 

@@ -92,6 +92,7 @@ class Policy:
         *,
         value_range: tuple[float, float] = (-1.0, 1.0),
         fuse: bool = True,
+        applied: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Applies drawn parameters to images (N, H, W, C).
 
@@ -100,6 +101,7 @@ class Policy:
             params: what `sample` returned, or the like: one dict per op.
             value_range: the images' black and white.
             fuse: whether neighbouring ops that compose run as one pass.
+            applied: bool (N, number of ops), which ops each image goes through; by default all.
 
         Raises:
             ValueError: if there is not one dict per op.
@@ -110,6 +112,11 @@ class Policy:
                 f"Received: len(params)={len(params)}."
             )
         shape = image_shape(images)
+        if applied is not None:
+            for index, (op, op_params) in enumerate(zip(self.ops, params, strict=True)):
+                changed = op.lower(op_params, shape, value_range)(images)
+                images = tf.where(applied[:, index, None, None, None], changed, images)
+            return images
         pending = None
         for op, op_params in zip(self.ops, params, strict=True):
             following = op.lower(op_params, shape, value_range)

@@ -24,9 +24,20 @@ def call_discriminator(
     labels: tf.Tensor | None = None,
     *,
     training: bool = True,
+    features: bool = False,
 ) -> Outputs:
-    """Calls D, which returns logits, or a dict with `logits` and `features`."""
-    outputs = discriminator(_inputs(images, labels), training=training)
+    """Calls D, which returns logits, or a dict with `logits` and `features`.
+
+    Args:
+        discriminator: D.
+        images: (batch, height, width, channels).
+        labels: int32 (batch,), for a conditional one.
+        training: whether this is a pass of training.
+        features: whether to ask for features a D that has `return_features` among its arguments.
+    """
+    asked = features and takes(discriminator, "return_features")
+    options = {"return_features": True} if asked else {}
+    outputs = discriminator(_inputs(images, labels), training=training, **options)
     if isinstance(outputs, dict):
         return Outputs(outputs["logits"], outputs.get("features"))
     return Outputs(outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -18,15 +19,22 @@ class Draws:
         turn: number of the turn, an int64 scalar: no two updates of a run share one.
         batch_size: rows of this replica.
         augmenter: T.
+        probability: how likely each op of T is applied to an image, a float32 scalar; None: always.
     """
 
     def __init__(
-        self, seed: int, turn: tf.Tensor, batch_size: int | tf.Tensor, augmenter: DiffAugment
+        self,
+        seed: int,
+        turn: tf.Tensor,
+        batch_size: int | tf.Tensor,
+        augmenter: DiffAugment,
+        probability: tf.Tensor | None = None,
     ) -> None:
         self._seed = seed
         self._turn = turn
         self.batch_size = batch_size
         self._augmenter = augmenter
+        self._probability = probability
 
     def seed(self, purpose: str) -> tf.Tensor:
         """This turn's seed for a purpose, the same on every replica."""
@@ -56,9 +64,41 @@ class Draws:
 
     def augment(self, images: tf.Tensor, purpose: str) -> tf.Tensor:
         """T(images) with this turn's draw for the purpose; asked again, the same draw."""
-        height, width, channels = images.shape[1:]
         seed = self.seed(purpose)
-        params = random.global_rows(
-            lambda n: self._augmenter.sample((n, height, width, channels), seed), self.batch_size
-        )
-        return self._augmenter.apply(images, params)
+        return augment(self._augmenter, images, seed, probability=self._probability)
+
+    def view(self, images: tf.Tensor, name: str, augmenter: DiffAugment) -> tf.Tensor:
+        """Images augmented by a regularizer's T, with this turn's draw for a view of its own."""
+        seed = random.fold_in(self.seed("view"), zlib.crc32(name.encode()) & 0x7FFFFFFF)
+        own = augmenter is not self._augmenter
+        return augment(augmenter, images, seed, probability=None if own else self._probability)
+
+
+def augment(
+    augmenter: DiffAugment,
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    probability: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """This replica's images augmented with its rows of the global batch's draw.
+
+    Args:
+        augmenter: T.
+        images: (batch, height, width, channels) in [-1, 1].
+        seed: int32 (2,).
+        probability: how likely each op is applied to an image; None: always.
+    """
+    height, width, channels = images.shape[1:]
+    batch_size = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
+    params = random.global_rows(
+        lambda n: augmenter.sample((n, height, width, channels), seed), batch_size
+    )
+    if probability is None:
+        return augmenter.apply(images, params)
+    coins_seed = random.fold_in(seed, -1)  # the ops of a policy fold in 0 and up
+    ops = len(augmenter.policy.ops)
+    coins = random.global_rows(lambda n: random.uniform([n, ops], coins_seed), batch_size)
+    return augmenter.policy.apply(
+        images, params, value_range=augmenter.value_range, applied=coins < probability
+    )

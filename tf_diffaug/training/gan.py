@@ -255,10 +255,7 @@ class GAN(keras.Model):
             step: picks the draws.
 
         Returns:
-            Float32 scalars: D's mean logit on `d_real`, `d_fake` and `d_held_out`, and the shares
-            of logits with the right sign, `accuracy_real_aug`, `accuracy_fake_aug`, `accuracy_fake`
-            (T(x), T(G(z)) and plain G(z): arXiv 2006.10738, section 3, reads D's overfitting and
-            the failure of `d_only` off these).
+            Float32 scalars; `measure.measure` says which.
         """
         return measure(self, (images, labels), held_out, step)
 
@@ -271,6 +268,11 @@ class GAN(keras.Model):
         """What D's optimizer trains: D's weights and the regularizers'."""
         own = [v for regularizer in self.regularizers for v in regularizer.trainable_variables]
         return [*self.discriminator.trainable_variables, *own]
+
+    def probability(self) -> tf.Tensor | None:
+        """How likely each op of T is applied to an image, float32; None if always."""
+        known = [regularizer.probability() for regularizer in self.regularizers]
+        return next((p for p in known if p is not None), None)
 
     def update_ema(self, step: tf.Tensor, batch_size: int | tf.Tensor) -> None:
         """Moves the averaged generator at the end of a step of `batch_size` images."""

@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.training.calls import call_discriminator, call_generator
+from tf_diffaug.training.draws import augment
+from tf_diffaug.training.losses import per_example
+from tf_diffaug.training.modes import MODES
 
 if TYPE_CHECKING:
     from tf_diffaug.training.gan import GAN
@@ -18,31 +21,53 @@ Examples = tuple[tf.Tensor, tf.Tensor | None]
 def measure(
     gan: GAN, reals: Examples, held_out: Examples | None, step: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """`GAN.measure` on pairs of images and labels, the labels None if there are none."""
-    images, labels = reals
-    count = tf.shape(images)[0]
+    """`GAN.measure` on pairs of images and labels, the labels None if there are none.
+
+    Returns:
+        Float32 scalars. D's mean logits on plain images: `d_real`, `d_fake`, `d_held_out`. The
+        shares of logits with the right sign: `accuracy_real_aug`, `accuracy_fake_aug`,
+        `accuracy_fake` on T(x), T(G(z)) and plain G(z) (arXiv 2006.10738, section 3, reads D's
+        overfitting and the failure of `d_only` off these). The overfitting gauges `r_t` and, with
+        images held out, `r_v` (arXiv 2006.06676, equation 1): E[sign D(x)] and
+        (E[D(x)] - E[D(v)]) / (E[D(x)] - E[D(G(z))]), all images augmented as D's loss sees them;
+        near 0 for a D that has not learnt its training images by heart, near 1 for one that has.
+    """
+    count = tf.shape(reals[0])[0]
     seeds = {p: random.derive(gan.seed, p, step=step) for p in ("measure", "augment")}
     noise_seed, label_seed = (random.fold_in(seeds["measure"], k) for k in range(2))
     latents = random.normal([count, gan.latent_dim], seeds["measure"])
     fake_labels = gan.labels(count, label_seed)
-    fakes = call_generator(gan.generator, latents, fake_labels, training=False, seed=noise_seed)
-    params = gan.augmenter.sample((count, *gan.image_shape), seeds["augment"])
+    images = call_generator(gan.generator, latents, fake_labels, training=False, seed=noise_seed)
+    fakes = images, fake_labels
 
-    def judge(images: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+    def judge(examples: Examples, *, augmented: bool = False) -> tf.Tensor:
+        images, labels = examples
+        if augmented:
+            seed, p = seeds["augment"], gan.probability()
+            images = augment(gan.augmenter, images, seed, probability=p)
         outputs = call_discriminator(gan.discriminator, images, labels, training=False)
-        return tf.cast(outputs.logits, tf.float32)
+        return per_example(outputs.logits)
 
-    def share(right: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(tf.cast(right, tf.float32))
-
-    fake_logits = judge(fakes, fake_labels)
-    logs = {
-        "d_real": tf.reduce_mean(judge(images, labels)),
-        "d_fake": tf.reduce_mean(fake_logits),
-        "accuracy_real_aug": share(judge(gan.augmenter.apply(images, params), labels) > 0),
-        "accuracy_fake_aug": share(judge(gan.augmenter.apply(fakes, params), fake_labels) < 0),
-        "accuracy_fake": share(fake_logits < 0),
+    plain = {"real": judge(reals), "fake": judge(fakes)}
+    plain |= {} if held_out is None else {"held_out": judge(held_out)}
+    real_aug, fake_aug = judge(reals, augmented=True), judge(fakes, augmented=True)
+    mode = MODES[gan.augment]
+    real = real_aug if mode.d_real == "real_aug" else plain["real"]
+    logs = {f"d_{name}": tf.reduce_mean(logits) for name, logits in plain.items()}
+    logs |= {
+        "accuracy_real_aug": _share(real_aug > 0),
+        "accuracy_fake_aug": _share(fake_aug < 0),
+        "accuracy_fake": _share(plain["fake"] < 0),
+        "r_t": tf.reduce_mean(tf.sign(real)),
     }
     if held_out is not None:
-        logs["d_held_out"] = tf.reduce_mean(judge(*held_out))
+        seen = judge(held_out, augmented=True) if mode.d_real == "real_aug" else plain["held_out"]
+        fake = fake_aug if mode.d_fake == "fake_aug" else plain["fake"]
+        mean = tf.reduce_mean(real)
+        gap, whole = mean - tf.reduce_mean(seen), mean - tf.reduce_mean(fake)
+        logs["r_v"] = tf.math.divide_no_nan(gap, whole)
     return logs
+
+
+def _share(right: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.cast(right, tf.float32))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tf_diffaug.layers import advance_power_iteration
-from tf_diffaug.training.calls import call_generator
+from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.modes import MODES
@@ -40,7 +40,7 @@ def train_step(
     gan.check_batch_size(batch_size)
 
     def draws(turn: int) -> Draws:
-        return Draws(gan.seed, step * turns + turn, batch_size, gan.augmenter)
+        return Draws(gan.seed, step * turns + turn, batch_size, gan.augmenter, gan.probability())
 
     logs = {}
     for turn in range(gan.d_steps):
@@ -51,7 +51,10 @@ def train_step(
     logs |= generator_step(gan, draws(gan.d_steps), step)
     gan.update_ema(step, batch_size * num_replicas())
     gan.step.assign_add(1)
-    return sum_over_replicas(logs)
+    logs = sum_over_replicas(logs)
+    for regularizer in gan.regularizers:
+        logs |= regularizer.gauges()
+    return logs
 
 
 def discriminator_step(
@@ -60,21 +63,28 @@ def discriminator_step(
     """One update of D, its `index`-th, on a batch of reals and as many fakes."""
     advance_power_iteration(gan.discriminator)
     fake_labels = gan.draw_labels(draws)
+    fakes = _fakes(gan, draws, fake_labels)
+    for regularizer in gan.regularizers:
+        reals, labels = regularizer.exchange_reals(
+            gan, draws, (reals, labels), (fakes, fake_labels)
+        )
     views = Views(
         reals,
-        _fakes(gan, draws, fake_labels),
+        fakes,
         augment_real=lambda images: draws.augment(images, "augment_real"),
         augment_fake=lambda images: draws.augment(images, "augment_fake"),
         labels={"real": labels, "fake": fake_labels},
     )
     mode, loss = MODES[gan.augment], gan.adversarial_loss
-    names = [mode.d_real, mode.d_fake, *(name for r in gan.regularizers for name in r.views)]
+    turn = Turn(gan, draws, views, {}, mode, index)
+    names = [mode.d_real, mode.d_fake]
+    for regularizer in gan.regularizers:
+        names += regularizer.discriminator_views(turn)
     with tf.GradientTape() as tape:
-        outputs = discriminate(gan.discriminator, views, names, joint=gan.joint_views)
-        adversarial = per_example(loss.real(outputs[mode.d_real].logits))
-        adversarial += per_example(loss.fake(outputs[mode.d_fake].logits))
+        turn.outputs.update(_judge(gan, views, names))
+        adversarial = per_example(loss.real(turn.outputs[mode.d_real].logits))
+        adversarial += per_example(loss.fake(turn.outputs[mode.d_fake].logits))
         logs = {"d_loss": global_mean(adversarial)}
-        turn = Turn(gan, draws, views, outputs, mode, index)
         for regularizer in gan.regularizers:
             _add(logs, regularizer.name, regularizer.discriminator_term(turn))
         total = tf.add_n(list(logs.values()))
@@ -95,15 +105,25 @@ def generator_step(gan: GAN, draws: Draws, index: tf.Tensor) -> dict[str, tf.Ten
             augment_fake=lambda images: draws.augment(images, "augment_generator"),
             labels={"fake": labels},
         )
-        outputs = discriminate(gan.discriminator, views, [mode.g_fake], joint=gan.joint_views)
-        values = per_example(gan.adversarial_loss.generator(outputs[mode.g_fake].logits))
-        logs = {"g_loss": global_mean(values)}
-        turn = Turn(gan, draws, views, outputs, mode, index)
+        turn = Turn(gan, draws, views, {}, mode, index)
+        names = [mode.g_fake]
         for regularizer in gan.regularizers:
-            _add(logs, regularizer.name, regularizer.generator_term(turn))
+            names += regularizer.generator_views(turn)
+        turn.outputs.update(_judge(gan, views, names))
+        values = per_example(gan.adversarial_loss.generator(turn.outputs[mode.g_fake].logits))
+        for regularizer in gan.regularizers:
+            values = regularizer.weigh_fakes(turn, values)
+        logs = {"g_loss": global_mean(values)}
+        for regularizer in gan.regularizers:
+            _add(logs, regularizer.generator_name, regularizer.generator_term(turn))
         total = tf.add_n(list(logs.values()))
     _update(gan.g_optimizer, tape, total, gan.generator.trainable_variables)
     return logs
+
+
+def _judge(gan: GAN, views: Views, names: list[str]) -> dict[str, Outputs]:
+    features = any(regularizer.needs_features for regularizer in gan.regularizers)
+    return discriminate(gan.discriminator, views, names, joint=gan.joint_views, features=features)
 
 
 def _add(logs: dict[str, tf.Tensor], name: str, values: tf.Tensor | None) -> None:

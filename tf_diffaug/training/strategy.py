@@ -95,6 +95,11 @@ def global_mean(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(values) / tf.cast(global_batch, values.dtype)
 
 
+def gather_over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Every replica's rows, one after the other; gradients come back to their own."""
+    return values if num_replicas() == 1 else replica_context().all_gather(values, axis=0)
+
+
 def sum_over_replicas(scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The sum of every scalar over the replicas, in one reduction."""
     if num_replicas() == 1:

@@ -1,8 +1,8 @@
 """The batches that a step shows to D, by name, and the one pass that judges them all.
 
-Views are named `real`, `fake`, `real_aug`, `fake_aug`. Losses and regularizers say which they need;
-only those are made. One pass over all of them is faster than one each, and a discriminator that
-looks across the batch says so (`views="separate"`).
+Views are named `real`, `fake`, `real_aug`, `fake_aug`; a regularizer may define more. Losses and
+regularizers say which they need; only those are made. One pass over all of them is faster than one
+each, and a discriminator that looks across the batch says so (`views="separate"`).
 """
 
 from __future__ import annotations
@@ -43,20 +43,42 @@ class Views:
         self._images = {"real": real, "fake": fake}
         self.augment = {"real": augment_real, "fake": augment_fake}
         self._labels = labels or {}
+        self._makers: dict[str, Callable[[], tf.Tensor]] = {
+            f"{kind}_aug": lambda kind=kind: self.augment[kind](self[kind])
+            for kind in ("real", "fake")
+        }
+        self._kinds = {name: name.removesuffix("_aug") for name in (*self._images, *self._makers)}
+
+    def define(self, name: str, kind: str, make: Callable[[], tf.Tensor]) -> str:
+        """Adds a view of a regularizer's own; returns its name.
+
+        Args:
+            name: of the view; a regularizer begins it with its own.
+            kind: `real` or `fake`: whose labels its images have.
+            make: makes the images, as many as of every view, when they are first asked for.
+        """
+        if name in self._kinds:
+            raise ValueError(f"There is a view of this name already. Received: name={name!r}.")
+        self._makers[name], self._kinds[name] = make, kind
+        return name
 
     def __getitem__(self, name: str) -> tf.Tensor:
         if name not in self._images:
-            kind = name.removesuffix("_aug")
-            self._images[name] = self.augment[kind](self._images[kind])
+            self._images[name] = self._makers[name]()
         return self._images[name]
 
     def labels(self, name: str) -> tf.Tensor | None:
         """The labels of a view's images, if there are any."""
-        return self._labels.get(name.removesuffix("_aug"))
+        return self._labels.get(self._kinds[name])
 
 
 def discriminate(
-    discriminator: keras.Model, views: Views, names: Iterable[str], *, joint: bool
+    discriminator: keras.Model,
+    views: Views,
+    names: Iterable[str],
+    *,
+    joint: bool,
+    features: bool = False,
 ) -> dict[str, Outputs]:
     """D's outputs for each of the named views, from one pass if `joint`."""
     names = list(dict.fromkeys(names))
@@ -64,7 +86,9 @@ def discriminate(
     unknown_size = views[names[0]].shape[0] is None and group_size(discriminator) > 1
     if not joint or len(names) == 1 or unknown_size:
         return {
-            name: call_discriminator(discriminator, views[name], views.labels(name))
+            name: call_discriminator(
+                discriminator, views[name], views.labels(name), features=features
+            )
             for name in names
         }
     labels = [views.labels(name) for name in names]
@@ -72,6 +96,7 @@ def discriminate(
         discriminator,
         tf.concat([views[name] for name in names], axis=0),
         None if labels[0] is None else tf.concat(labels, axis=0),
+        features=features,
     )
     parts = [
         [None] * len(names) if output is None else tf.split(output, len(names))

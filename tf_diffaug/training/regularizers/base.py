@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from tf_diffaug.augment import DiffAugment, Policy, as_policy
 from tf_diffaug.language import literal
-from tf_diffaug.training.calls import Outputs
+from tf_diffaug.training.calls import Outputs, call_discriminator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.views import Views
 
@@ -52,11 +52,16 @@ class Turn:
         return tf.cond(self.is_due(every), compute, lambda: tf.zeros([rows]))
 
 
-class Regularizer(abc.ABC):
-    """A term of D's or G's loss besides the adversarial one.
+Batch = tuple[tf.Tensor, tf.Tensor | None]  # images and, for conditional networks, labels
 
-    A subclass has `discriminator_term` or `generator_term`, or both. It may own variables, made in
-    `build`: D's optimizer trains the trainable ones, and the checkpoint holds all.
+
+class Regularizer:
+    """A term of D's or G's loss besides the adversarial one, or another hand in the step.
+
+    A subclass states what it does other than the defaults here, which do nothing. It may own
+    variables, made in `build`: D's optimizer trains the trainable ones, and the checkpoint holds
+    all. A step calls, in this order: for D's update `exchange_reals`, `discriminator_views`,
+    `discriminator_term`; for G's `generator_views`, `weigh_fakes`, `generator_term`; then `gauges`.
 
     Args:
         weight: factor of the term, 0 or more.
@@ -67,12 +72,18 @@ class Regularizer(abc.ABC):
 
     name: str
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
-    uses_policy: bool = False
+    uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
+    needs_features: bool = False  # whether it looks at D's features
 
     def __init__(self, weight: float) -> None:
         if isinstance(weight, (str, bool)) or not weight >= 0:
             raise ValueError(f"A weight is 0 or more. Received: {self.name} weight={weight!r}.")
         self.weight = float(weight)
+
+    @property
+    def generator_name(self) -> str:
+        """What G's term is called in the logs; one that D has too needs another name."""
+        return self.name
 
     def build(self, gan: GAN) -> None:
         """Makes the variables, once the networks are there.
@@ -82,6 +93,21 @@ class Regularizer(abc.ABC):
         """
         del gan
 
+    def exchange_reals(self, gan: GAN, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
+        """What D is shown as reals in an update, in place of `reals`."""
+        del gan, draws, fakes
+        return reals
+
+    def discriminator_views(self, turn: Turn) -> Sequence[str]:
+        """The views that D's update needs; own ones are defined here (`turn.views.define`)."""
+        del turn
+        return self.views
+
+    def generator_views(self, turn: Turn) -> Sequence[str]:
+        """The views that G's update needs; own ones are defined here."""
+        del turn
+        return ()
+
     def discriminator_term(self, turn: Turn) -> tf.Tensor | None:
         """The weighted term of D's loss for each example of this replica's batch, float32 (batch,).
 
@@ -89,9 +115,22 @@ class Regularizer(abc.ABC):
         """
         del turn
 
+    def weigh_fakes(self, turn: Turn, values: tf.Tensor) -> tf.Tensor:
+        """G's adversarial loss of each fake, float32 (batch,), as it is to count."""
+        del turn
+        return values
+
     def generator_term(self, turn: Turn) -> tf.Tensor | None:
         """The weighted term of G's loss, likewise."""
         del turn
+
+    def probability(self) -> tf.Tensor | None:
+        """How likely each op of T is applied to an image, a float32 scalar; None: always."""
+        return None
+
+    def gauges(self) -> dict[str, tf.Tensor]:
+        """Scalars for the logs at a step's end that are no loss; the same on every replica."""
+        return {}
 
     @property
     def trainable_variables(self) -> list:
@@ -110,6 +149,64 @@ class Regularizer(abc.ABC):
     def __str__(self) -> str:
         options = ", ".join(f"{key}={literal(value)}" for key, value in self.get_config().items())
         return f"{self.name}({options})"
+
+
+class PolicyRegularizer(Regularizer):
+    """A regularizer that looks at augmented images: by the run's policy, or by one of its own.
+
+    Args:
+        weight: factor of the term.
+        policy: T of this regularizer alone; None for the run's.
+
+    Raises:
+        ValueError: if the weight is negative, or the policy none or not one.
+    """
+
+    def __init__(self, weight: float, policy: str | Policy | None = None) -> None:
+        super().__init__(weight)
+        self.policy = None if policy is None else as_policy(policy)
+        if self.policy is not None and not self.policy.ops:
+            raise ValueError(
+                f"{self.name} needs a policy that changes images. Received: policy={policy!r}."
+            )
+        self.uses_policy = self.policy is None
+
+    def build(self, gan: GAN) -> None:
+        own = self.policy is not None
+        self.augmenter = DiffAugment(self.policy, seed=gan.seed) if own else gan.augmenter
+
+    def define_augmented(self, turn: Turn, name: str, of: str, kind: str) -> str:
+        """Defines the view `name`: T of the view `of`, with a draw of its own."""
+        return turn.views.define(
+            name, kind, lambda: turn.draws.view(turn.views[of], name, self.augmenter)
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        own = {} if self.policy is None else {"policy": str(self.policy)}
+        return {**super().get_config(), **own}
+
+
+def feature_size(gan: GAN, name: str) -> int:
+    """The length of D's features.
+
+    Args:
+        gan: the networks, with its image shape known.
+        name: the regularizer's that asks.
+
+    Raises:
+        ValueError: if D gives none, or not one row an image.
+    """
+    labels = None if gan.num_classes is None else tf.zeros([2], tf.int32)
+    images = tf.zeros([2, *gan.image_shape])
+    features = call_discriminator(gan.discriminator, images, labels, features=True).features
+    if features is None or features.shape.rank != 2:
+        found = "none" if features is None else f"features of shape {tuple(features.shape)}"
+        raise ValueError(
+            f"{name} needs a discriminator that returns a dict of `logits` and `features` (batch, "
+            "length), or takes `return_features`. "
+            f"Received: {gan.discriminator.name!r} with {found}."
+        )
+    return features.shape[-1]
 
 
 def checked_cadence(name: str, every: int) -> int:

@@ -4,53 +4,82 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tf_diffaug.augment import Policy
+from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.base import PolicyRegularizer, Turn
 
 
-def _squared_change(turn: Turn, kind: str) -> tf.Tensor:
-    """(D(x) - D(T(x)))² for each example; neither side is held fixed, as in the published codes."""
-    plain, augmented = turn.outputs[kind].logits, turn.outputs[f"{kind}_aug"].logits
-    return per_example(tf.square(tf.cast(plain, tf.float32) - tf.cast(augmented, tf.float32)))
+def squared_change(one: Outputs, other: Outputs) -> tf.Tensor:
+    """(D(x) - D(x'))² for each example; neither side is held fixed, as in the published codes."""
+    logits = (tf.cast(outputs.logits, tf.float32) for outputs in (one, other))
+    return per_example(tf.square(next(logits) - next(logits)))
 
 
-class CR(Regularizer):
+class CR(PolicyRegularizer):
     """Consistency regularization: weight · (D(x) - D(T(x)))² on reals (arXiv 1910.12027, eq. 3).
 
-    T is the run's policy. With `augment="both"` this is the DiffAugment paper's CR at 10 and 20 %
-    of CIFAR, which compares D of the reals that DiffAugment shows it with D of the plain ones.
+    T is the run's policy: with `augment="both"` this is the DiffAugment paper's CR at 10 and 20 %
+    of CIFAR, which compares D of the reals that DiffAugment shows it with D of the plain ones. With
+    a policy of its own, CR's other published meaning, that T goes on top of what the adversarial
+    loss shows D: x without DiffAugment, or DiffAugment's T(x), as in its code at 100 % of CIFAR.
 
     Args:
         weight: λ; 10 in the paper and in DiffAugment's code.
+        policy: CR's own T; `flip,translation` in DiffAugment's code.
     """
 
     name = "cr"
-    views = ("real", "real_aug")
-    uses_policy = True
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
+        super().__init__(weight, policy)
+
+    def _pair(self, turn: Turn) -> tuple[str, str]:
+        return ("real", "real_aug") if self.policy is None else (turn.mode.d_real, "cr_real")
+
+    def discriminator_views(self, turn: Turn) -> tuple[str, ...]:
+        shown, other = self._pair(turn)
+        if self.policy is not None:
+            self.define_augmented(turn, other, shown, "real")
+        return shown, other
 
     def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        return self.weight * _squared_change(turn, "real")
+        shown, other = self._pair(turn)
+        return self.weight * squared_change(turn.outputs[shown], turn.outputs[other])
 
 
-class BCR(Regularizer):
+class BCR(PolicyRegularizer):
     """Balanced CR: `CR` on reals and on fakes (arXiv 2002.04724, algorithm 1).
 
     The second paper's BCR (arXiv 2006.02595, algorithm 1) with T the run's policy, `augment="none"`
-    and a weight of 10. The fakes are D's alone here: G gets no gradient.
+    and a weight of 10. The fakes are D's alone here: G gets no gradient. With a policy of its own T
+    goes on top of what the adversarial loss shows D, as in `CR`.
 
     Args:
         weight: λ of both terms; 10 in both papers.
+        policy: BCR's own T.
     """
 
     name = "bcr"
-    views = ("real", "real_aug", "fake", "fake_aug")
-    uses_policy = True
 
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
+    def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
+        super().__init__(weight, policy)
+
+    def _pairs(self, turn: Turn) -> tuple[tuple[str, str], ...]:
+        if self.policy is None:
+            return ("real", "real_aug"), ("fake", "fake_aug")
+        return (turn.mode.d_real, "bcr_real"), (turn.mode.d_fake, "bcr_fake")
+
+    def discriminator_views(self, turn: Turn) -> tuple[str, ...]:
+        pairs = self._pairs(turn)
+        if self.policy is not None:
+            for kind, (shown, other) in zip(("real", "fake"), pairs, strict=True):
+                self.define_augmented(turn, other, shown, kind)
+        return tuple(name for pair in pairs for name in pair)
 
     def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        return self.weight * (_squared_change(turn, "real") + _squared_change(turn, "fake"))
+        changes = [
+            squared_change(turn.outputs[shown], turn.outputs[other])
+            for shown, other in self._pairs(turn)
+        ]
+        return self.weight * tf.add_n(changes)
