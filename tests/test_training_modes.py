@@ -1,7 +1,8 @@
 import pytest
 
+from tests.networks import make_gan
 from tf_diffaug.augment import parse_policy
-from tf_diffaug.training.modes import resolve_augment
+from tf_diffaug.training.modes import FAILURES, resolve_augment
 from tf_diffaug.training.regularizers import R1
 
 POLICY = parse_policy("color")
@@ -36,3 +37,11 @@ def test_a_policy_that_nothing_uses_is_refused():
 def test_an_unknown_mode_is_named_with_the_nearest():
     with pytest.raises(ValueError, match="Did you mean 'reals'"):
         resolve_augment(POLICY, "real")
+
+
+@pytest.mark.parametrize("augment", [None, "none", "reals", "d_only", "both"])
+def test_what_the_papers_saw_fail_is_warned_of(augment, caplog):
+    policy = None if augment == "none" else "color"
+    make_gan(policy=policy, augment=augment)
+    expected = [FAILURES[augment]] if augment in ("reals", "d_only") else []
+    assert caplog.messages == expected

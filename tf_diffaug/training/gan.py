@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,12 +26,14 @@ from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_ave
 from tf_diffaug.training.finite import StopOnNonFinite
 from tf_diffaug.training.losses import Loss, get_loss
 from tf_diffaug.training.measure import measure
-from tf_diffaug.training.modes import resolve_augment
+from tf_diffaug.training.modes import FAILURES, resolve_augment
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
 from tf_diffaug.training.step import train_step
 from tf_diffaug.training.views import check_groups, looks_across_batch
 
 VIEWS = ("auto", "joint", "separate")
+
+_log = logging.getLogger(__name__)
 
 
 class GAN(keras.Model):
@@ -56,7 +59,8 @@ class GAN(keras.Model):
         policy: T, the augmentation: a policy string (`"color,translation,cutout"`) or a `Policy`.
         augment: where T stands in the losses: `"none"`, `"reals"` (in D's loss, on the reals only),
             `"d_only"` (in D's loss, not in G's) or `"both"` (DiffAugment, arXiv 2006.10738,
-            section 3). By default `both` if there is a policy that no regularizer uses.
+            section 3). By default `both` if there is a policy that no regularizer uses. The
+            two that the papers saw fail are logged as a warning.
         loss: `"hinge"`, `"non_saturating"`, `"wasserstein"`, or a `Loss`.
         regularizers: what else is asked of the networks: a string (`"r1:10"`) or `Regularizer`s.
         d_steps: updates of D per update of G.
@@ -101,6 +105,8 @@ class GAN(keras.Model):
         self.policy = self.augmenter.policy
         self.regularizers = parse_regularizers(regularizers)
         self.augment = resolve_augment(self.policy, augment, self.regularizers)
+        if self.augment in FAILURES:
+            _log.warning("%s", FAILURES[self.augment])
         self.adversarial_loss = get_loss(loss)
         self.d_steps = d_steps
         self.ema = ema
@@ -229,9 +235,8 @@ class GAN(keras.Model):
 
     def labels(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
         """Labels for fakes, int32 (count,), as in training; None for unconditional networks."""
-        if self.num_classes is None:
-            return None
-        return random.categorical(count, seed, self.label_frequencies)
+        known = self.num_classes is not None
+        return random.categorical(count, seed, self.label_frequencies) if known else None
 
     def draw_labels(self, draws: Draws) -> tf.Tensor | None:
         """The labels of a turn's fakes; None for unconditional networks."""
@@ -246,16 +251,15 @@ class GAN(keras.Model):
         held_out: tuple[tf.Tensor, tf.Tensor | None] | None = None,
         step: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """What D makes of reals and fakes right now; changes no state.
+        """What D makes of reals in [-1, 1], and of fakes, right now; changes no state.
 
         Args:
-            images: reals in [-1, 1].
+            images: reals that are trained on.
             labels: theirs, for conditional networks.
-            held_out: images that are not trained on and their labels (or None), if there are any.
+            held_out: reals that are not, and their labels or None.
             step: picks the draws.
 
-        Returns:
-            Float32 scalars; `measure.measure` says which.
+        Returns the float32 scalars that `measure.measure` lists.
         """
         return measure(self, (images, labels), held_out, step)
 

@@ -27,6 +27,19 @@ MODES = {
     "both": Mode("real_aug", "fake_aug", "fake_aug"),
 }
 
+# What the papers saw of the other two (2006.10738, section 3; 2006.02595, section 4.1 for "reals").
+FAILURES = {
+    "reals": (
+        "augment='reals' shows D augmented reals and plain fakes: G learns to make augmented "
+        "images, in both papers. Expect T's traces in the samples."
+    ),
+    "d_only": (
+        "augment='d_only' never shows D a plain fake, which is what G is told by: in the "
+        "DiffAugment paper D was right on over 90 % of T(x) and T(G(z)), under 10 % of G(z). "
+        "Expect poor samples; accuracy_fake in the logs is the last of these."
+    ),
+}
+
 
 def resolve_augment(
     policy: Policy, augment: str | None, regularizers: Sequence[Regularizer] = ()
