@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.networks import make_gan, make_images
+from tf_diffaug import random
+from tf_diffaug.images import to_float
+
+STEP = tf.constant(3, tf.int64)
+
+
+def judged(gan, images):
+    return gan.discriminator(images).numpy()[:, 0].astype(np.float64)
+
+
+@pytest.mark.parametrize("augment", [None, "reals", "d_only", "both"])
+def test_the_overfitting_gauges_are_their_formulas(augment):
+    policy = None if augment is None else "color,translation"
+    gan = make_gan(policy=policy, augment=augment)
+    reals, held_out = (to_float(tf.constant(make_images(16, seed))) for seed in (0, 1))
+    logs = gan.measure(reals, held_out=(held_out, None), step=STEP)
+    seed = random.derive(gan.seed, "augment", step=STEP)
+    latents = random.normal([16, gan.latent_dim], random.derive(gan.seed, "measure", step=STEP))
+    fakes = gan.generator(latents, training=False)
+    params = gan.augmenter.sample(reals.shape, seed)
+    if augment is not None:
+        reals, held_out = (gan.augmenter.apply(images, params) for images in (reals, held_out))
+    if augment in ("d_only", "both"):
+        fakes = gan.augmenter.apply(fakes, params)
+    real, held, fake = (judged(gan, images) for images in (reals, held_out, fakes))
+    np.testing.assert_allclose(logs["r_t"], np.sign(real).mean(), atol=1e-6)
+    expected = (real.mean() - held.mean()) / (real.mean() - fake.mean())
+    np.testing.assert_allclose(logs["r_v"], expected, rtol=1e-3)
+
+
+def test_without_held_out_images_there_is_no_r_v():
+    gan = make_gan()
+    reals = to_float(tf.constant(make_images(8)))
+    assert "r_v" not in gan.measure(reals, step=STEP)
+
+
+def test_a_d_that_knows_its_images_by_heart_shows_in_both_gauges():
+    gan = make_gan()
+    few = make_images(8)
+    gan.fit(np.repeat(few, 8, axis=0), batch_size=8, epochs=60, verbose=0)
+    reals, held_out = (to_float(tf.constant(x)) for x in (few, make_images(8, seed=1)))
+    logs = gan.measure(reals, held_out=(held_out, None), step=STEP)
+    assert logs["r_t"] > 0.5
+    assert logs["r_v"] > 0.2
