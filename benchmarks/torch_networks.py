@@ -1,9 +1,10 @@
-"""SNDCGAN and the small BigGAN in PyTorch, with one D and one G step, to time beside ours.
+"""The networks in PyTorch, with one D and one G step, to time beside ours.
 
-Written as their authors' code computes them: upsampling before a convolution and pooling after
-one, and each spectral norm a power iteration in every forward pass. Layers and parameters are
-those of `models/`. Everything a step of ours does is here too, the average of G's weights included;
-Adam is PyTorch's fused one. As a script it answers questions, one line of JSON each:
+SNDCGAN and the small BigGAN are here, written as their authors' code computes them: upsampling
+before a convolution and pooling after one, and each spectral norm a power iteration in every
+forward pass. (StyleGAN2 has `torch_stylegan2.py`.) Layers and parameters are those of `models/`.
+Everything a step of ours does is here too, the average of G's weights included; Adam is PyTorch's
+fused one. As a script it answers questions, one line of JSON each:
 
     python benchmarks/torch_networks.py --model=biggan --batch_size=50 --width=64
 """
@@ -25,9 +26,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import torch_stylegan2
 from benchmarks.timing import CLOCKS
 
 LATENTS = 128
+R1_WEIGHT = 0.1
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -158,6 +161,11 @@ def networks(model: str, width: int, classes: int) -> tuple[nn.Module, nn.Module
     """The generator and the discriminator."""
     if model == "sndcgan":
         return SNDCGANGenerator(width), SNDCGANDiscriminator(width)
+    if model == "stylegan2":
+        return (
+            torch_stylegan2.StyleGAN2Generator(width),
+            torch_stylegan2.StyleGAN2Discriminator(width),
+        )
     return BigGANGenerator(width, classes), BigGANDiscriminator(width, classes)
 
 
@@ -166,8 +174,38 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+Batch = tuple[torch.Tensor, torch.Tensor]
+Judge = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def hinge(judge: Judge, reals: Batch, fakes: Batch) -> torch.Tensor:
+    real, fake = judge(*map(torch.cat, zip(reals, fakes, strict=True))).chunk(2)
+    return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+
+
+def logistic_with_r1(judge: Judge, reals: Batch, fakes: Batch) -> torch.Tensor:
+    # In a pass of their own, the reals' logits serve R1 too.
+    images = reals[0].detach().requires_grad_()
+    real, fake = judge(images, reals[1]), judge(*fakes)
+    (gradient,) = torch.autograd.grad(real.sum(), images, create_graph=True)
+    penalty = 0.5 * R1_WEIGHT * gradient.square().sum((1, 2, 3)).mean()
+    return functional.softplus(-real).mean() + functional.softplus(fake).mean() + penalty
+
+
+def negative_log_sigmoid(logits: torch.Tensor) -> torch.Tensor:
+    return functional.softplus(-logits)
+
+
+# Length of z, loss of D, loss of G.
+RECIPES = {
+    "sndcgan": (LATENTS, hinge, torch.neg),
+    "biggan": (LATENTS, hinge, torch.neg),
+    "stylegan2": (torch_stylegan2.LATENTS, logistic_with_r1, negative_log_sigmoid),
+}
+
+
 def make_step(arguments: argparse.Namespace, layout: str) -> Callable[[], None]:
-    """One D and one G step, hinge loss, on random images in a memory layout."""
+    """One D and one G step on random images in a memory layout."""
     made = networks(arguments.model, arguments.width, arguments.num_classes)
     generator, discriminator = (network.to(memory_format=LAYOUTS[layout]) for network in made)
     average = copy.deepcopy(generator).requires_grad_(False)
@@ -176,33 +214,35 @@ def make_step(arguments: argparse.Namespace, layout: str) -> Callable[[], None]:
         for network in (generator, discriminator)
     ]
     batch, classes = arguments.batch_size, arguments.num_classes
-    reals = (2 * torch.rand(batch, 3, 32, 32) - 1).to(memory_format=LAYOUTS[layout])
-    real_labels = torch.randint(classes, (batch,))
+    latent_dim, discriminator_loss, generator_loss = RECIPES[arguments.model]
+    images = (2 * torch.rand(batch, 3, 32, 32) - 1).to(memory_format=LAYOUTS[layout])
+    reals = images, torch.randint(classes, (batch,))
     low = torch.autocast("cpu", torch.bfloat16, enabled=arguments.precision == "bfloat16")
 
-    def fakes() -> tuple[torch.Tensor, torch.Tensor]:
+    def fakes() -> Batch:
         labels = torch.randint(classes, (batch,))
-        return generator(torch.randn(batch, LATENTS), labels), labels
+        with low:
+            return generator(torch.randn(batch, latent_dim), labels), labels
+
+    def judge(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        with low:
+            return discriminator(images, labels)
 
     def step() -> None:
         discriminator.requires_grad_(True)
-        with low:
-            with torch.no_grad():
-                images, labels = fakes()
-            logits = discriminator(torch.cat([reals, images]), torch.cat([real_labels, labels]))
-        real, fake = logits.chunk(2)
-        update(optimizers[1], functional.relu(1 - real).mean() + functional.relu(1 + fake).mean())
+        with torch.no_grad():
+            made = fakes()
+        update(optimizers[1], discriminator, discriminator_loss(judge, reals, made))
         discriminator.requires_grad_(False)
-        with low:
-            logits = discriminator(*fakes())
-        update(optimizers[0], -logits.mean())
+        update(optimizers[0], generator, generator_loss(judge(*fakes())).mean())
         with torch.no_grad():
             for mean, value in zip(average.parameters(), generator.parameters(), strict=True):
                 mean.lerp_(value, 1e-3)
 
-    def update(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    def update(optimizer: torch.optim.Optimizer, network: nn.Module, loss: torch.Tensor) -> None:
         optimizer.zero_grad()
-        loss.backward()
+        # Of nothing else: R1 watches its images.
+        loss.backward(inputs=list(network.parameters()))
         optimizer.step()
 
     return step
@@ -210,7 +250,7 @@ def make_step(arguments: argparse.Namespace, layout: str) -> Callable[[], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=("sndcgan", "biggan"), required=True)
+    parser.add_argument("--model", choices=RECIPES, required=True)
     parser.add_argument("--batch_size", type=int, required=True)
     parser.add_argument("--width", type=int, required=True)
     parser.add_argument("--num_classes", type=int, default=10)

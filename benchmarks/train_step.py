@@ -49,7 +49,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "regularizers": "r1:0.1",
     },
 }
-IN_TORCH = ("sndcgan", "biggan")
 LAYOUTS = ("contiguous", "channels_last")
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 LONGEST_STEP = 20.0
@@ -134,7 +133,7 @@ def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     if arguments.precision == "bfloat16":
         contenders["step in float32"] = candidates.Step(recipe, "float32").seconds(clock)
     torch = None
-    if arguments.torch_reference and model in IN_TORCH:
+    if arguments.torch_reference:
         torch = start_torch(arguments, row)
         contenders |= {layout: torch.candidate(layout) for layout in LAYOUTS}
     row["rounds"] = take_turns(contenders, repeats=arguments.repeats, warmups=1)

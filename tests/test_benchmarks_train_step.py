@@ -267,7 +267,7 @@ def test_the_clock_times_turns_of_the_loop_and_not_what_runs_between():
 def test_pytorchs_networks_have_the_parameters_of_ours():
     pytest.importorskip("torch")
     arguments = argparse.Namespace(torch_python=sys.executable, clock="wall")
-    for model in train_step.IN_TORCH:
+    for model in train_step.RECIPES:
         recipe = {**train_step.RECIPES[model], "model": model, "policy": "none", "width": WIDTH}
         gan = candidates.make_gan(recipe, "float32")
         counts = [candidates.parameters(n) for n in (gan.generator, gan.discriminator)]
