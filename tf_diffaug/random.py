@@ -35,6 +35,7 @@ PURPOSES = (
     "generator",
     "standing",
     "view",
+    "probe",
 )
 
 

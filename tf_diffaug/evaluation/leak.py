@@ -1,0 +1,174 @@
+"""How much of T shows in plain samples: a small probe that tells T(x) from x.
+
+An augmentation leaks when G learns to make augmented images. The probe is trained on reals alone,
+half of them augmented; the share of samples that it takes for augmented is then read against the
+shares of held-out plain and augmented reals, so that 0 means "as rarely as plain reals" and 1 "as
+often as T's own".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_diffaug import random
+from tf_diffaug.augment import DiffAugment
+from tf_diffaug.images import to_float, to_uint8
+
+_BATCH = 64
+# Standard errors past which the share of samples is no longer that of plain reals.
+_Z = 3.0
+# What a probe must tell apart of T(x) and x to be worth reading: the shares' difference.
+_SEPARATION = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    """What the probe says of samples.
+
+    Args:
+        share: (q - q0) / (q1 - q0) within [0, 1], where q, q0 and q1 are the shares of samples,
+            of plain and of augmented held-out reals that the probe takes for augmented.
+        threshold: the share that plain reals, as many as the samples, would hardly exceed: three
+            standard errors of q0.
+    """
+
+    share: float
+    threshold: float
+
+    @property
+    def is_leaking(self) -> bool:
+        """Whether the share is past the threshold."""
+        return self.share > self.threshold
+
+
+class LeakGauge:
+    """Trains the probe once, in seconds, and then reads samples.
+
+    Args:
+        images: reals, uint8 (n, height, width, channels); every fourth calibrates the probe.
+        augmenter: T.
+        seed: of the probe's weights, batches and draws.
+        steps: of training, on 64 images each.
+
+    Raises:
+        ValueError: if there are fewer than 8 images.
+    """
+
+    def __init__(
+        self, images: np.ndarray, augmenter: DiffAugment, *, seed: int, steps: int = 200
+    ) -> None:
+        if len(images) < 8:
+            raise ValueError(f"A probe needs 8 images. Received: {len(images)} images.")
+        self._augmenter = augmenter
+        self._seed = seed
+        self._probe = _make_probe(images.shape[1:], random.derive_int(seed, "probe"))
+        order = np.random.default_rng(random.derive_int(seed, "probe", index=1))
+        order = order.permutation(len(images))[:8_192]
+        held_out = max(4, len(order) // 4)
+        self._fit(images[order[held_out:]], steps)
+        self._calibrate(images[order[:held_out]])
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the probe tells T(x) from x at all: some T leaves no trace to see."""
+        return self._augmented - self._plain > _SEPARATION
+
+    def __call__(self, samples: tf.Tensor) -> Leak:
+        """Reads samples, float (n, height, width, channels) in [-1, 1].
+
+        Raises:
+            ValueError: if the probe is not usable.
+        """
+        if not self.is_usable:
+            raise ValueError(
+                "The probe cannot tell augmented from plain reals. Received: policy="
+                f"{str(self._augmenter.policy)!r}."
+            )
+        found = self._share(_as_shown(samples))
+        span = self._augmented - self._plain
+        count = 1.0 / int(samples.shape[0]) + 1.0 / self._calibrated_on
+        error = math.sqrt(self._plain * (1.0 - self._plain) * count)
+        share = min(max((found - self._plain) / span, 0.0), 1.0)
+        return Leak(share=share, threshold=min(_Z * error / span, 1.0))
+
+    def _fit(self, images: np.ndarray, steps: int) -> None:
+        optimizer = keras.optimizers.Adam(2e-3)
+        optimizer.build(self._probe.trainable_variables)
+        seed = random.derive(self._seed, "probe")
+        labels = tf.repeat([0.0, 1.0], _BATCH // 2)[:, None]
+
+        @tf.function
+        def step(reals: tf.Tensor, index: tf.Tensor) -> None:
+            seeds = [random.fold_in(random.fold_in(seed, index), k) for k in range(3)]
+            plain, other = tf.split(_softened(to_float(reals), seeds[0]), 2)
+            augmented = self._augmenter(other, seed=seeds[1])
+            shown = _as_shown(tf.concat([plain, augmented], axis=0))
+            with tf.GradientTape() as tape:
+                logits = self._probe(shown, training=True)
+                losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+                loss = tf.reduce_mean(losses)
+            variables = self._probe.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+        rng = np.random.default_rng(random.derive_int(self._seed, "probe", index=2))
+        for index in range(steps):
+            step(images[rng.integers(0, len(images), _BATCH)], tf.constant(index))
+
+    def _calibrate(self, images: np.ndarray) -> None:
+        reals = to_float(tf.constant(images))
+        seed = random.fold_in(random.derive(self._seed, "probe"), -1)
+        counts = [self._count(reals), self._count(_as_shown(self._augmenter(reals, seed=seed)))]
+        # Laplace's rule: that none of a few was taken for augmented does not mean none ever is.
+        self._plain, self._augmented = ((count + 1.0) / (len(images) + 2.0) for count in counts)
+        self._calibrated_on = len(images)
+
+    def _count(self, images: tf.Tensor) -> int:
+        logits = self._probe.predict(images, batch_size=_BATCH, verbose=0)
+        return int(np.sum(logits > 0.0))
+
+    def _share(self, images: tf.Tensor) -> float:
+        return self._count(images) / int(images.shape[0])
+
+
+def _as_shown(images: tf.Tensor) -> tf.Tensor:
+    """Images as a file would hold them: whole values of 0 to 255, which give no T away."""
+    return to_float(to_uint8(images))
+
+
+def _softened(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Images blended with a blurred copy and noise, each its own share: a G is not sharp.
+
+    Otherwise the probe could take any image that is not quite like a photograph for augmented.
+    """
+    size = images.shape[1:3]
+    small = tf.image.resize(images, [-(-side // 2) for side in size], antialias=True)
+    blurred = tf.image.resize(small, size)
+    draws = random.uniform([2, tf.shape(images)[0], 1, 1, 1], seed)
+    noise = random.normal(tf.shape(images), random.fold_in(seed, 0))
+    return images + draws[0] * (blurred - images) + 0.05 * draws[1] * noise
+
+
+def _make_probe(shape: tuple[int, ...], seed: int) -> keras.Model:
+    inputs = hidden = keras.Input(shape)
+    side = min(shape[:2])
+    for number, filters in enumerate((16, 32, 64)):
+        # Large images are looked at from further off: half of the time goes there otherwise.
+        stride = 4 if number == 0 and side >= 128 else 2
+        hidden = keras.layers.Conv2D(
+            filters,
+            2 * stride - 1,
+            stride,
+            "same",
+            kernel_initializer=keras.initializers.HeNormal(seed=seed + number),
+        )(hidden)
+        hidden = keras.layers.LeakyReLU()(hidden)
+    pooled = keras.layers.Concatenate()(
+        [keras.layers.GlobalAveragePooling2D()(hidden), keras.layers.GlobalMaxPooling2D()(hidden)]
+    )
+    initializer = keras.initializers.GlorotNormal(seed=seed + 3)
+    return keras.Model(inputs, keras.layers.Dense(1, kernel_initializer=initializer)(pooled))
