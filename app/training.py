@@ -17,6 +17,7 @@ import tensorflow as tf
 from app import build, runs
 from app.config import Config, recipe
 from app.errors import OK, STOPPED, Failure, UserError, one_line
+from app.leak import LeakWatch
 from app.recipe import Recipe
 from tf_diffaug.training import (
     GAN,
@@ -244,6 +245,7 @@ def _callbacks(
     if evaluator is not None:
         cadence = every(config.eval_every)
         evaluate = functools.partial(evaluator, sampler=sampler)
+        evaluate = LeakWatch(evaluate, config, data.images, sampler)
         evaluation = [callbacks.Evaluation(run, cadence, evaluate, store=store)]
     return [
         callbacks.Metrics(
