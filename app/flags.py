@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from absl import flags as absl_flags
 
@@ -36,6 +36,15 @@ class Command:
     dry_run: bool = False
     explain: bool = False
     preview: str | None = None
+
+
+class Flag(NamedTuple):
+    """A flag that a script takes: its type, what it says of itself, and words that mean unset."""
+
+    name: str
+    kind: type
+    text: str
+    unset: Sequence[str] = ()
 
 
 class _Parser(absl_flags.ArgumentParser):
@@ -68,20 +77,36 @@ class _Parser(absl_flags.ArgumentParser):
         return self.kind.__name__
 
 
-def _define() -> absl_flags.FlagValues:
+def define(flags: Iterable[Flag]) -> absl_flags.FlagValues:
+    """Flags without defaults: `present` says which were given."""
     values = absl_flags.FlagValues()
     values.set_gnu_getopt(True)
-
-    def add(name: str, kind: type, text: str, unset: Sequence[str] = ()) -> None:
+    for name, kind, text, unset in flags:
         parser = _Parser(name, kind, unset)
         flag = absl_flags.Flag(parser, None, name, None, text, boolean=kind is bool)
         absl_flags.DEFINE_flag(flag, values)
-
-    for name, field in fields().items():
-        add(name, kinds()[name], field.metadata["text"], unset_words(name))
-    for name, (kind, text) in help_text.ACTIONS.items():
-        add(name, kind, text)
     return values
+
+
+def read(
+    values: absl_flags.FlagValues, argv: Sequence[str], show: Callable[[bool], str]
+) -> list[str]:
+    """Reads a command line, program name first, and returns what is not a flag.
+
+    Args:
+        values: the flags, which take the values given.
+        argv: the command line.
+        show: the text of help, in full or short.
+
+    Raises:
+        UserError: if it has a mistake.
+        SystemExit: with code 0 after printing help that was asked for.
+    """
+    arguments = [_normalise(argument, values) for argument in argv[1:]]
+    for argument in arguments:
+        if argument in ("--help", "--helpshort", "--helpfull", "-h"):
+            _say(show(argument == "--helpfull"))
+    return _read(values, [argv[0], *arguments])
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -91,12 +116,13 @@ def parse(argv: Sequence[str]) -> Command:
         UserError: if it has a mistake.
         SystemExit: with code 0 after printing help that was asked for.
     """
-    values = _define()
-    arguments = [_normalise(argument, values) for argument in argv[1:]]
-    for argument in arguments:
-        if argument in ("--help", "--helpshort", "--helpfull", "-h"):
-            _say(help_text.full() if argument == "--helpfull" else help_text.short())
-    rest = _read(values, [argv[0], *arguments])
+    settings = (
+        Flag(name, kinds()[name], field.metadata["text"], unset_words(name))
+        for name, field in fields().items()
+    )
+    actions = (Flag(name, kind, text) for name, (kind, text) in help_text.ACTIONS.items())
+    values = define([*settings, *actions])
+    rest = read(values, argv, lambda full: help_text.full() if full else help_text.short())
     if rest:
         match = nearest(rest[0], values)
         hint = f" Did you mean --{match}?" if match else ""
