@@ -153,3 +153,20 @@ def test_an_unwritable_folder_is_one_error(tmp_path):
 def test_keep_is_checked(tmp_path):
     with pytest.raises(ValueError, match="Received: keep=0"):
         CheckpointStore(make_gan(), tmp_path, keep=0)
+
+
+def test_a_checkpoint_is_loaded_by_its_path_and_no_file_touched(tmp_path):
+    gan = make_gan(ema=None)
+    gan.fit(make_images(16), batch_size=8, epochs=1, verbose=0)
+    store = CheckpointStore(gan, tmp_path)
+    path = store.save()
+    saved = values(gan, "generator")
+    gan.fit(make_images(8), batch_size=8, epochs=1, verbose=0)
+    store.save()
+    (tmp_path / "step-4_temp").mkdir()
+    assert CheckpointStore(gan, tmp_path).load(path) == 2
+    for before, after in zip(saved["generator"], values(gan)["generator"], strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert (tmp_path / "step-4_temp").exists()
+    with pytest.raises(OSError, match="step-9 can't be restored"):
+        store.load(str(tmp_path / "step-9"))

@@ -85,15 +85,21 @@ class CheckpointStore:
         """
         _remove_unfinished(self.directory)
         _remove_unfinished(self.directory / "best")
-        if self.latest is None:
-            return None
+        return None if self.latest is None else self.load(self.latest)
+
+    def load(self, path: str) -> int:
+        """Takes up one checkpoint, by the prefix of its path, and returns its step.
+
+        It leaves the directory alone, so that a run that is still training may be looked at.
+
+        Raises:
+            OSError: if it cannot be read, or holds other variables than this GAN has.
+        """
         try:
-            status = self._newest.checkpoint.restore(self.latest)
+            status = self._newest.checkpoint.restore(path)
             status.assert_consumed()
         except (tf.errors.OpError, AssertionError, ValueError) as error:
-            raise OSError(
-                f"The checkpoint {self.latest} can't be restored: {_reason(error)}"
-            ) from error
+            raise OSError(f"The checkpoint {path} can't be restored: {_reason(error)}") from error
         return int(self.gan.step.numpy())
 
     def _save(self, manager: tf.train.CheckpointManager) -> str:
