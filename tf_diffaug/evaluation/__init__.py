@@ -7,6 +7,7 @@ from tf_diffaug.evaluation.extractors import (
     resolve_features,
 )
 from tf_diffaug.evaluation.fid import compare, evaluate_fid
+from tf_diffaug.evaluation.overlap import support_overlap
 from tf_diffaug.evaluation.reference import (
     compute_statistics,
     default_cache_dir,
@@ -27,5 +28,6 @@ __all__ = [
     "load_extractor",
     "reference_statistics",
     "resolve_features",
+    "support_overlap",
     "to_uint8",
 ]

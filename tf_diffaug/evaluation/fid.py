@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,8 @@ def evaluate_fid(
             f"Received: {num_fakes=}, {batch_size=}."
         )
     fakes = Statistics(reference.num_features)
-    for index in range(-(-num_fakes // batch_size)):
-        images = _checked_sample(sample, index, batch_size)
-        features = extractor(to_uint8(images))
-        fakes.update(np.asarray(features)[: num_fakes - fakes.count])
+    for images in fake_batches(sample, num_fakes=num_fakes, batch_size=batch_size):
+        fakes.update(np.asarray(extractor(images))[: num_fakes - fakes.count])
     return {
         "fid": frechet_distance(reference, fakes),
         "protocol": {
@@ -107,6 +105,25 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
                 f"Received: {key}={values[0]!r} and {values[1]!r}."
             )
     return float(second["fid"] - first["fid"])
+
+
+def fake_batches(
+    sample: Callable[[int, int], Any], *, num_fakes: int, batch_size: int, repeat: int = 0
+) -> Iterator[tf.Tensor]:
+    """Yields samples as uint8, in as many whole batches as hold `num_fakes`.
+
+    Args:
+        sample: see `evaluate_fid`.
+        num_fakes: how many are wanted.
+        batch_size: samples at once.
+        repeat: how many times as many were drawn before; their batches are not drawn again.
+
+    Raises:
+        ValueError: if samples have another shape than asked for or are not finite.
+    """
+    count = -(-num_fakes // batch_size)
+    for index in range(repeat * count, (repeat + 1) * count):
+        yield to_uint8(_checked_sample(sample, index, batch_size))
 
 
 def _checked_sample(sample: Callable[[int, int], Any], index: int, batch_size: int) -> tf.Tensor:
