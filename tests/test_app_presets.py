@@ -163,3 +163,11 @@ def test_every_preset_has_a_slim_twin_of_the_same_recipe(name):
     assert twin.width < config.width
     assert twin.steps < config.steps
     assert twin.fid_features == "emoji-cnn"
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_twins_average_is_not_evaluated_with_the_moving_averages_of_g(name):
+    twin = config_of(f"quick-{name}")
+    assert twin.eval_ema
+    assert twin.ema_decay > 0
+    assert twin.eval_batch_norm != "moving" or twin.model.startswith("stylegan2")
