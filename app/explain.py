@@ -38,6 +38,15 @@ _LOSSES = {
     "wasserstein": "Wasserstein: D's logits apart by as much as it can, G wants them high",
 }
 
+_WITHOUT_A_TERM = {
+    "ada": "each image goes through each op of T with a probability, 0 at first, that rises while "
+    "D calls more of its reals real than the target says, and else falls",
+    "apa": "each real that D is shown is exchanged for a fake with a probability, 0 at first, that "
+    "rises while D calls more of its reals real than the target says, and else falls",
+    "topk": "G learns from those fakes of a batch alone that D thinks best of, at first all, later "
+    "fewer, down to the share least",
+}
+
 
 def explain(recipe: Recipe, *, fid_features: str) -> str:
     """The recipe in words, a paragraph a subject.
@@ -138,11 +147,17 @@ def _networks(config: Config) -> str:
 def _regularizers(recipe: Recipe) -> str:
     if not recipe.regularizers:
         return "nothing: no regularizers."
-    parts = []
+    terms, sentences = [], []
     for regularizer in recipe.regularizers:
         uses = " (uses the policy)" if regularizer.uses_policy else ""
-        parts.append(f"{regularizer}{uses}")
-    return f"{', '.join(parts)}, each added to its network's loss with its weight."
+        if regularizer.name in _WITHOUT_A_TERM:
+            sentences.append(f"{regularizer}: {_WITHOUT_A_TERM[regularizer.name]}.")
+        else:
+            terms.append(f"{regularizer}{uses}")
+    if terms:
+        added = "each added to its network's loss with its weight."
+        sentences.insert(0, f"{', '.join(terms)}, {added}")
+    return " ".join(sentences)
 
 
 def _training(config: Config) -> str:

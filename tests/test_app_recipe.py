@@ -59,6 +59,16 @@ def test_a_regularizer_that_uses_the_policy_leaves_the_losses_plain(monkeypatch)
     assert "(uses the policy), each added to its network's loss" in text
 
 
+def test_what_has_no_term_is_said_in_a_sentence_of_its_own():
+    text = words(policy="color", regularizers="ada:0.5,r1:10,topk,apa")
+    assert "r1(weight=10, on=raw, every=1), each added to its network's loss with its" in text
+    for start in ("ada(target=0.5, ", "apa(target=0.6, ", "topk(least=0.5, "):
+        assert start in text
+    for said in ("each op of T with a probability", "exchanged for a fake", "all, later fewer"):
+        assert said in text
+    assert "with its weight" not in words(regularizers="apa")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -11,13 +11,17 @@ from collections.abc import Sequence
 
 from tf_diffaug.language import bind, parse_calls
 from tf_diffaug.naming import unknown
+from tf_diffaug.training.regularizers.adaptive import ADA, APA
 from tf_diffaug.training.regularizers.base import Regularizer, Turn
 from tf_diffaug.training.regularizers.consistency import BCR, CR
 from tf_diffaug.training.regularizers.generator import Orthogonal, PathLength
 from tf_diffaug.training.regularizers.gradient_penalty import R1, R2, WGANGP
 from tf_diffaug.training.regularizers.lecam import LeCam
+from tf_diffaug.training.regularizers.top_k import TopK
 
 __all__ = [
+    "ADA",
+    "APA",
     "BCR",
     "CR",
     "R1",
@@ -28,12 +32,14 @@ __all__ = [
     "Orthogonal",
     "PathLength",
     "Regularizer",
+    "TopK",
     "Turn",
     "parse_regularizers",
 ]
 
 REGULARIZERS = {
-    kind.name: kind for kind in (CR, BCR, R1, R2, WGANGP, LeCam, PathLength, Orthogonal)
+    kind.name: kind
+    for kind in (CR, BCR, R1, R2, WGANGP, LeCam, ADA, APA, TopK, PathLength, Orthogonal)
 }
 
 

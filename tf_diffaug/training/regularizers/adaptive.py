@@ -1,0 +1,138 @@
+"""Methods whose strength follows how far D has learnt its training images by heart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from tf_diffaug.training.losses import per_example
+from tf_diffaug.training.regularizers.base import Batch, Regularizer, Turn, checked_cadence
+from tf_diffaug.training.strategy import num_replicas, replica_state, sum_over_replicas
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.draws import Draws
+    from tf_diffaug.training.gan import GAN
+
+_APA_COINS = 0x617061  # "apa" in ASCII: a stream that no other regularizer counts up to
+
+
+class Adaptive(Regularizer):
+    """A probability p, 0 at the start, that follows r_t = E[sign D(x)] (arXiv 2006.06676, eq. 1).
+
+    x are the reals as D's adversarial loss is shown them. Every so many D updates p goes up if
+    r_t, over the images since the last time, is above the target, and down if below (section 3),
+    by so much that p gets from 0 to 1 in `kimg` thousand images. There is no term of a loss.
+
+    Args:
+        target: of r_t, in [-1, 1]; 0.6 in the papers and codes of both ADA and APA.
+        every: D updates between two changes of p; 4 in both.
+        kimg: thousands of reals, over all replicas, for p to get from 0 to 1; 500 in both, 100 in
+            their codes for training that goes on from other weights.
+        limit: what p stays within, in [0, 1]. ADA's paper finds T to leak into the samples only
+            where p is above 0.8 or so (section 2.2); the codes have no upper bound, and p has been
+            seen at 21.8 (stylegan2-ada-pytorch, issue 175).
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    def __init__(
+        self, target: float = 0.6, every: int = 4, kimg: float = 500.0, limit: float = 0.85
+    ) -> None:
+        super().__init__(1.0)
+        if isinstance(target, (str, bool)) or not -1 <= target <= 1:
+            raise ValueError(f"A target is in [-1, 1]. Received: {self.name} target={target!r}.")
+        if isinstance(kimg, (str, bool)) or not kimg > 0:
+            raise ValueError(f"kimg is above 0. Received: {self.name} kimg={kimg!r}.")
+        if isinstance(limit, (str, bool)) or not 0 <= limit <= 1:
+            raise ValueError(f"A limit is in [0, 1]. Received: {self.name} limit={limit!r}.")
+        self.target = float(target)
+        self.every = checked_cadence(self.name, every)
+        self.kimg = float(kimg)
+        self.limit = float(limit)
+
+    def build(self, gan: GAN) -> None:
+        # p, and since it last changed: the sum of the signs, the number of images.
+        self._state = replica_state([0.0, 0.0, 0.0], f"{self.name}_state")
+
+    @property
+    def variables(self) -> list:
+        return [self._state]
+
+    @property
+    def p(self) -> tf.Tensor:
+        """The probability, a float32 scalar."""
+        return tf.convert_to_tensor(self._state)[0]
+
+    def discriminator_term(self, turn: Turn) -> None:
+        """Takes this update's logits in; D's loss has no term of it."""
+        signs = tf.sign(per_example(turn.outputs[turn.mode.d_real].logits))
+        batch_size = tf.cast(tf.shape(signs)[0] * num_replicas(), tf.float32)
+        # Sums of whole numbers are exact, so that p is the same on any number of replicas.
+        now = sum_over_replicas({"signs": tf.reduce_sum(signs)})["signs"]
+        p, total, images = tf.unstack(tf.convert_to_tensor(self._state))
+        total, images = total + now, images + batch_size
+        change = tf.sign(total / images - self.target) * images / (1000.0 * self.kimg)
+        changed = tf.stack([tf.clip_by_value(p + change, 0.0, self.limit), 0.0, 0.0])
+        is_due = images >= self.every * batch_size
+        self._state.assign(tf.where(is_due, changed, tf.stack([p, total, images])))
+
+    def gauges(self) -> dict[str, tf.Tensor]:
+        return {f"{self.name}_p": self.p}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "target": self.target,
+            "every": self.every,
+            "kimg": self.kimg,
+            "limit": self.limit,
+        }
+
+
+class ADA(Adaptive):
+    """Adaptive discriminator augmentation (arXiv 2006.06676): each op of T with probability p.
+
+    T is the run's policy, whatever it is, and each image goes through each op with probability p,
+    wherever T stands: DiffAugment is p = 1. The authors' pipeline groups some of its ops, and its
+    ops are others. Arguments as of `Adaptive`.
+    """
+
+    name = "ada"
+
+    def build(self, gan: GAN) -> None:
+        """Makes p.
+
+        Raises:
+            ValueError: if the run has no policy, or T stands nowhere in the adversarial losses.
+        """
+        if gan.augment == "none":
+            raise ValueError(
+                "ada moves the probability of the policy's ops in the adversarial losses: give a "
+                "policy and let it stand there, such as augment='both'. "
+                f"Received: policy={str(gan.policy)!r}, augment={gan.augment!r}."
+            )
+        super().build(gan)
+
+    def probability(self) -> tf.Tensor:
+        return self.p
+
+
+class APA(Adaptive):
+    """Adaptive pseudo augmentation (arXiv 2111.06849): each real a fake with probability p.
+
+    D takes some fakes for reals, so that it can't learn by heart which are which. r_t is of all
+    images shown as reals, fakes among them, as in the authors' code. There the fakes are those of
+    G's last update, and a fake has the label of the real whose place it takes; here they are those
+    of this update of D, with their own labels. Goes with any policy, or none. Arguments as of
+    `Adaptive`; D sees no reals where p is 1.
+    """
+
+    name = "apa"
+
+    def exchange_reals(self, gan: GAN, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
+        del gan
+        coins = draws.uniform((), "regularizer", index=_APA_COINS) < self.p
+        (images, labels), (fake_images, fake_labels) = reals, fakes
+        images = tf.where(coins[:, None, None, None], fake_images, images)
+        return images, None if labels is None else tf.where(coins, fake_labels, labels)
