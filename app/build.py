@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -47,13 +48,27 @@ class Evaluator:
     def __call__(self, gan: GAN, sampler: Sampler) -> dict[str, Any]:
         """Returns `{'fid': ..., 'protocol': ...}` of what `make_sampler` made."""
         config = self.config
+        sample = fakes(sampler, config.seed)
+        return evaluate_fid(
+            sample,
+            self.reference,
+            self.extractor,
+            num_fakes=config.num_fakes,
+            batch_size=self.batch_size,
+            protocol=self.protocol(gan),
+        )
 
-        def sample(index: int, batch_size: int) -> tf.Tensor:
-            return sampler(batch_size, random.derive(config.seed, "sample", step=index))
-
+    @property
+    def batch_size(self) -> int:
+        """Samples at once."""
         # Batch statistics depend on the batch: that of training, as in the papers' code.
-        batch = config.batch_size if config.eval_batch_norm == "batch" else _EVAL_BATCH
-        protocol = {
+        batch = self.config.eval_batch_norm == "batch"
+        return self.config.batch_size if batch else _EVAL_BATCH
+
+    def protocol(self, gan: GAN) -> dict[str, Any]:
+        """What the settings say of how samples are made and measured, see `evaluate_fid`."""
+        config = self.config
+        return {
             "split": self.split,
             "ema": config.eval_ema and gan.ema_generator is not None,
             "batch_norm": config.eval_batch_norm,
@@ -62,14 +77,6 @@ class Evaluator:
             "step": int(gan.step.numpy()),
             "chosen_on_same_data": False,
         }
-        return evaluate_fid(
-            sample,
-            self.reference,
-            self.extractor,
-            num_fakes=config.num_fakes,
-            batch_size=batch,
-            protocol=protocol,
-        )
 
 
 def set_up(config: Config) -> tf.distribute.Strategy:
@@ -202,6 +209,11 @@ def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
     if split == "auto":
         split = "train" if data.test is None else "test"
     return split, data.images if split == "train" else data.test
+
+
+def fakes(sampler: Sampler, seed: int) -> Callable[[int, int], tf.Tensor]:
+    """Samples as `evaluate_fid` asks for them, a function of the seed and the batch's index."""
+    return lambda index, count: sampler(count, random.derive(seed, "sample", step=index))
 
 
 def parameter_counts(gan: GAN) -> dict[str, int]:

@@ -28,6 +28,7 @@ SHORTER = {
     "benchmarks/augment.py": ["--sizes=2x8x8x3", "--policies=cutout", "--repeats=1"],
     "benchmarks/fid.py": ["--num_images=300", "--num_features=32", "--repeats=1"],
     "benchmarks/train_step.py": ["--width=4", "--batch_size=8", "--repeats=1", "--fit_steps=1"],
+    "overlap.py": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
 }
 

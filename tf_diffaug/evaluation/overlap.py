@@ -43,8 +43,8 @@ def support_overlap(
     """Returns FID(T(reals), T(fakes)) / FID(reals, fakes) for each policy T.
 
     Both FIDs of a ratio are of the same reals and fakes, so of the same counts: an FID is too high
-    by an amount that shrinks with the count, which would otherwise be in the ratio. It still is
-    where the counts are small, and draws most ratios towards 1.
+    by an amount that shrinks with the count. As far as both are too high by as much, the ratio is
+    drawn towards 1.
 
     T takes the images as files hold them, rounded to uint8, in [-1, 1]; what it makes is clipped
     and rounded to uint8 as every fake is before its features are taken. Reals and fakes get draws
