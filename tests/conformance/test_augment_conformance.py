@@ -22,6 +22,17 @@ LAYERS = {
     "translation nearest": functools.partial(augment.Translation, 0.4, fill="nearest"),
     "cutout": augment.Cutout,
     "cutout black": functools.partial(augment.Cutout, 0.25, fill="black"),
+    "redness": functools.partial(augment.Redness, 0.1),
+    "greenness": functools.partial(augment.Greenness, 0.1),
+    "blueness": functools.partial(augment.Blueness, 0.3),
+    "color_jitter": augment.ColorJitter,
+    "instance_noise": functools.partial(augment.InstanceNoise, 0.1),
+    "cutmix": functools.partial(augment.CutMix, 0.4),
+    "mixup": functools.partial(augment.MixUp, 0.3),
+    "policy of tints": functools.partial(
+        DiffAugment, "redness:0.1,color_jitter:1,contrast,blueness:0.3"
+    ),
+    "policy of mixes": functools.partial(DiffAugment, "cutmix:0.3,instance_noise:0.1,mixup:0.2"),
     "policy": functools.partial(DiffAugment, "color,translation,cutout"),
     "policy mixed": functools.partial(DiffAugment, "cutout,contrast,cutout(fill=black),color:0.5"),
 }

@@ -75,6 +75,11 @@ class AugmentationLayer(keras.layers.Layer):
         # Each replica counts for itself: a mirrored counter could not be advanced inside a step.
         self.calls = add_state_weight(self, "calls", (), dtype="int64", initializer="zeros")
 
+    @property
+    def mixes(self) -> bool:
+        """Whether an image's output holds others of its batch: call it on one kind of images."""
+        return False
+
     def sample(self, shape: Shape, seed: int | tf.Tensor) -> Any:
         """Draws parameters, each image its own.
 
@@ -193,6 +198,10 @@ class DiffAugment(AugmentationLayer):
         super().__init__(**kwargs)
         self.policy = as_policy(policy)
 
+    @property
+    def mixes(self) -> bool:
+        return any(op.mixes for op in self.policy.ops)
+
     def sample(self, shape: Shape, seed: int | tf.Tensor) -> list[transforms.Params]:
         return self.policy.sample(shape, random.as_seed(seed))
 
@@ -213,6 +222,10 @@ class OpLayer(AugmentationLayer):
     def __init__(self, op: Op, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.op = op
+
+    @property
+    def mixes(self) -> bool:
+        return self.op.mixes
 
     def sample(self, shape: Shape, seed: int | tf.Tensor) -> transforms.Params:
         return self.op.sample(shape, random.as_seed(seed))

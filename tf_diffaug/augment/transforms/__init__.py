@@ -11,18 +11,42 @@ GAN Training" (arXiv:2006.02595).
 
 from tf_diffaug.augment.transforms.base import Op, Params, Shape, unpack_shape, whole
 from tf_diffaug.augment.transforms.color import BrightnessOp, ColorOp, ContrastOp, SaturationOp
+from tf_diffaug.augment.transforms.mix import CutMixOp, MixUpOp
+from tf_diffaug.augment.transforms.noise import InstanceNoiseOp
 from tf_diffaug.augment.transforms.spatial import CutoutOp, TranslationOp
+from tf_diffaug.augment.transforms.tint import BluenessOp, ColorJitterOp, GreennessOp, RednessOp
 
-OPS = (BrightnessOp, SaturationOp, ContrastOp, ColorOp, TranslationOp, CutoutOp)
+OPS = (
+    BrightnessOp,
+    SaturationOp,
+    ContrastOp,
+    ColorOp,
+    TranslationOp,
+    CutoutOp,
+    RednessOp,
+    GreennessOp,
+    BluenessOp,
+    ColorJitterOp,
+    InstanceNoiseOp,
+    CutMixOp,
+    MixUpOp,
+)
 
 __all__ = [
     "OPS",
+    "BluenessOp",
     "BrightnessOp",
+    "ColorJitterOp",
     "ColorOp",
     "ContrastOp",
+    "CutMixOp",
     "CutoutOp",
+    "GreennessOp",
+    "InstanceNoiseOp",
+    "MixUpOp",
     "Op",
     "Params",
+    "RednessOp",
     "SaturationOp",
     "Shape",
     "TranslationOp",

@@ -68,6 +68,7 @@ class Op:
     name: ClassVar[str]
     num_draws: ClassVar[int]
     example: ClassVar[float] = 0.4  # shown where a strength without a default is missing
+    mixes: ClassVar[bool] = False  # whether an image's output holds others of its batch
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         """Parameters from uniform numbers of shape (num_draws, N), each in [0, 1]."""
