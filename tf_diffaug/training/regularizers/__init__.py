@@ -14,8 +14,10 @@ from tf_diffaug.naming import unknown
 from tf_diffaug.training.regularizers.adaptive import ADA, APA
 from tf_diffaug.training.regularizers.base import Regularizer, Turn
 from tf_diffaug.training.regularizers.consistency import BCR, CR
+from tf_diffaug.training.regularizers.contrastive import Cntr
 from tf_diffaug.training.regularizers.generator import Orthogonal, PathLength
 from tf_diffaug.training.regularizers.gradient_penalty import R1, R2, WGANGP
+from tf_diffaug.training.regularizers.latent import ZCR
 from tf_diffaug.training.regularizers.lecam import LeCam
 from tf_diffaug.training.regularizers.top_k import TopK
 
@@ -28,6 +30,8 @@ __all__ = [
     "R2",
     "REGULARIZERS",
     "WGANGP",
+    "ZCR",
+    "Cntr",
     "LeCam",
     "Orthogonal",
     "PathLength",
@@ -39,7 +43,7 @@ __all__ = [
 
 REGULARIZERS = {
     kind.name: kind
-    for kind in (CR, BCR, R1, R2, WGANGP, LeCam, ADA, APA, TopK, PathLength, Orthogonal)
+    for kind in (CR, BCR, ZCR, Cntr, R1, R2, WGANGP, LeCam, ADA, APA, TopK, PathLength, Orthogonal)
 }
 
 

@@ -1,0 +1,153 @@
+"""D's features of two augmented looks at one image: alike, and unlike those of other images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from tf_diffaug._keras import raw_variables
+from tf_diffaug.augment import Policy
+from tf_diffaug.random import derive_int
+from tf_diffaug.training.regularizers.base import PolicyRegularizer, Turn, feature_size
+from tf_diffaug.training.strategy import gather_over_replicas, replica_context
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.gan import GAN
+
+WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50
+FAR = 1e9  # what takes an image out of its own negatives; finite, as inf - inf is not a number
+
+
+def nt_xent(ones: tf.Tensor, others: tf.Tensor, temperature: float) -> tf.Tensor:
+    """NT-Xent of each pair in the global batch of N (arXiv 2002.05709, eq. 1, algorithm 1).
+
+    An image is to be told from 2(N - 1) others by its cosine similarity with its partner; the
+    value of a pair is the mean over its two images. The authors' code has their sum.
+
+    Args:
+        ones: float (batch, length).
+        others: the partners, row by row.
+        temperature: by which similarities are divided.
+
+    Returns:
+        float32 (batch,).
+    """
+    ones, others = (
+        tf.math.l2_normalize(tf.cast(side, tf.float32), axis=1) for side in (ones, others)
+    )
+    everyone = gather_over_replicas(tf.concat([ones, others], axis=1))
+    everyone = tf.concat(tf.split(everyone, 2, axis=1), axis=0)
+    own, partners = tf.concat([ones, others], axis=0), tf.concat([others, ones], axis=0)
+    rows, count = tf.shape(ones)[0], tf.shape(everyone)[0]
+    first = replica_context().replica_id_in_sync_group * rows + tf.range(rows)
+    itself = tf.one_hot(tf.concat([first, first + count // 2], axis=0), count)
+    similarities = tf.matmul(own, everyone, transpose_b=True) / temperature - FAR * itself
+    positives = tf.reduce_sum(own * partners, axis=1) / temperature
+    losses = tf.reduce_logsumexp(similarities, axis=1) - positives
+    return tf.reduce_mean(tf.reshape(losses, [2, rows]), axis=0)
+
+
+class Cntr(PolicyRegularizer):
+    """Cntr-GAN: weight · NT-Xent on reals and on fakes, apart (arXiv 2006.02595, algorithm 2).
+
+    D's last hidden features of T(x) and of another draw of T(x), through a head of two layers that
+    D's optimizer trains, are compared by `nt_xent` with negatives from all replicas. x is plain
+    wherever T stands. With the run's policy one of the two is the T(x) that `BCR` also looks at, so
+    that Cntr + BCR (0.1 and 5 in the paper) needs no view more than Cntr: six. G gets no gradient.
+
+    The paper's temperature and head could not be read; these are SimCLR's. Its head is W₂ relu(W₁
+    h) in the paper; the authors' code has a batch norm after each layer, of which only the hidden
+    bias is kept here.
+
+    Args:
+        weight: 0.1 in the paper's Cntr + BCR.
+        policy: T of this regularizer alone.
+        temperature: 0.1 by default in SimCLR's code; 0.5 in its recipe for CIFAR-10.
+        hidden: units of the head's hidden layer; None for as many as D has features, as in SimCLR,
+            but at most 2048, which is what it has.
+        out: units of its last layer; 128 in SimCLR.
+
+    Raises:
+        ValueError: if an argument is out of its range, or, when built, D has no features.
+    """
+
+    name = "cntr"
+    needs_features = True
+
+    def __init__(
+        self,
+        weight: float = 0.1,
+        policy: str | Policy | None = None,
+        temperature: float = 0.1,
+        hidden: int | None = None,
+        out: int = 128,
+    ) -> None:
+        super().__init__(weight, policy)
+        if isinstance(temperature, (str, bool)) or not temperature > 0:
+            raise ValueError(
+                f"A temperature is above 0. Received: cntr temperature={temperature!r}."
+            )
+        for option, units in (("hidden", hidden), ("out", out)):
+            whole = isinstance(units, int) and not isinstance(units, bool) and units > 0
+            if not whole and (option, units) != ("hidden", None):
+                raise ValueError(f"A layer has 1 unit or more. Received: cntr {option}={units!r}.")
+        self.temperature = float(temperature)
+        self.hidden = hidden
+        self.out = out
+
+    def build(self, gan: GAN) -> None:
+        super().build(gan)
+        size = feature_size(gan, self.name)
+        hidden = min(size, WIDEST) if self.hidden is None else self.hidden
+        seeds = (derive_int(gan.seed, "regularizer", index=index) for index in range(2))
+        self._head = [
+            keras.layers.Dense(
+                units,
+                activation=activation,
+                use_bias=activation is not None,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+                dtype="float32",
+            )
+            for units, activation in ((hidden, "relu"), (self.out, None))
+        ]
+        for layer, length in zip(self._head, (size, hidden), strict=True):
+            layer.build((None, length))
+
+    @property
+    def trainable_variables(self) -> list:
+        return [v for layer in self._head for v in layer.trainable_variables]
+
+    @property
+    def variables(self) -> list:
+        return [v for layer in self._head for v in raw_variables(layer)]
+
+    def _names(self) -> list[str]:
+        own = self.policy is not None
+        return [
+            name
+            for kind in ("real", "fake")
+            for name in (f"cntr_{kind}_1" if own else f"{kind}_aug", f"cntr_{kind}_2")
+        ]
+
+    def discriminator_views(self, turn: Turn) -> list[str]:
+        names = self._names()
+        for name in names:
+            if name.startswith("cntr_"):
+                kind = "real" if "real" in name else "fake"
+                self.define_augmented(turn, name, kind, kind)
+        return names
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        features = [turn.outputs[name].features for name in self._names()]
+        hidden = tf.cast(tf.concat(features, axis=0), tf.float32)
+        for layer in self._head:
+            hidden = layer(hidden)
+        *reals, one, other = tf.split(hidden, 4)
+        losses = nt_xent(*reals, self.temperature) + nt_xent(one, other, self.temperature)
+        return self.weight * losses
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"temperature": self.temperature, "hidden": self.hidden, "out": self.out}
+        return {**super().get_config(), **own}
