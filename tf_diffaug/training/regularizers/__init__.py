@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from tf_diffaug.language import bind, parse_calls
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.regularizers.adaptive import ADA, APA
+from tf_diffaug.training.regularizers.adversarial import AdversarialDefence
 from tf_diffaug.training.regularizers.base import Regularizer, Turn
 from tf_diffaug.training.regularizers.consistency import BCR, CR
 from tf_diffaug.training.regularizers.contrastive import Cntr
+from tf_diffaug.training.regularizers.dragan import DRAGAN
 from tf_diffaug.training.regularizers.generator import Orthogonal, PathLength
 from tf_diffaug.training.regularizers.gradient_penalty import R1, R2, WGANGP
+from tf_diffaug.training.regularizers.jensen_shannon import JensenShannon
 from tf_diffaug.training.regularizers.latent import ZCR
 from tf_diffaug.training.regularizers.lecam import LeCam
 from tf_diffaug.training.regularizers.top_k import TopK
@@ -26,10 +29,13 @@ __all__ = [
     "APA",
     "BCR",
     "CR",
+    "DRAGAN",
     "R1",
     "R2",
     "REGULARIZERS",
     "WGANGP",
+    "AdversarialDefence",
+    "JensenShannon",
     "ZCR",
     "Cntr",
     "LeCam",
@@ -43,7 +49,24 @@ __all__ = [
 
 REGULARIZERS = {
     kind.name: kind
-    for kind in (CR, BCR, ZCR, Cntr, R1, R2, WGANGP, LeCam, ADA, APA, TopK, PathLength, Orthogonal)
+    for kind in (
+        CR,
+        BCR,
+        ZCR,
+        Cntr,
+        R1,
+        R2,
+        WGANGP,
+        DRAGAN,
+        JensenShannon,
+        AdversarialDefence,
+        LeCam,
+        ADA,
+        APA,
+        TopK,
+        PathLength,
+        Orthogonal,
+    )
 }
 
 

@@ -12,17 +12,30 @@ from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cad
 from tf_diffaug.training.views import Augment
 
 
-def _squared_norms(
+def image_gradient(
     turn: Turn, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
 ) -> tf.Tensor:
-    """|∇D|² with regard to the images, through T if given, float32 (batch,)."""
+    """∇D with regard to the images, through T if given, float32 of their shape."""
     with tf.GradientTape() as tape:
         tape.watch(images)
         seen = images if augment is None else augment(images)
         outputs = call_discriminator(turn.gan.discriminator, seen, labels)
         logits = tf.reduce_sum(tf.cast(outputs.logits, tf.float32))
-    gradient = tf.cast(tape.gradient(logits, images), tf.float32)
+    return tf.cast(tape.gradient(logits, images), tf.float32)
+
+
+def squared_norms(
+    turn: Turn, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
+) -> tf.Tensor:
+    """|∇D|² of each image, float32 (batch,), likewise."""
+    gradient = image_gradient(turn, images, labels, augment)
     return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
+
+
+def away_from_one(squares: tf.Tensor) -> tf.Tensor:
+    """(|g| - 1)² of |g|²."""
+    # A gradient of length 0 has no derivative.
+    return tf.square(tf.sqrt(squares + 1e-12) - 1.0)
 
 
 class _ZeroCentred(Regularizer):
@@ -46,7 +59,7 @@ class _ZeroCentred(Regularizer):
         norms = turn.lazily(
             self.every,
             turn.draws.batch_size,
-            lambda: _squared_norms(turn, images, views.labels(kind), augment),
+            lambda: squared_norms(turn, images, views.labels(kind), augment),
         )
         return 0.5 * self.weight * self.every * norms
 
@@ -99,6 +112,5 @@ class WGANGP(Regularizer):
         real, fake = turn.views[turn.mode.d_real], turn.views[turn.mode.d_fake]
         share = turn.draws.uniform((1, 1, 1), "regularizer", index=0)
         between = share * real + (1.0 - share) * fake
-        squares = _squared_norms(turn, between, turn.views.labels("real"))
-        # A gradient of length 0 has no derivative.
-        return self.weight * tf.square(tf.sqrt(squares + 1e-12) - 1.0)
+        squares = squared_norms(turn, between, turn.views.labels("real"))
+        return self.weight * away_from_one(squares)

@@ -1,0 +1,84 @@
+"""D defended against adversarial examples."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from tf_diffaug.training.calls import call_discriminator
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, feature_size
+from tf_diffaug.training.regularizers.gradient_penalty import image_gradient
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.gan import GAN
+
+# Half the distance of neighbouring numbers below 1.
+_ROUNDING = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
+
+
+class AdversarialDefence(Regularizer):
+    """weight · (|φ(x + v) - φ(x)| + |φ(G(z) + w) - φ(G(z))|) with D's features φ.
+
+    Zhou & Krähenbühl, "Don't let your discriminator be fooled" (ICLR 2019), as the authors' code
+    has it: v and w are the steps of length ε, in the images' units, up the gradient of D's loss;
+    they get no gradient themselves. The text of the paper could not be read. x and G(z) are what
+    the adversarial loss shows D. The authors' code differs in that its norm is of the whole batch,
+    which √batch times a norm of each image stands for, and in that its φ is the last convolution's
+    output before its activation.
+
+    D's loss grows as its logit for a real falls and as that for a fake grows, whatever the loss, so
+    that v and w follow D's logit itself: a hinge that is flat hides no attack.
+
+    Args:
+        weight: 80 is the authors' 10 for a batch of 64.
+        epsilon: ε; 1e-4 there, for images in [-1, 1]. It is too little for arithmetic coarser than
+            float32: TensorFloat-32, a GPU's default, loses most of it.
+        steps: of ε / steps each, every one up the gradient where the last one led; 1 there. More is
+            our own definition.
+    """
+
+    name = "adversarial_defence"
+    needs_features = True
+
+    def __init__(self, weight: float = 80.0, epsilon: float = 1e-4, steps: int = 1) -> None:
+        super().__init__(weight)
+        if isinstance(epsilon, (str, bool)) or not epsilon > 0:
+            raise ValueError(f"epsilon is above 0. Received: {self.name} epsilon={epsilon!r}.")
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"steps is a whole number from 1. Received: {self.name} {steps=}.")
+        self.epsilon = float(epsilon)
+        self.steps = steps
+
+    def build(self, gan: GAN) -> None:
+        feature_size(gan, self.name)
+        dtype = getattr(gan.discriminator, "compute_dtype", "float32")
+        least = _ROUNDING.get(dtype, 0.0) * math.sqrt(math.prod(gan.image_shape))
+        if self.epsilon < least:
+            raise ValueError(
+                f"In {dtype} such a small change of the images is rounded away: epsilon must be "
+                f"{least:.2g} or more. Received: {self.name} epsilon={self.epsilon}."
+            )
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        real = self._change(turn, turn.mode.d_real, -1.0)
+        return self.weight * (real + self._change(turn, turn.mode.d_fake, 1.0))
+
+    def _change(self, turn: Turn, name: str, sign: float) -> tf.Tensor:
+        """|φ(x + v) - φ(x)| with v up (1) or down (-1) D's logit, float32 (batch,)."""
+        labels = turn.views.labels(name)
+        attacked = turn.views[name]
+        for _ in range(self.steps):
+            gradient = image_gradient(turn, attacked, labels)
+            length = tf.sqrt(tf.reduce_sum(gradient**2, axis=[1, 2, 3], keepdims=True))
+            attacked += sign * self.epsilon / self.steps * gradient / (length + 1e-8)
+            attacked = tf.stop_gradient(attacked)
+        found = call_discriminator(turn.gan.discriminator, attacked, labels, features=True).features
+        before = turn.outputs[name].features
+        change = tf.cast(found, tf.float32) - tf.cast(before, tf.float32)
+        # A change of length 0 has no derivative.
+        return tf.sqrt(tf.reduce_sum(change**2, axis=1) + 1e-24)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weight": self.weight, "epsilon": self.epsilon, "steps": self.steps}

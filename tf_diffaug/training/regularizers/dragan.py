@@ -1,0 +1,55 @@
+"""DRAGAN: D's gradient kept at length 1 around reals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.gradient_penalty import away_from_one, squared_norms
+from tf_diffaug.training.strategy import global_mean, sum_over_replicas
+
+
+class DRAGAN(Regularizer):
+    """weight · (|∇D(x + δ)| - 1)² around reals (arXiv 1705.07215).
+
+    As in the authors' code, δ is α · scale · s · u: s the standard deviation of all numbers of the
+    global batch of reals, u ~ U(0, 1) drawn for each number, α ~ U(0, 1) for each image, which is
+    the place between x and its perturbed twin. x is what the adversarial loss shows D as real, T(x)
+    where T stands there. compare_gan differs: s · (u - ½) without α, clipped to the images' range.
+
+    Args:
+        weight: λ; 10 in the authors' code.
+        scale: of the perturbation, relative to s; 0.5 there.
+    """
+
+    name = "dragan"
+
+    def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
+        super().__init__(weight)
+        if isinstance(scale, (str, bool)) or not scale >= 0:
+            raise ValueError(f"A scale is 0 or more. Received: dragan scale={scale!r}.")
+        self.scale = float(scale)
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        reals = turn.views[turn.mode.d_real]
+        noise = turn.draws.uniform(reals.shape[1:], "regularizer", index=10)
+        share = turn.draws.uniform((1, 1, 1), "regularizer", index=11)
+        around = reals + share * self.scale * _global_deviation(reals) * noise
+        squares = squared_norms(turn, around, turn.views.labels("real"))
+        return self.weight * away_from_one(squares)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weight": self.weight, "scale": self.scale}
+
+
+def _global_deviation(images: tf.Tensor) -> tf.Tensor:
+    """The standard deviation of all numbers of the global batch, a float32 scalar."""
+    shares = {
+        "mean": global_mean(tf.reduce_mean(images, axis=[1, 2, 3])),
+        "square": global_mean(tf.reduce_mean(images**2, axis=[1, 2, 3])),
+    }
+    moments = sum_over_replicas(shares)
+    variance = tf.nn.relu(moments["square"] - moments["mean"] ** 2)
+    return tf.stop_gradient(tf.sqrt(variance))

@@ -1,0 +1,55 @@
+"""The Jensen-Shannon regularizer: what noise of a small variance on the images would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tf_diffaug.training.losses import per_example
+from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.gradient_penalty import squared_norms
+
+
+class JensenShannon(Regularizer):
+    """weight / 2 · ((1 - σ(D(x)))² |∇D(x)|² + σ(D(G(z)))² |∇D(G(z))|²) (arXiv 1705.09367).
+
+    D are logits, σ the sigmoid, and neither factor is held fixed, as in the authors' code. x and
+    G(z) are what the adversarial loss shows D: T of them where T stands there. It was derived for
+    the logistic loss (`non_saturating`).
+
+    Args:
+        weight: γ, the variance of the noise; the authors' commands have 2 with annealing, and
+            their code 0.1 if it is told nothing.
+        anneal: the G steps over which the weight falls to its `decay`-th part, exponentially, and
+            goes on falling; 0: it stays. All steps of a run in the authors' commands.
+        decay: 0.01 in the authors' code.
+    """
+
+    name = "js"
+
+    def __init__(self, weight: float = 2.0, anneal: int = 0, decay: float = 0.01) -> None:
+        super().__init__(weight)
+        if isinstance(anneal, bool) or not isinstance(anneal, int) or anneal < 0:
+            raise ValueError(f"anneal is a whole number from 0. Received: js anneal={anneal!r}.")
+        if isinstance(decay, (str, bool)) or not 0 < decay <= 1:
+            raise ValueError(f"A decay is in (0, 1]. Received: js decay={decay!r}.")
+        self.anneal = anneal
+        self.decay = float(decay)
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        views, names = turn.views, (turn.mode.d_real, turn.mode.d_fake)
+        real, fake = (per_example(turn.outputs[name].logits) for name in names)
+        slopes = [squared_norms(turn, views[name], views.labels(name)) for name in names]
+        # 1 - σ(l) is σ(-l), which does not round to 0.
+        term = tf.square(tf.sigmoid(-real)) * slopes[0] + tf.square(tf.sigmoid(fake)) * slopes[1]
+        return 0.5 * self.weight * self._share(turn) * term
+
+    def _share(self, turn: Turn) -> float | tf.Tensor:
+        if not self.anneal:
+            return 1.0
+        step = tf.cast(turn.index // turn.gan.d_steps, tf.float32)
+        return self.decay ** (step / self.anneal)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weight": self.weight, "anneal": self.anneal, "decay": self.decay}
