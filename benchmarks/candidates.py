@@ -37,7 +37,8 @@ def make_gan(recipe: Mapping[str, Any], precision: str, kind: type[GAN] = GAN) -
     """The networks of a recipe as training has them, compiled.
 
     Args:
-        recipe: model, width, latent_dim, num_classes, policy, perhaps loss and regularizers.
+        recipe: model, width, latent_dim, num_classes, policy, perhaps loss, regularizers and
+            augment.
         precision: float32, or bfloat16 between float32 weights and float32 outputs.
         kind: `GAN`, or a class that takes other steps.
     """
@@ -46,7 +47,7 @@ def make_gan(recipe: Mapping[str, Any], precision: str, kind: type[GAN] = GAN) -
     common = {"width": recipe["width"], "seed": 0, "dtype": dtype}
     if recipe["num_classes"] is not None:
         common["num_classes"] = recipe["num_classes"]
-    options = {key: recipe[key] for key in ("loss", "regularizers") if key in recipe}
+    options = {key: recipe[key] for key in ("loss", "regularizers", "augment") if key in recipe}
     gan = kind(
         generator(RESOLUTION, latent_dim=recipe["latent_dim"], **common),
         discriminator(RESOLUTION, **common),

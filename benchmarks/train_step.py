@@ -28,6 +28,7 @@ import resource
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,9 +201,9 @@ def start_torch(arguments: argparse.Namespace, row: dict[str, Any]) -> Process:
     return torch
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[dict[str, Any]], columns: Sequence[tuple[str, str, str]] = COLUMNS) -> str:
     """The rows as text, without the columns that no row has."""
-    shown = [column for column in COLUMNS if any(column[0] in row for row in rows)]
+    shown = [column for column in columns if any(column[0] in row for row in rows)]
     lines = [[heading for _, heading, _ in shown]]
     for row in rows:
         lines.append([format(row[key], how) if key in row else "" for key, _, how in shown])

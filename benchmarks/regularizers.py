@@ -1,0 +1,288 @@
+"""Times SNDCGAN's step with each regularizer against the plain step's.
+
+    python benchmarks/regularizers.py
+
+The step is `GAN.train_step` in a graph, one turn of D. All steps take turns; each ratio is the
+median of the rounds' ratios. Regularizers that look at T, or work through it, have a cheap one;
+where that stands in the adversarial losses (`both`), the plain step has it too.
+
+Beside the measured ratio stand two that follow from arithmetic, in matrix products and convolutions
+(`operations.py`). `implied` is of the views: every view more that D judges in its own update costs
+it a pass forward and the gradients of its weights, one in G's update a pass and the gradient of the
+images; there is none for those whose cost is elsewhere. `counted` is of the step's graph, with
+gradients of gradients, projection heads and further passes of G. The aim is a measured ratio of
+at most 1.10 times the implied one, and 1.02 for LeCam, ADA and APA.
+
+The peak of memory is that of a process for each step alone, less what it held with its networks
+made and no step taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.timing import CLOCKS, take_turns
+from benchmarks.train_step import RECIPES, peak_gib, table
+
+# Plain steps, and what each of the others differs in from one of them. `views`: how many D judges
+# in its own and in G's update, where that is all that it costs.
+PLAIN = {"plain": {"policy": "none"}, "plain, T in both": {"augment": "both"}}
+VIEWS = (2, 1)
+CASES: dict[str, dict[str, Any]] = {
+    "cr": {"regularizers": "cr:10", "views": (3, 1)},
+    "bcr": {"regularizers": "bcr:10", "views": (4, 1)},
+    "cntr": {"regularizers": "cntr:0.1", "views": (6, 1)},
+    "cntr+bcr": {"regularizers": "cntr:0.1,bcr:5", "views": (6, 1)},
+    "lecam": {"policy": "none", "views": VIEWS, "most": 1.02},
+    "ada": {"augment": "both", "views": VIEWS, "most": 1.02},
+    "apa": {"policy": "none", "views": VIEWS, "most": 1.02},
+    "topk": {"policy": "none", "views": VIEWS},
+    "ssgan": {"policy": "none", "views": (3, 2)},
+    "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none"},
+}
+MOST = 1.10
+COLUMNS = (
+    # Key, heading, format.
+    ("name", "regularizer", "<20"),
+    ("against", "against", "<16"),
+    ("seconds", "s", "7.3f"),
+    ("measured", "measured", "8.3f"),
+    ("implied", "implied", "8.3f"),
+    ("counted", "counted", "8.3f"),
+    ("of_implied", "of implied", "10.3f"),
+    ("of_counted", "of counted", "10.3f"),
+    ("aim", "aim", "5.2f"),
+    ("reached", "reached", ">7"),
+    ("gib", "GiB", "5.2f"),
+    ("memory", "memory", "6.2f"),
+)
+LEGEND = """\
+measured: the step's time over the plain step's. implied, counted: what its views, and its graph,
+need in operations over what the plain step's does. of implied, of counted: measured over it. aim:
+the most that `of implied` should be. GiB: peak of memory. memory: that above what the process held
+before its first step, over the plain step's."""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--names", nargs="+", help="rows, in place of all")
+    parser.add_argument("--width", type=int, default=RECIPES["sndcgan"]["width"])
+    parser.add_argument("--batch_size", type=int, default=RECIPES["sndcgan"]["batch_size"])
+    parser.add_argument("--policy", default="translation", help="T where one is needed")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--repeats", type=int, default=7, help="rounds")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--no_memory", action="store_true", help="leave the peaks of memory out")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def cases(names: list[str] | None = None) -> dict[str, dict[str, Any]]:
+    """The rows: those of `CASES`, and every other regularizer that there is with its defaults.
+
+    Raises:
+        ValueError: for a name that is none of them.
+    """
+    from tf_diffaug.naming import unknown
+    from tf_diffaug.training.regularizers import REGULARIZERS
+    from tf_diffaug.training.regularizers.base import PolicyRegularizer
+
+    found: dict[str, dict[str, Any]] = {}
+    for name, kind in REGULARIZERS.items():
+        found[name] = {} if issubclass(kind, PolicyRegularizer) else {"policy": "none"}
+    for name, case in CASES.items():
+        if case.get("regularizers", name).partition(":")[0].partition("(")[0] in REGULARIZERS:
+            found[name] = case
+    for name in names or ():
+        if name not in found:
+            raise ValueError(unknown("row", name, found))
+    return {name: found[name] for name in names or found}
+
+
+def recipe(name: str, case: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `candidates.make_gan` takes."""
+    made = {
+        **RECIPES["sndcgan"],
+        "model": "sndcgan",
+        "width": arguments.width,
+        "batch_size": arguments.batch_size,
+        "policy": case.get("policy", arguments.policy),
+    }
+    if name not in PLAIN:
+        made["regularizers"] = case.get("regularizers", name)
+    if "augment" in case:
+        made["augment"] = case["augment"]
+    return made
+
+
+def base(case: dict[str, Any]) -> str:
+    """The plain step that a step is held against."""
+    return "plain, T in both" if case.get("augment") == "both" else "plain"
+
+
+def make_steps(
+    chosen: dict[str, dict[str, Any]], arguments: argparse.Namespace
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The steps by name, and why those that these networks are not fit for are not among them."""
+    from benchmarks import candidates
+
+    steps, left_out = {}, {}
+    for name, case in chosen.items():
+        try:
+            steps[name] = candidates.Step(recipe(name, case, arguments), arguments.precision)
+        except ValueError as error:
+            left_out[name] = str(error).splitlines()[0]
+    return steps, left_out
+
+
+def view_operations(discriminator: Any, batch_size: int, side: int) -> tuple[int, int]:
+    """The operations of one view more in D's update and in G's.
+
+    Args:
+        discriminator: D.
+        batch_size: images of a view.
+        side: their height and width.
+    """
+    import tensorflow as tf
+
+    from benchmarks import operations
+    from tf_diffaug._keras import raw_variables
+
+    weights = raw_variables(discriminator, trainable=True)
+
+    def count(views: int, *, of_images: bool) -> int:
+        @tf.function(autograph=False)
+        def run(images: tf.Tensor) -> Any:
+            with tf.GradientTape(watch_accessed_variables=not of_images) as tape:
+                if of_images:
+                    tape.watch(images)
+                logits = discriminator(images, training=True)
+            return logits, tape.gradient(logits, images if of_images else weights)
+
+        spec = tf.TensorSpec((views * batch_size, side, side, 3))
+        return operations.count(run.get_concrete_function(spec).graph)
+
+    # The spectral norms' share is the same for one view and for two.
+    return tuple(count(2, of_images=g) - count(1, of_images=g) for g in (False, True))
+
+
+def arithmetic(name: str, case: dict[str, Any], steps: dict[str, Any]) -> dict[str, float]:
+    """The ratios that follow from operations."""
+    from benchmarks import candidates, operations
+
+    plain, found = operations.count(steps[base(case)].graph), {}
+    if "views" in case:
+        step = steps[base(case)]
+        costs = view_operations(step.networks[1], step.batch_size, candidates.RESOLUTION)
+        more = sum(
+            cost * (views - usual)
+            for cost, views, usual in zip(costs, case["views"], VIEWS, strict=True)
+        )
+        found["implied"] = 1 + more / plain
+    try:
+        found["counted"] = operations.count(steps[name].graph) / plain
+    except ValueError as error:
+        print(f"{name} can't be counted: {error}", file=sys.stderr)
+    return found
+
+
+def ratios(row: dict[str, Any], rounds: dict[str, list[float]]) -> dict[str, Any]:
+    """What is read off the seconds of every round.
+
+    Args:
+        row: a row with its `name`, the name of what it is held `against`, perhaps `implied`,
+            `counted` and `aim`.
+        rounds: seconds by name.
+    """
+    pairs = zip(rounds[row["name"]], rounds[row["against"]], strict=True)
+    found: dict[str, Any] = {
+        "seconds": statistics.median(rounds[row["name"]]),
+        "measured": statistics.median(mine / plain for mine, plain in pairs),
+    }
+    for key in ("implied", "counted"):
+        if key in row:
+            found[f"of_{key}"] = found["measured"] / row[key]
+    if "aim" in row:
+        found["reached"] = "yes" if found["of_implied"] <= row["aim"] else "no"
+    return found
+
+
+def memory(names: list[str]) -> dict[str, dict[str, float]]:
+    """Peaks of memory in GiB by name, all of it and above what there was before the first step."""
+    found = {}
+    for name in names:
+        command = [sys.executable, __file__, *sys.argv[1:], "--worker", name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{name}: the process ended with {done.returncode}; its error is above.")
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure_memory(name: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """One step's peak of memory; in a process of its own."""
+    case = {**PLAIN, **cases()}[name]
+    steps, _ = make_steps({name: case}, arguments)
+    before = peak_gib()
+    for _ in range(3):
+        steps[name]()
+    return {"gib": peak_gib(), "step_gib": peak_gib() - before}
+
+
+def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The rows without their memory, and why some are left out."""
+    chosen = cases(arguments.names)
+    bases = {base(case) for case in chosen.values()}
+    chosen = {name: PLAIN[name] for name in PLAIN if name in bases} | chosen
+    steps, left_out = make_steps(chosen, arguments)
+    rows = []
+    for name in steps:
+        case = chosen[name]
+        row: dict[str, Any] = {"name": name, "against": base(case)}
+        row |= arithmetic(name, case, steps) if name not in PLAIN else {}
+        if "implied" in row:
+            row["aim"] = case.get("most", MOST)
+        rows.append(row)
+    clock = CLOCKS[arguments.clock]
+    contenders = {name: step.seconds(clock) for name, step in steps.items()}
+    rounds = take_turns(contenders, repeats=arguments.repeats, warmups=2)
+    for row in rows:
+        row |= ratios(row, rounds)
+        row["rounds"] = rounds[row["name"]]
+    return rows, left_out
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.worker:
+        print(json.dumps(measure_memory(arguments.worker, arguments)))
+        return
+    rows, left_out = measure(arguments)
+    if not arguments.no_memory:
+        peaks = memory([row["name"] for row in rows])
+        for row in rows:
+            peak, plain = peaks[row["name"]], peaks[row["against"]]
+            row |= {"gib": peak["gib"], "memory": peak["step_gib"] / plain["step_gib"]}
+    print(table(rows, COLUMNS))
+    for name, reason in left_out.items():
+        print(f"{name} is not here: {reason}")
+    print(LEGEND)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
