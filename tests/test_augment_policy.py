@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from tf_diffaug import augment
 from tf_diffaug.augment import DiffAugment, Op, Policy, as_policy, parse_policy
-from tf_diffaug.augment.transforms import BrightnessOp, ColorOp, CutoutOp, TranslationOp
+from tf_diffaug.augment.transforms import (
+    BrightnessOp,
+    ColorOp,
+    CropResizeOp,
+    CutoutOp,
+    FlipOp,
+    TranslationOp,
+    TranslationXOp,
+    ZoomOutOp,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +56,11 @@ FILLS = st.sampled_from(["zero", "black", "reflect", "nearest"])
 OPS = st.one_of(
     st.builds(BrightnessOp, STRENGTHS),
     st.builds(ColorOp, STRENGTHS, STRENGTHS, STRENGTHS, STRENGTHS),
-    st.builds(TranslationOp, STRENGTHS, FILLS),
+    st.builds(TranslationOp, STRENGTHS, FILLS, st.booleans()),
+    st.builds(TranslationXOp, STRENGTHS, FILLS, st.booleans()),
+    st.builds(ZoomOutOp, STRENGTHS, FILLS),
+    st.builds(CropResizeOp, STRENGTHS, st.floats(1, 10)),
+    st.builds(FlipOp, STRENGTHS),
     st.builds(CutoutOp, STRENGTHS, st.sampled_from(["zero", "black"])),
 )
 

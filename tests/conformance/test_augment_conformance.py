@@ -20,8 +20,22 @@ LAYERS = {
     "translation black": functools.partial(augment.Translation, 0.3, fill="black"),
     "translation reflect": functools.partial(augment.Translation, 0.4, fill="reflect"),
     "translation nearest": functools.partial(augment.Translation, 0.4, fill="nearest"),
+    "translation continuous": functools.partial(augment.Translation, 0.4, continuous=True),
+    "translationx": functools.partial(augment.TranslationX, 0.4),
+    "translationy": functools.partial(augment.TranslationY, 0.4),
+    "translationy continuous": functools.partial(augment.TranslationY, 0.4, continuous=True),
     "cutout": augment.Cutout,
     "cutout black": functools.partial(augment.Cutout, 0.25, fill="black"),
+    "zoomin": functools.partial(augment.ZoomIn, 0.4),
+    "zoomout": functools.partial(augment.ZoomOut, 0.4),
+    "zoomout black": functools.partial(augment.ZoomOut, 0.4, fill="black"),
+    "zoomout nearest": functools.partial(augment.ZoomOut, 1.0, fill="nearest"),
+    "crop_resize": augment.CropResize,
+    "scale": functools.partial(augment.Scale, 0.5),
+    "scale zero": functools.partial(augment.Scale, 1.0, fill="zero"),
+    "flip": augment.Flip,
+    "rotation": functools.partial(augment.Rotation, 0.3),
+    "rotation black": functools.partial(augment.Rotation, 1.0, fill="black"),
     "redness": functools.partial(augment.Redness, 0.1),
     "greenness": functools.partial(augment.Greenness, 0.1),
     "blueness": functools.partial(augment.Blueness, 0.3),
@@ -35,10 +49,13 @@ LAYERS = {
     "policy of mixes": functools.partial(DiffAugment, "cutmix:0.3,instance_noise:0.1,mixup:0.2"),
     "policy": functools.partial(DiffAugment, "color,translation,cutout"),
     "policy mixed": functools.partial(DiffAugment, "cutout,contrast,cutout(fill=black),color:0.5"),
+    "policy spatial": functools.partial(
+        DiffAugment, "zoomout:0.4,crop_resize:0.5,flip,rotation:0.1,translationx(0.2, fill=black)"
+    ),
 }
 
-# The policy has every op in it; the others one by one in all ways of running are for CI.
-QUICK = ("policy",)
+# The policies have every kind of op in them; the ops one by one in all ways of running are for CI.
+QUICK = ("policy", "policy spatial")
 CHEAP = ("dtypes", "shapes", "draws", "replay", "no_clipping", "gradient", "second_order", "config")
 PAIRS = [
     pytest.param(name, check, marks=() if name in QUICK or check in CHEAP else pytest.mark.slow)

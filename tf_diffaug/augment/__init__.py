@@ -8,16 +8,24 @@ from tf_diffaug.augment.layers import (
     Color,
     ColorJitter,
     Contrast,
+    CropResize,
     CutMix,
     Cutout,
     DiffAugment,
+    Flip,
     Greenness,
     InstanceNoise,
     MixUp,
     OpLayer,
     Redness,
+    Rotation,
     Saturation,
+    Scale,
     Translation,
+    TranslationX,
+    TranslationY,
+    ZoomIn,
+    ZoomOut,
 )
 from tf_diffaug.augment.maps import FunctionMap
 from tf_diffaug.augment.ops import (
@@ -25,6 +33,8 @@ from tf_diffaug.augment.ops import (
     adjust_contrast,
     adjust_saturation,
     cutout,
+    flip,
+    rotate,
     translate,
 )
 from tf_diffaug.augment.pixel_map import PixelMap
@@ -36,6 +46,7 @@ from tf_diffaug.augment.policy import (
     registered_ops,
     temporarily_registered,
 )
+from tf_diffaug.augment.resample_map import ResampleMap
 from tf_diffaug.augment.transforms import Op
 
 __all__ = [
@@ -46,9 +57,11 @@ __all__ = [
     "ColorJitter",
     "ColorMap",
     "Contrast",
+    "CropResize",
     "CutMix",
     "Cutout",
     "DiffAugment",
+    "Flip",
     "FunctionMap",
     "Greenness",
     "InstanceNoise",
@@ -58,16 +71,25 @@ __all__ = [
     "PixelMap",
     "Policy",
     "Redness",
+    "ResampleMap",
+    "Rotation",
     "Saturation",
+    "Scale",
     "Translation",
+    "TranslationX",
+    "TranslationY",
+    "ZoomIn",
+    "ZoomOut",
     "adjust_brightness",
     "adjust_contrast",
     "adjust_saturation",
     "as_policy",
     "cutout",
+    "flip",
     "parse_policy",
     "register",
     "registered_ops",
+    "rotate",
     "temporarily_registered",
     "translate",
 ]

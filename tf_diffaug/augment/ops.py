@@ -6,8 +6,8 @@ channels the fourth is alpha, which the colour ops leave alone; with any other n
 is a colour. A parameter is one number per image, shape (N,), or one for all. Gradients of any order
 pass to the images, and none to the parameters.
 
-The formulas are those of "Differentiable Augmentation for Data-Efficient GAN Training"
-(arXiv:2006.10738), read off the authors' code.
+The formulas of all but `flip` and `rotate` are those of "Differentiable Augmentation for
+Data-Efficient GAN Training" (arXiv:2006.10738), read off the authors' code.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug.augment.bilinear import sample_bilinear
+from tf_diffaug.augment.borders import INSIDE, check_fill
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Size, image_shape
 from tf_diffaug.augment.pixel_map import PixelMap, Window
@@ -84,26 +86,53 @@ def translate(
     Raises:
         ValueError: if `fill` is none of these.
     """
+    check_fill(fill)
     images = tf.convert_to_tensor(images)
     dy, dx = (_per_image(d, images, tf.int32) for d in (dy, dx))
     _, height, width, _ = image_shape(images)
     if fill == "constant":
         return PixelMap.translation(dy, dx, height, width, fill_value)(images)
-    if fill not in ("reflect", "nearest"):
-        raise ValueError(f"fill is constant, reflect or nearest. Received: fill={fill!r}.")
-    inside = _mirror if fill == "reflect" else _clamp
+    inside = INSIDE[fill]
     rows = inside(tf.range(height) - dy[:, None], height)
     columns = inside(tf.range(width) - dx[:, None], width)
     return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
-def _clamp(index: tf.Tensor, size: Size) -> tf.Tensor:
-    return tf.clip_by_value(index, 0, size - 1)
+def flip(images: tf.Tensor, mirrored: Any) -> tf.Tensor:
+    """Mirrors left and right the images for which `mirrored` is true, or 1.
+
+    Args:
+        images: floating tensor (N, H, W, C).
+        mirrored: booleans, or numbers that are 0 or 1.
+    """
+    images = tf.convert_to_tensor(images)
+    mirrored = tf.cast(_per_image(mirrored, images), tf.bool)
+    return tf.where(mirrored[:, None, None, None], tf.reverse(images, [2]), images)
 
 
-def _mirror(index: tf.Tensor, size: Size) -> tf.Tensor:
-    last = tf.maximum(size - 1, 0)
-    return last - tf.abs(tf.math.floormod(index, tf.maximum(2 * last, 1)) - last)
+def rotate(
+    images: tf.Tensor, angle: Any, *, fill: str = "constant", fill_value: float = 0.0
+) -> tf.Tensor:
+    """Turns each image about its centre, counter-clockwise; bilinear.
+
+    Args:
+        images: floating tensor (N, H, W, C).
+        angle: in radians.
+        fill: what is outside the image, as in `translate`.
+        fill_value: the constant.
+
+    Raises:
+        ValueError: if `fill` is none of these.
+    """
+    images = tf.convert_to_tensor(images)
+    _, height, width, _ = image_shape(images)
+    angle = tf.stop_gradient(_per_image(angle, images))[:, None, None]
+    center_y, center_x = (tf.cast(side - 1, tf.float32) / 2 for side in (height, width))
+    y = tf.cast(tf.range(height), tf.float32)[:, None] - center_y
+    x = tf.cast(tf.range(width), tf.float32) - center_x
+    sin, cos = tf.sin(angle), tf.cos(angle)
+    rows, columns = y * cos + x * sin + center_y, x * cos - y * sin + center_x
+    return sample_bilinear(images, rows, columns, fill=fill, fill_value=fill_value)
 
 
 def cutout_window(center: Any, size: Size) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,7 +12,15 @@ from tf_diffaug.augment.layers.color import (
     Saturation,
 )
 from tf_diffaug.augment.layers.mix import CutMix, InstanceNoise, MixUp
-from tf_diffaug.augment.layers.spatial import Cutout, Translation
+from tf_diffaug.augment.layers.spatial import (
+    Cutout,
+    Flip,
+    Rotation,
+    Translation,
+    TranslationX,
+    TranslationY,
+)
+from tf_diffaug.augment.layers.zoom import CropResize, Scale, ZoomIn, ZoomOut
 
 __all__ = [
     "AugmentationLayer",
@@ -21,14 +29,22 @@ __all__ = [
     "Color",
     "ColorJitter",
     "Contrast",
+    "CropResize",
     "CutMix",
     "Cutout",
     "DiffAugment",
+    "Flip",
     "Greenness",
     "InstanceNoise",
     "MixUp",
     "OpLayer",
     "Redness",
+    "Rotation",
     "Saturation",
+    "Scale",
     "Translation",
+    "TranslationX",
+    "TranslationY",
+    "ZoomIn",
+    "ZoomOut",
 ]

@@ -13,8 +13,15 @@ from tf_diffaug.augment.transforms.base import Op, Params, Shape, unpack_shape, 
 from tf_diffaug.augment.transforms.color import BrightnessOp, ColorOp, ContrastOp, SaturationOp
 from tf_diffaug.augment.transforms.mix import CutMixOp, MixUpOp
 from tf_diffaug.augment.transforms.noise import InstanceNoiseOp
-from tf_diffaug.augment.transforms.spatial import CutoutOp, TranslationOp
+from tf_diffaug.augment.transforms.rotation import FlipOp, RotationOp
+from tf_diffaug.augment.transforms.spatial import (
+    CutoutOp,
+    TranslationOp,
+    TranslationXOp,
+    TranslationYOp,
+)
 from tf_diffaug.augment.transforms.tint import BluenessOp, ColorJitterOp, GreennessOp, RednessOp
+from tf_diffaug.augment.transforms.zoom import CropResizeOp, ScaleOp, ZoomInOp, ZoomOutOp
 
 OPS = (
     BrightnessOp,
@@ -22,7 +29,15 @@ OPS = (
     ContrastOp,
     ColorOp,
     TranslationOp,
+    TranslationXOp,
+    TranslationYOp,
     CutoutOp,
+    ZoomInOp,
+    ZoomOutOp,
+    CropResizeOp,
+    ScaleOp,
+    FlipOp,
+    RotationOp,
     RednessOp,
     GreennessOp,
     BluenessOp,
@@ -39,17 +54,25 @@ __all__ = [
     "ColorJitterOp",
     "ColorOp",
     "ContrastOp",
+    "CropResizeOp",
     "CutMixOp",
     "CutoutOp",
+    "FlipOp",
     "GreennessOp",
     "InstanceNoiseOp",
     "MixUpOp",
     "Op",
     "Params",
     "RednessOp",
+    "RotationOp",
     "SaturationOp",
+    "ScaleOp",
     "Shape",
     "TranslationOp",
+    "TranslationXOp",
+    "TranslationYOp",
+    "ZoomInOp",
+    "ZoomOutOp",
     "unpack_shape",
     "whole",
 ]

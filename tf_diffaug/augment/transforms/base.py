@@ -15,6 +15,8 @@ from tf_diffaug.augment.maps import Map, Size
 
 Params = dict[str, tf.Tensor]
 Shape = Sequence[Size] | tf.Tensor
+Bound = float | np.ndarray | tf.Tensor
+FILLS = ("zero", "black", "reflect", "nearest")
 
 
 def unpack_shape(shape: Shape) -> tuple[Size, Size, Size, Size]:
@@ -42,14 +44,14 @@ def pixels(fraction: tf.Tensor, size: Size) -> tf.Tensor:
     return tf.cast(tf.round(fraction * tf.cast(size, tf.float32)), tf.int32)
 
 
-def spread(uniform: tf.Tensor, low: float | np.ndarray, high: float | np.ndarray) -> tf.Tensor:
+def spread(uniform: tf.Tensor, low: Bound, high: Bound) -> tf.Tensor:
     """Uniform numbers in [0, 1) taken to [low, high)."""
     return low + (high - low) * uniform
 
 
-def column(vertical: Size, horizontal: Size) -> tf.Tensor:
-    """A size along each axis as float32 (2, 1), against draws of shape (2, N)."""
-    return tf.cast(tf.stack([vertical, horizontal]), tf.float32)[:, None]
+def column(*sizes: Size) -> tf.Tensor:
+    """One size for each of K draws as float32 (K, 1), against draws of shape (K, N)."""
+    return tf.cast(tf.stack(sizes), tf.float32)[:, None]
 
 
 def whole(uniform: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
@@ -117,6 +119,16 @@ class Op:
             raise ValueError(
                 f"{self.name}: {field} is one of {', '.join(choices)}. Received: {field}={value!r}."
             )
+
+    def _check_flag(self, field: str) -> None:
+        value = getattr(self, field)
+        if not isinstance(value, bool):
+            raise ValueError(f"{self.name}: {field} is True or False. Received: {field}={value!r}.")
+
+
+def border(fill: str) -> str:
+    """A fill as the functions of `ops.py` name it, which take the constant apart from it."""
+    return "constant" if fill in ("zero", "black") else fill
 
 
 def fill_value(fill: str, value_range: tuple[float, float]) -> float:
