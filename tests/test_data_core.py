@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_diffaug.data import ImageData, load, subset
+from tf_diffaug.data import ImageData, hide_labels, load, subset
 
 
 def numbered(n, classes=5, seed=0):
@@ -103,6 +103,49 @@ def test_balance_needs_labels():
     data = dataclasses.replace(numbered(30), labels=None)
     with pytest.raises(ValueError, match="no labels to balance"):
         subset(data, num_images=3, mode="balanced")
+
+
+def test_hidden_labels_follow_their_seed_and_nest():
+    data = numbered(100)
+    hidden = hide_labels(data, 0.2, seed=3)
+    known = hidden.labels >= 0
+    assert known.sum() == 20
+    np.testing.assert_array_equal(hidden.labels, np.where(known, data.labels, -1))
+    assert hidden.images is data.images
+    assert hidden.test is data.test
+    smaller, other = hide_labels(data, 0.1, seed=3), hide_labels(data, 0.2, seed=4)
+    assert known[smaller.labels >= 0].all()
+    assert np.any(known != (other.labels >= 0))
+    assert hidden.fingerprint not in (data.fingerprint, other.fingerprint)
+    np.testing.assert_array_equal(hide_labels(data, 1.0).labels, data.labels)
+
+
+def test_hidden_labels_are_drawn_apart_from_the_subset():
+    data = numbered(100)
+    chosen = numbers(subset(data, fraction=0.2, seed=3))
+    assert set(chosen) != set(np.flatnonzero(hide_labels(data, 0.2, seed=3).labels >= 0))
+
+
+def test_a_class_whose_labels_are_all_hidden_is_still_a_class():
+    data = dataclasses.replace(numbered(50), labels=np.arange(50) // 49)
+    hidden = next(h for s in range(9) if (h := hide_labels(data, 0.1, seed=s)).labels.max() == 0)
+    assert hidden.num_classes == 2
+    named = hide_labels(dataclasses.replace(data, class_names=("a", "b")), 0.1)
+    assert named.class_names == ("a", "b")
+
+
+def test_labels_that_cannot_be_hidden():
+    data = numbered(30)
+    for fraction in (0, 1.5, 0.01):
+        with pytest.raises(ValueError, match=f"Received: fraction={fraction}"):
+            hide_labels(data, fraction)
+    with pytest.raises(ValueError, match="no labels to hide"):
+        hide_labels(dataclasses.replace(data, labels=None), 0.5)
+    hidden = hide_labels(data, 0.5)
+    with pytest.raises(ValueError, match="hidden already"):
+        hide_labels(hidden, 0.5)
+    with pytest.raises(ValueError, match="not all labels to balance"):
+        subset(hidden, num_images=3, mode="balanced")
 
 
 def test_fingerprint_tells_content_apart_and_nothing_else():

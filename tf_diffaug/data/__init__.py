@@ -1,7 +1,7 @@
 """Images in memory, from names and folders to shuffled batches."""
 
 from tf_diffaug.data.batches import batches
-from tf_diffaug.data.core import SUBSET_MODES, ImageData, subset
+from tf_diffaug.data.core import SUBSET_MODES, ImageData, hide_labels, subset
 from tf_diffaug.data.sources import DATASETS, load
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "SUBSET_MODES",
     "ImageData",
     "batches",
+    "hide_labels",
     "load",
     "subset",
 ]

@@ -22,7 +22,7 @@ class ImageData:
     Args:
         name: the dataset's name, `folder:PATH` for a folder.
         images: uint8 (n, H, W, C), 0 to 255.
-        labels: integers (n,) from 0, kept as int32, or None.
+        labels: integers (n,) from 0, -1 where it is not known, kept as int32, or None.
         class_names: the name of each label, or None.
         flip: whether a mirrored image is as good a member of this dataset as the image itself.
         test: held-out images, uint8 (m, H, W, C), or None. They are never trained on.
@@ -55,15 +55,15 @@ class ImageData:
                 f"Received: test={test.dtype}{test.shape}."
             )
         if self.labels is not None:
-            self._check_labels("labels", len(self.images))
+            self._check_labels("labels", len(self.images), least=-1)
         if self.test_labels is not None:
             self._check_labels("test_labels", 0 if test is None else len(test))
 
-    def _check_labels(self, name: str, count: int) -> None:
+    def _check_labels(self, name: str, count: int, least: int = 0) -> None:
         labels = np.asarray(getattr(self, name), np.int32)
-        if labels.shape != (count,) or labels.min(initial=0) < 0:
+        if labels.shape != (count,) or labels.min(initial=0) < least:
             raise ValueError(
-                f"Labels must be non-negative integers of shape ({count},). Received: "
+                f"Labels must be integers from {least}, of shape ({count},). Received: "
                 f"{name}={labels.dtype}{labels.shape}, the least being {labels.min(initial=0)}."
             )
         if self.class_names is not None and labels.max() >= len(self.class_names):
@@ -138,6 +138,34 @@ def subset(
     return dataclasses.replace(data, images=data.images[chosen], labels=labels)
 
 
+def hide_labels(data: ImageData, fraction: float, *, seed: int = 0) -> ImageData:
+    """Keeps a part of the labels and puts -1 in place of the others; every image stays.
+
+    Which ones is drawn over all images, without regard to classes: a small part may know nothing of
+    a class. A smaller part of the same seed lies within a larger one. Take a `subset` first: one
+    drawn from the result has its own share of labels.
+
+    Args:
+        data: a dataset with labels, all known.
+        fraction: the part to keep, in (0, 1]; the count is rounded to the nearest label.
+        seed: the draw's seed.
+
+    Raises:
+        ValueError: if there are no labels, some are hidden already, or none would be left.
+    """
+    if data.labels is None:
+        raise ValueError(f"{data.name!r} has no labels to hide. Received: fraction={fraction}.")
+    if data.labels.min() < 0:
+        raise ValueError(f"Labels of {data.name!r} are hidden already. Received: label=-1.")
+    count = _subset_size(len(data), fraction, None)
+    known = _generator(seed, index=1).permutation(len(data))[:count]
+    labels = np.full_like(data.labels, -1)
+    labels[known] = data.labels[known]
+    # The classes stay as many, whatever is hidden.
+    names = data.class_names or tuple(map(str, range(data.num_classes)))
+    return dataclasses.replace(data, labels=labels, class_names=names)
+
+
 def _subset_size(n: int, fraction: float | None, num_images: int | None) -> int | None:
     if fraction is not None and num_images is not None:
         raise ValueError(
@@ -158,8 +186,8 @@ def _subset_size(n: int, fraction: float | None, num_images: int | None) -> int 
     return num_images
 
 
-def _generator(seed: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(derive_int(seed, "subset")))
+def _generator(seed: int, index: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(derive_int(seed, "subset", index=index)))
 
 
 def _draw_paper(n: int, count: int, seed: int) -> np.ndarray:
@@ -170,8 +198,9 @@ def _draw_paper(n: int, count: int, seed: int) -> np.ndarray:
 
 
 def _draw_balanced(data: ImageData, count: int, seed: int) -> np.ndarray:
-    if data.labels is None:
-        raise ValueError(f"{data.name!r} has no labels to balance. Received: mode='balanced'.")
+    if data.labels is None or data.labels.min() < 0:
+        lack = "no labels" if data.labels is None else "not all labels"
+        raise ValueError(f"{data.name!r} has {lack} to balance. Received: mode='balanced'.")
     generator = _generator(seed)
     order = generator.permutation(len(data))
     priority = generator.permutation(data.num_classes)
