@@ -92,3 +92,28 @@ def make_conditional_gan(*, optimizer=None, **options) -> GAN:
     make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
     gan.compile(make(), make())
     return gan
+
+
+def make_feature_networks(*, conditional: bool = False) -> tuple[keras.Model, keras.Model]:
+    """The networks above with a D that gives its features, with a class embedding or without."""
+    plain = make_discriminator(10)
+    images, features = plain.inputs[0], plain.layers[-2].output
+    if not conditional:
+        outputs = {"logits": plain.outputs[0], "features": features}
+        return make_generator(), keras.Model(images, outputs)
+    label = keras.Input((), dtype="int32")
+    projection = keras.layers.Dot(axes=1)([features, _embedding(features.shape[-1], 30)(label)])
+    logits = keras.layers.Add()([plain.outputs[0], projection])
+    generator, _ = make_conditional_networks()
+    return generator, keras.Model((images, label), {"logits": logits, "features": features})
+
+
+def make_feature_gan(
+    *, conditional: bool = False, optimizer=None, jit_compile: bool = False, **options
+) -> GAN:
+    classes = NUM_CLASSES if conditional else None
+    networks = make_feature_networks(conditional=conditional)
+    gan = GAN(*networks, latent_dim=LATENT_DIM, num_classes=classes, **options)
+    make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
+    gan.compile(make(), make(), jit_compile=jit_compile)
+    return gan

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.networks import make_gan, make_images
+from tests.networks import make_feature_gan, make_gan, make_images
 from tf_diffaug.data import ImageData, batches
+from tf_diffaug.images import to_uint8
 from tf_diffaug.training import CheckpointStore, RunDirectory, callbacks
 from tf_diffaug.training.progress import Progress
 
@@ -47,6 +48,24 @@ def test_a_cadence_passed_within_one_execution_is_not_missed():
 def test_a_negative_cadence_is_refused():
     with pytest.raises(ValueError, match="Received: every=-1"):
         Acts(-1)
+
+
+def test_metrics_look_at_labelled_images_alone(tmp_path, monkeypatch):
+    labels = np.where(np.arange(40) % 4, -1, 2)
+    run = RunDirectory(tmp_path)
+    metrics = callbacks.Metrics(run, 1, images=IMAGES, labels=labels, batch_size=8, count=16)
+    gan = make_feature_gan(conditional=True, regularizers="s3gan")
+    shown = []
+    measure = gan.measure
+    monkeypatch.setattr(
+        gan, "measure", lambda *given, **rest: shown.append(given) or measure(*given, **rest)
+    )
+    gan.fit(IMAGES, labels, batch_size=8, steps_per_epoch=1, verbose=0, callbacks=[metrics])
+    images, chosen = shown[0]
+    np.testing.assert_array_equal(chosen, np.full(16, 2))
+    known = {image.tobytes() for image in IMAGES[::4]}
+    assert {image.tobytes() for image in to_uint8(images).numpy()} <= known
+    assert np.isfinite(run.records("train")[0]["r_t"])
 
 
 def test_metrics_are_recorded(tmp_path):

@@ -64,7 +64,7 @@ class Metrics(EverySteps):
         run: where the records go.
         every: the cadence in steps.
         images: the reals that are trained on, uint8.
-        labels: theirs, for conditional networks.
+        labels: theirs, for conditional networks; what has none, -1, is not measured.
         batch_size: how many reals a step takes.
         held_out: reals that are not, uint8, if there are any.
         held_out_labels: theirs, for conditional networks.
@@ -85,6 +85,9 @@ class Metrics(EverySteps):
     ) -> None:
         super().__init__(every)
         self._run = run
+        # D must not be asked about an image without a label.
+        hidden = labels is not None and labels.min() < 0
+        self._measured = np.flatnonzero(labels >= 0) if hidden else np.arange(len(images))
         self._reals = images, labels
         self._batch_size = batch_size
         self._held_out = held_out, held_out_labels
@@ -122,13 +125,15 @@ class Metrics(EverySteps):
     def _measure(self) -> dict[str, float]:
         rng = np.random.default_rng(random.derive_int(self.model.seed, "measure", index=self.step))
 
-        def some(images: np.ndarray, labels: np.ndarray | None) -> tuple:
-            chosen = rng.integers(0, len(images), self._count)
+        def some(images: np.ndarray, labels: np.ndarray | None, among: np.ndarray) -> tuple:
+            chosen = among[rng.integers(0, len(among), self._count)]
             shown = to_float(tf.constant(images[chosen]))
             return shown, None if labels is None else tf.constant(labels[chosen])
 
-        images, labels = some(*self._reals)
-        held_out = None if self._held_out[0] is None else some(*self._held_out)
+        images, labels = some(*self._reals, self._measured)
+        held_out = None
+        if self._held_out[0] is not None:
+            held_out = some(*self._held_out, np.arange(len(self._held_out[0])))
         step = tf.constant(self.step, tf.int64)
         measured = self.model.measure(images, labels, held_out=held_out, step=step)
         return {name: float(value) for name, value in measured.items()}

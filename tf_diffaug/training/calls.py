@@ -10,6 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+# In place of the label of a real that has none; only where a regularizer fills labels in.
+NO_LABEL = -1
+
 
 class Outputs(NamedTuple):
     """What D says of one view: logits, and its last hidden features where it gives them."""
@@ -110,18 +113,25 @@ def checked_frequencies(
     return tuple(map(float, frequencies))
 
 
-def check_labels(labels: Any, num_classes: int | None) -> None:
+def check_labels(labels: Any, num_classes: int | None, *, filled: bool = False) -> None:
     """Looks for labels outside the classes, which a GPU would take for zeros.
+
+    Args:
+        labels: of reals.
+        num_classes: the number of classes, None for unconditional networks.
+        filled: whether a regularizer fills in those that are missing, which are -1.
 
     Raises:
         ValueError: if an array holds one; labels of other kinds are not looked at.
     """
     if num_classes is None or not isinstance(labels, np.ndarray) or not labels.size:
         return
-    if labels.min() < 0 or labels.max() >= num_classes:
+    least = labels.min()
+    if least < (NO_LABEL if filled else 0) or labels.max() >= num_classes:
+        hint = "" if filled else "; -1, for none, is for a regularizer that fills labels in (s3gan)"
         raise ValueError(
-            f"Labels of {num_classes} classes are 0 to {num_classes - 1}. "
-            f"Received: labels from {labels.min()} to {labels.max()}."
+            f"Labels of {num_classes} classes are 0 to {num_classes - 1}{hint}. "
+            f"Received: labels from {least} to {labels.max()}."
         )
 
 

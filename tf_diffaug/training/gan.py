@@ -188,7 +188,7 @@ class GAN(keras.Model):
         Raises:
             NonFiniteLossError: naming the step and the term.
         """
-        check_labels(y, self.num_classes)
+        check_labels(y, self.num_classes, filled=any(r.fills_labels for r in self.regularizers))
         # Keras 3 warns of its own default where a dataset has an order of its own.
         kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
         return super().fit(x, y, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)
@@ -255,7 +255,7 @@ class GAN(keras.Model):
 
         Args:
             images: reals that are trained on.
-            labels: theirs, for conditional networks.
+            labels: theirs, for conditional networks; none of them -1.
             held_out: reals that are not, and their labels or None.
             step: picks the draws.
 

@@ -22,6 +22,8 @@ from tf_diffaug.training.regularizers.gradient_penalty import R1, R2, WGANGP
 from tf_diffaug.training.regularizers.jensen_shannon import JensenShannon
 from tf_diffaug.training.regularizers.latent import ZCR
 from tf_diffaug.training.regularizers.lecam import LeCam
+from tf_diffaug.training.regularizers.rotation import SSGAN
+from tf_diffaug.training.regularizers.semi import S3GAN
 from tf_diffaug.training.regularizers.top_k import TopK
 
 __all__ = [
@@ -33,11 +35,13 @@ __all__ = [
     "R1",
     "R2",
     "REGULARIZERS",
+    "S3GAN",
+    "SSGAN",
     "WGANGP",
-    "AdversarialDefence",
-    "JensenShannon",
     "ZCR",
+    "AdversarialDefence",
     "Cntr",
+    "JensenShannon",
     "LeCam",
     "Orthogonal",
     "PathLength",
@@ -60,6 +64,8 @@ REGULARIZERS = {
         DRAGAN,
         JensenShannon,
         AdversarialDefence,
+        SSGAN,
+        S3GAN,
         LeCam,
         ADA,
         APA,

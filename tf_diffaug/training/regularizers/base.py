@@ -74,6 +74,7 @@ class Regularizer:
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
     needs_features: bool = False  # whether it looks at D's features
+    fills_labels: bool = False  # whether it labels reals that come without, their label -1
 
     def __init__(self, weight: float) -> None:
         if isinstance(weight, (str, bool)) or not weight >= 0:

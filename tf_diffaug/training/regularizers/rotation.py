@@ -1,0 +1,110 @@
+"""SS-GAN's rotation loss: D's features tell by how much an image was turned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from tf_diffaug import random
+from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.classifier import Classifier
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.gan import GAN
+
+ROTATIONS = 4
+
+
+class SSGAN(Regularizer):
+    """weight · -log Q(r | x turned by r), on fakes for G (arXiv 1811.11212, equations 2 and 3).
+
+    Q is a linear layer of its own on D's features, r is 0, 90, 180 or 270 degrees. D and Q learn it
+    on reals alone; G is to make fakes whose turn they see. What is turned is what the adversarial
+    loss shows, T(x) where that is T(x). Image i of a batch is turned by (i mod 4) · 90 degrees. The
+    authors' code turns a quarter of the batch in all four directions: as many turned images, of a
+    quarter as many different ones.
+
+    Args:
+        weight: β, of D's term; 1 in the paper and its code.
+        generator_weight: α, of G's term; 0.2 there. 0: G has none.
+    """
+
+    name = "ssgan"
+    needs_features = True
+
+    def __init__(self, weight: float = 1.0, generator_weight: float = 0.2) -> None:
+        super().__init__(weight)
+        if isinstance(generator_weight, (str, bool)) or not generator_weight >= 0:
+            raise ValueError(
+                f"A weight is 0 or more. Received: ssgan generator_weight={generator_weight!r}."
+            )
+        self.generator_weight = float(generator_weight)
+
+    @property
+    def generator_name(self) -> str:
+        return "g_ssgan"
+
+    def build(self, gan: GAN) -> None:
+        height, width, _ = gan.image_shape
+        if height != width:
+            raise ValueError(
+                f"Turned by 90 degrees, only square images keep their shape. Received: {self.name} "
+                f"with images of height {height} and width {width}."
+            )
+        self._classifier = Classifier(gan, self.name, ROTATIONS)
+
+    def discriminator_views(self, turn: Turn) -> tuple[str, ...]:
+        self._classifier.advance()
+        return (self._define_turned(turn, "ssgan_real", turn.mode.d_real, "real"),)
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        return self.weight * self._cross_entropy(turn, "ssgan_real")
+
+    def generator_views(self, turn: Turn) -> tuple[str, ...]:
+        if not self.generator_weight:
+            return ()
+        return (self._define_turned(turn, "ssgan_fake", turn.mode.g_fake, "fake"),)
+
+    def generator_term(self, turn: Turn) -> tf.Tensor | None:
+        return (
+            self.generator_weight * self._cross_entropy(turn, "ssgan_fake")
+            if self.generator_weight
+            else None
+        )
+
+    def _define_turned(self, turn: Turn, name: str, of: str, kind: str) -> str:
+        return turn.views.define(name, kind, lambda: rotate(turn.views[of], rotations(turn)))
+
+    def _cross_entropy(self, turn: Turn, name: str) -> tf.Tensor:
+        return self._classifier.cross_entropy(turn.outputs[name], rotations(turn))
+
+    @property
+    def trainable_variables(self) -> list:
+        return self._classifier.trainable_variables
+
+    @property
+    def variables(self) -> list:
+        return self._classifier.variables
+
+    def get_config(self) -> dict[str, Any]:
+        return {"weight": self.weight, "generator_weight": self.generator_weight}
+
+
+def rotations(turn: Turn) -> tf.Tensor:
+    """By how many right angles each image of a turn is turned, int32 (batch,): 0, 1, 2, 3, 0..."""
+    # Of the global batch's rows: two replicas turn their images as one would.
+    return random.global_rows(lambda n: tf.range(n) % ROTATIONS, turn.draws.batch_size)
+
+
+def rotate(images: tf.Tensor, quarters: tf.Tensor) -> tf.Tensor:
+    """Images turned by right angles, counterclockwise.
+
+    Args:
+        images: (batch, side, side, channels).
+        quarters: integers (batch,), 0 to 3: how many right angles.
+    """
+    quarters = quarters[:, None, None, None]
+    halves = tf.where(quarters >= 2, tf.reverse(images, [1, 2]), images)
+    by_90 = tf.reverse(tf.transpose(halves, [0, 2, 1, 3]), [1])
+    return tf.where(quarters % 2 == 1, by_90, halves)

@@ -1,0 +1,81 @@
+"""S3GAN's few labels: D's features predict the labels that are missing."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from tf_diffaug.training.calls import NO_LABEL, call_discriminator
+from tf_diffaug.training.draws import Draws
+from tf_diffaug.training.regularizers.base import Batch, Regularizer, Turn
+from tf_diffaug.training.regularizers.classifier import Classifier
+from tf_diffaug.training.strategy import global_mean, sum_over_replicas
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.gan import GAN
+
+
+class S3GAN(Regularizer):
+    """weight · -log C(y | x) on labelled reals; C labels the others (arXiv 1903.02271, S2GAN-CO).
+
+    C is a linear layer of its own on D's features, trained with D. Reals whose label is -1 are
+    shown to D with C's likeliest class, which gets no gradient. This is the paper's co-training;
+    with `ssgan` beside it (`s3gan,ssgan`) it is its S3GAN-CO. The term is a mean over the labelled
+    reals of the global batch, 0 where there are none.
+
+    The authors' code (compare_gan, s3gan.py) reads C off the very pass that judges the image. Here
+    D takes one more, without a gradient, of the plain reals: D's head comes with its labels, and T
+    may hide what a class is seen by. Soft predictions, an option there, are not offered, nor are
+    labels that a network trained beforehand predicts (the paper's S2GAN).
+
+    Args:
+        weight: of the cross-entropy; 1 in the authors' code.
+    """
+
+    name = "s3gan"
+    needs_features = True
+    fills_labels = True
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        # Which reals came with a label, by turn: replicas are traced in turns, one after the other
+        # and not to the end, so that one attribute would be another replica's.
+        self._known: weakref.WeakKeyDictionary[Draws, tf.Tensor] = weakref.WeakKeyDictionary()
+
+    def build(self, gan: GAN) -> None:
+        if gan.num_classes is None:
+            raise ValueError(
+                f"{self.name} is about labels: the networks must be conditional. "
+                "Received: num_classes=None."
+            )
+        self._classifier = Classifier(gan, self.name, gan.num_classes)
+
+    def exchange_reals(self, gan: GAN, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
+        del fakes
+        self._classifier.advance()
+        images, labels = reals
+        known = labels != NO_LABEL
+        self._known[draws] = known
+        # D's features are asked for, not its logits: any class will do.
+        some = tf.where(known, labels, 0)
+        outputs = call_discriminator(gan.discriminator, images, some, features=True)
+        predicted = tf.argmax(self._classifier(outputs), axis=1, output_type=labels.dtype)
+        return images, tf.where(known, labels, tf.stop_gradient(predicted))
+
+    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+        shown = turn.mode.d_real
+        known = tf.cast(self._known[turn.draws], tf.float32)
+        values = self._classifier.cross_entropy(turn.outputs[shown], turn.views.labels(shown))
+        share = sum_over_replicas({"known": global_mean(known)})["known"]
+        # The step takes the mean over all rows: that of these is the mean over the labelled ones.
+        return self.weight * tf.math.divide_no_nan(known * values, share)
+
+    @property
+    def trainable_variables(self) -> list:
+        return self._classifier.trainable_variables
+
+    @property
+    def variables(self) -> list:
+        return self._classifier.variables
