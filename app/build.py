@@ -111,15 +111,16 @@ def load_data(config: Config) -> ImageData:
             resolution=config.resolution,
             skip_broken=config.skip_broken,
         )
-        if config.num_images is None and config.data_fraction is None:
-            return images
-        return data_lib.subset(
+        images = data_lib.subset(
             images,
             fraction=config.data_fraction,
             num_images=config.num_images,
             mode=config.subset,
             seed=config.data_seed,
         )
+        if config.label_fraction is None:
+            return images
+        return data_lib.hide_labels(images, config.label_fraction, seed=config.data_seed)
 
 
 def flips(config: Config, data: ImageData) -> bool:
@@ -253,7 +254,8 @@ def make_sampler(gan: GAN, config: Config) -> Sampler:
 def _frequencies(config: Config, data: ImageData) -> np.ndarray | None:
     if config.fake_labels == "uniform":
         return None
-    return np.bincount(data.labels, minlength=data.num_classes) / len(data.labels)
+    known = data.labels[data.labels >= 0]
+    return np.bincount(known, minlength=data.num_classes) / len(known)
 
 
 def _unlabelled(data: ImageData) -> ImageData:

@@ -84,6 +84,9 @@ class Config:
     fake_labels: str = _option(
         "uniform", "labels of fakes: uniform, or as often as in the data", choices=FAKE_LABELS
     )
+    label_fraction: float | None = _option(
+        None, "train with this share of the labels", above=0, most=1, unset="all"
+    )
     width: int = _option(16, "base channels: the papers use 64 to 128", least=1)
     latent_dim: int = _option(128, "length of G's input z", least=1)
 
@@ -168,6 +171,11 @@ class Config:
             )
         if self.fake_labels != "uniform" and not self.conditional:
             raise UserError(f"--fake_labels={self.fake_labels} is about labels: add --conditional.")
+        if self.label_fraction is not None and not self.conditional:
+            raise UserError(
+                "--label_fraction hides labels of networks that look at them: add --conditional. "
+                f"Received: --label_fraction={self.label_fraction}."
+            )
         if self.policy == "none" and self.augment not in (None, "none"):
             raise UserError(
                 f"--augment={self.augment} needs an augmentation: add "

@@ -141,7 +141,11 @@ def _networks(config: Config) -> str:
     if not config.conditional:
         return f"{text}; labels are not looked at."
     drawn = {"uniform": "drawn uniformly", "data": "drawn as often as the data has them"}
-    return f"{text}, and the class: fakes' labels are {drawn[config.fake_labels]}."
+    text += f", and the class: fakes' labels are {drawn[config.fake_labels]}"
+    if config.label_fraction is None:
+        return f"{text}."
+    known = f"{100 * config.label_fraction:g} % of the reals' labels are known"
+    return f"{text}; {known}, drawn at random once, from --data_seed={config.data_seed}."
 
 
 def _regularizers(recipe: Recipe) -> str:

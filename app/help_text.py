@@ -32,6 +32,7 @@ _LAYOUT: dict[str, list[tuple[tuple[str, ...], str | None]]] = {
     "Networks": [
         (("model", "width", "latent_dim"), "biggan, stylegan2; channels; length of z"),
         (("conditional", "fake_labels"), "train with labels; fakes': uniform, data"),
+        (("label_fraction",), None),
     ],
     "Training": [
         (("steps", "batch_size", "d_steps"), "D steps are per G step"),

@@ -7,11 +7,11 @@ from typing import Any
 
 from app import networks
 from app.config import Config
-from app.errors import user_settings
+from app.errors import UserError, user_settings
 from app.resolve import Resolved
 from tf_diffaug.augment import Policy, parse_policy
 from tf_diffaug.training.modes import resolve_augment
-from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
+from tf_diffaug.training.regularizers import REGULARIZERS, Regularizer, parse_regularizers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,8 @@ def decide(resolved: Resolved) -> Recipe:
     config = resolved.config
     with user_settings():
         policy = parse_policy(config.policy)
-        regularizers = parse_regularizers(config.regularizers)
+        regularizers = _sorted(parse_regularizers(config.regularizers))
+        _check_labelled(config, regularizers)
         augment = resolve_augment(policy, config.augment, regularizers)
         model = networks.canonical(config.model)
     origins = dict(resolved.origins)
@@ -66,6 +67,16 @@ def decide(resolved: Resolved) -> Recipe:
         why = _why(bool(policy.ops), users)
         origins["augment"] = f"default: {why}"
     return Recipe(Resolved(settled, origins), policy, regularizers, why)
+
+
+def _check_labelled(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+    fillers = [name for name, kind in REGULARIZERS.items() if kind.fills_labels]
+    if config.label_fraction is not None and not any(r.fills_labels for r in regularizers):
+        raise UserError(
+            "--label_fraction leaves images without labels, which something must fill in: add "
+            f"--regularizers={' or '.join(fillers)}. "
+            f"Received: --label_fraction={config.label_fraction}."
+        )
 
 
 def canonical(name: str, value: Any) -> Any:
@@ -85,8 +96,12 @@ def canonical(name: str, value: Any) -> Any:
 
 
 def _spelt(regularizers: tuple[Regularizer, ...]) -> str:
-    # Sorted: their sum does not depend on the order.
-    return ",".join(sorted(map(str, regularizers))) or "none"
+    return ",".join(map(str, _sorted(regularizers))) or "none"
+
+
+def _sorted(regularizers: tuple[Regularizer, ...]) -> tuple[Regularizer, ...]:
+    # A saved run is resumed with the order in which it was trained, whatever was typed.
+    return tuple(sorted(regularizers, key=str))
 
 
 def _why(has_policy: bool, users: list[str]) -> str:

@@ -33,6 +33,8 @@ def default_directory(config: Config) -> pathlib.Path:
         parts.append(f"{config.num_images}img")
     classes = "-cond" if config.conditional else ""
     parts.append(f"{config.model.split('(')[0]}-w{config.width}{classes}")
+    if config.label_fraction is not None:
+        parts.append(f"{100 * config.label_fraction:g}pctlabels")
     if config.policy != "none":
         parts += [config.policy.replace(",", "+"), config.augment or "auto"]
     if config.regularizers != "none":

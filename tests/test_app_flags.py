@@ -86,6 +86,8 @@ MISTAKES = {
     "--num_images=10 --data_fraction=.5": "--num_images and --data_fraction exclude each other",
     "--model=sndcgan --conditional": "sndcgan knows no classes",
     "--model=biggan --fake_labels=data": "add --conditional",
+    "--model=biggan --label_fraction=.1": "add --conditional. Received: --label_fraction=0.1",
+    "--label_fraction=0": "--label_fraction must be above 0",
     "--augment=both": "--augment=both needs an augmentation",
     "--preset=quick --policy=none --augment=reals": "--augment=reals needs an augmentation",
 }

@@ -1,5 +1,6 @@
 """The three coordinates: how they are settled, and the words for it."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -79,6 +80,10 @@ def test_what_has_no_term_is_said_in_a_sentence_of_its_own():
         ({"regularizers": "r11:10"}, "Did you mean 'r1'?"),
         ({"regularizers": "r1:10,r1:5"}, "twice"),
         ({"policy": "color", "augment": "none"}, "Nothing would use the policy"),
+        (
+            {"model": "biggan", "conditional": True, "label_fraction": 0.1, "regularizers": "r1"},
+            "add --regularizers=s3gan. Received: --label_fraction=0.1",
+        ),
     ],
 )
 def test_a_mistake_in_a_coordinate_is_one_line(settings, message):
@@ -93,6 +98,24 @@ def test_two_spellings_of_a_recipe_are_one():
     assert len({canonical("policy", text) for text in spellings}) == 1
     assert len({canonical("regularizers", text) for text in ("r1:10", "r1(weight=10)")}) == 1
     assert len({decide(resolve({"policy": text})).config for text in spellings}) == 1
+
+
+def test_regularizers_stand_in_one_order():
+    first, second = (decide(resolve({"regularizers": text})) for text in ("r2:1,r1:2", "r1:2,r2:1"))
+    assert first.config == second.config
+    assert [[r.name for r in d.regularizers] for d in (first, second)] == [["r1", "r2"]] * 2
+
+
+def test_labels_are_hidden_and_fakes_have_those_that_are_known():
+    settings = {"model": "biggan", "conditional": True, "label_fraction": 0.1}
+    config = Config(dataset="emoji", resolution=8, fake_labels="data", **settings)
+    whole = build.load_data(Config(dataset="emoji", resolution=8))
+    data = build.load_data(config)
+    known = data.labels[data.labels >= 0]
+    assert len(known) == round(len(data) / 10)
+    assert data.num_classes == whole.num_classes
+    counts = np.bincount(known, minlength=data.num_classes)
+    np.testing.assert_allclose(build._frequencies(config, data), counts / len(known))
 
 
 def test_the_words_about_flips_hold_for_the_data_itself(tmp_path):
@@ -137,6 +160,15 @@ def test_diffaugment_in_words():
         (
             {"model": "biggan", "conditional": True, "fake_labels": "data"},
             "as often as the data has them",
+        ),
+        (
+            {
+                "model": "biggan",
+                "conditional": True,
+                "label_fraction": 0.1,
+                "regularizers": "s3gan",
+            },
+            "10 % of the reals' labels are known, drawn at random once, from --data_seed=0",
         ),
         ({"eval_batch_norm": "batch"}, "batch norm by each batch's statistics"),
         ({"eval_ema": False}, "samples and FID ignore it"),

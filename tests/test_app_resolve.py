@@ -77,6 +77,12 @@ def test_a_directory_is_named_after_its_recipe():
         assert runs.default_directory(dataclasses.replace(config, **change)).as_posix() == name
 
 
+def test_a_directory_says_what_share_of_the_labels_is_known():
+    config = Config(model="biggan", conditional=True, label_fraction=0.1, regularizers="s3gan")
+    name = runs.default_directory(config).as_posix()
+    assert name.startswith("runs/emoji_faces-32px-biggan-w16-cond-10pctlabels-s3gan-s0-")
+
+
 @pytest.mark.parametrize("dataset", ["folder:/home/a/my cats/", "folder:..", "folder:/"])
 def test_a_directory_has_a_safe_name(dataset):
     path = runs.default_directory(Config(dataset=dataset, regularizers="r1(weight=10, on='raw')"))

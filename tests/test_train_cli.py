@@ -85,6 +85,14 @@ MISTAKES = {
         ["--model=biggan", "--width=2", "--conditional", "--dataset=emoji_faces"],
         "labels",
     ),
+    "no labels to hide": (
+        ["--model=biggan", "--conditional", "--label_fraction=.1", "--regularizers=s3gan"],
+        "no labels to hide",
+    ),
+    "no one to label": (
+        ["--model=biggan", "--conditional", "--dataset=emoji", "--label_fraction=.1"],
+        "add --regularizers=s3gan",
+    ),
     "nothing to compare": (["--regularizers=bcr:10"], "bcr compares images"),
     "unused policy": (["--policy=color", "--augment=none"], "Nothing would use the policy"),
     "no policy": (["--augment=reals"], "needs an augmentation"),
@@ -171,6 +179,21 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     error = capsys.readouterr().err
     assert "step-6 can't be restored" in error
     assert error.count("\n") == 1
+
+
+def test_a_run_on_few_labels_ends_and_resumes(here, capsys):
+    flags = ["--dataset=emoji", "--model=biggan", "--conditional", "--label_fraction=0.2"]
+    flags += ["--fake_labels=data", "--regularizers=ssgan,s3gan", "--latent_dim=8"]
+    assert run("--steps=2", *flags, *SMALL) == 0
+    assert "Done: 2 steps" in capsys.readouterr().out
+    (run_dir,) = (here / "runs").iterdir()
+    assert "-biggan-w2-cond-20pctlabels-s3gan-ssgan-s0-" in run_dir.name
+    assert run(f"--run_dir={run_dir}", "--steps=4") == 0
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    trained = [line for line in lines if line["kind"] == "train"]
+    assert [line["step"] for line in trained] == [2, 4]
+    assert all({"s3gan", "ssgan", "g_ssgan", "r_t"} <= set(line) for line in trained)
+    assert run(f"--run_dir={run_dir}", "--label_fraction=0.3") == 2
 
 
 def test_other_images_are_not_the_same_run(here, capsys):
