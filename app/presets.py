@@ -1,4 +1,4 @@
-"""Named recipes, by name: what `--preset` takes. Their values are in `preset_values.py`."""
+"""Named recipes, by name: what `--preset` takes. Their values are in `preset_values`."""
 
 from __future__ import annotations
 

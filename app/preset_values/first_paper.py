@@ -1,10 +1,6 @@
-"""The recipes of the papers: data, each value with its source.
+"""The setups of "Differentiable Augmentation for Data-Efficient GAN Training" (arXiv 2006.10738).
 
-`[V]` was read in the published code or text, `[F]` off a figure; `[R]` is recalled and could not be
-checked. A preset says what it should cost and reach, so that a run can be held against it, and has
-a `quick-` twin: the same recipe slim and short, for two CPU cores.
-
-Short names of the sources: DA is the code of arXiv 2006.10738 (mit-han-lab/data-efficient-gans).
+DA is the authors' code, mit-han-lab/data-efficient-gans.
 """
 
 from __future__ import annotations
@@ -12,80 +8,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """A recipe: what differs from the defaults of `Config`.
-
-    Args:
-        name: what `--preset` takes.
-        summary: what it trains, on what.
-        settings: values by `Config` field.
-        source: where the values are from.
-        cost: time, and on what machine; says whether it was measured.
-        published_fid: the paper's number and its protocol, or why there is none.
-        needs: what the user must add, as a flag that shows how; empty for nothing.
-    """
-
-    name: str
-    summary: str
-    settings: dict[str, Any]
-    source: str
-    cost: str
-    published_fid: str
-    needs: str = ""
-
-    @property
-    def command(self) -> str:
-        """The command that runs it."""
-        return f"python train.py --preset={self.name} {self.needs}".rstrip()
-
-
-# FID of 10,000 fakes against CIFAR's test images, un-flipped, on Inception features: DA's metrics
-# for both networks [V], and arXiv 2006.02595 [V].
-_CIFAR_PROTOCOL = {"fid_features": "inception", "fid_split": "test", "num_fakes": 10_000}
-
-# arXiv 2006.02595, CIFAR-10: hinge; SNDCGAN unconditional, batch 64, 200k steps; BigGAN
-# class-conditional, batch 256, 100k steps [V]. One D step a G step [F, algorithms 1 and 2]. Adam
-# 2e-4 with (0.5, 0.999) for SNDCGAN, (0, 0.999) for BigGAN, 128-d normal z [R]; compare_gan's
-# SNDCGAN configurations have the same Adam and length of z [V]. No average of G is mentioned in
-# what could be read: none here; nor flips of the reals, which compare_gan's CIFAR lacks [V].
-_SECOND_PAPER = {
-    **_CIFAR_PROTOCOL,
-    "dataset": "cifar10",
-    "loss": "hinge",
-    "latent_dim": 128,
-    "d_steps": 1,
-    "g_lr": 2e-4,
-    "d_lr": 2e-4,
-    "beta2": 0.999,
-    "ema_decay": 0.0,
-    "ema_ramp": None,
-    "eval_ema": False,
-    "flip": False,
-    "log_every": 100,
-    "sample_every": 5_000,
-    "eval_every": 10_000,
-    "checkpoint_every": 2_000,
-}
-# compare_gan's BigGAN at 32 px: width 96, three downsamplings in D, hierarchical z and an embedding
-# of 128 that all blocks share [V, resnet_biggan.py]; that the paper switched these on is [R].
-_SECOND_BIGGAN = {
-    **_SECOND_PAPER,
-    "model": "biggan(shared_dim=128, hierarchical=true, init=orthogonal, layout=compare_gan)",
-    "conditional": True,
-    "width": 96,
-    "batch_size": 256,
-    "steps": 100_000,
-    "beta1": 0.0,
-    "eval_batch_norm": "standing",
-}
+from app.preset_values.base import CIFAR_PROTOCOL, Preset
 
 # DA, DiffAugment-biggan-cifar: all scripts alike [V]. G's batch norm takes the statistics of
 # batches of 50 in evaluation too (G_eval_mode off) [V]; the best checkpoint by the FID it reports
 # is the one it reports [V].
 _BIGGAN_CIFAR = {
-    **_CIFAR_PROTOCOL,
+    **CIFAR_PROTOCOL,
     "model": "biggan",
     "conditional": True,
     "policy": "translation,cutout",
@@ -125,7 +54,7 @@ _STYLEGAN2 = {
 }
 _STYLEGAN2_CIFAR = {
     **_STYLEGAN2,
-    **_CIFAR_PROTOCOL,
+    **CIFAR_PROTOCOL,
     "regularizers": "r1(0.1, on=augmented)",
     "width": 128,
     "batch_size": 32,
@@ -201,38 +130,11 @@ def _suffix(percent: int) -> str:
     return "" if percent == 100 else f"-{percent}"
 
 
-def _second_paper() -> list[Preset]:
-    protocol = "10,000 fakes, test set; top 15 % of runs"
-    return [
-        Preset(
-            name="sndcgan-cifar10",
-            summary="the second paper's SNDCGAN on CIFAR-10, its baseline; add --policy and so on",
-            settings={
-                **_SECOND_PAPER,
-                "model": "sndcgan",
-                "width": 64,
-                "batch_size": 64,
-                "steps": 200_000,
-                "beta1": 0.5,
-            },
-            source="arXiv 2006.02595; Adam's settings and the length of z are recalled",
-            cost="200,000 steps of about 1.4 s on 2 CPU cores: 3 days; not yet run here",
-            published_fid=f"24.73 ({protocol})",
-        ),
-        Preset(
-            name="biggan96-cifar10",
-            summary="the second paper's BigGAN on CIFAR-10, its baseline; add --policy and so on",
-            settings=_SECOND_BIGGAN,
-            source="arXiv 2006.02595; Adam's settings, z and the shared embedding are recalled",
-            cost="not yet run here; full width is for a GPU or a TPU",
-            published_fid=f"14.73 ({protocol})",
-        ),
-    ]
-
-
 # FID with the preset's policy, and in brackets that of the same setup with --policy=none [V].
 _FIDS = {
     ("biggan", "cifar10"): {100: (8.70, 9.59), 20: (14.04, 21.58), 10: (22.40, 39.78)},
+    ("biggan-cr", "cifar10"): {100: (8.49, 9.06), 20: (12.84, 20.62), 10: (18.70, 37.45)},
+    ("biggan-cr", "cifar100"): {100: (11.25, 11.26), 20: (20.28, 36.91), 10: (26.90, 47.16)},
     ("biggan", "cifar100"): {100: (12.00, 12.87), 20: (22.14, 33.11), 10: (33.70, 66.71)},
     ("stylegan2", "cifar10"): {100: (9.89, 11.07), 20: (12.15, 23.08), 10: (14.50, 36.02)},
     ("stylegan2", "cifar100"): {100: (15.22, 16.54), 20: (16.65, 32.30), 10: (20.75, 45.87)},
@@ -247,9 +149,15 @@ _BIGGAN_STEPS = {
 }
 
 
-def _published(model: str, dataset: str, percent: int, protocol: str) -> str:
+# DA's own T for CR where DiffAugment leaves it one, and for CR without DiffAugment [V, utils.py].
+_CR_ALONE = "cr(10, policy='flip,translation')"
+
+
+def _published(
+    model: str, dataset: str, percent: int, protocol: str, baseline: str = "--policy=none"
+) -> str:
     augmented, plain = _FIDS[model, dataset][percent]
-    return f"{augmented:.2f} ({plain:.2f} with --policy=none; {protocol})"
+    return f"{augmented:.2f} ({plain:.2f} with {baseline}; {protocol})"
 
 
 def _biggan_cifar(dataset: str, percent: int) -> Preset:
@@ -265,6 +173,27 @@ def _biggan_cifar(dataset: str, percent: int) -> Preset:
         source="arXiv 2006.10738, the authors' scripts; others got 22 to 24 and 40 to 48 at 10 %",
         cost="about a day on 2 GPUs (published); not yet run here",
         published_fid=_published("biggan", dataset, percent, "10,000 fakes, test set, best one"),
+    )
+
+
+def _cr_biggan_cifar(dataset: str, percent: int) -> Preset:
+    # DA's scripts [V]: at 100 % DiffAugment is cutout alone, CR's flips and shifts on top of it;
+    # below, CR holds D of DiffAugment's reals against D of the plain ones.
+    settings = {"policy": "cutout", "regularizers": _CR_ALONE}
+    baseline = "--policy=none"
+    if percent < 100:
+        settings = {"regularizers": "cr:10", "augment": "both"}
+        baseline += f' --augment=none --regularizers="{_CR_ALONE}"'
+    plain = _biggan_cifar(dataset, percent)
+    return dataclasses.replace(
+        plain,
+        name=plain.name.replace("biggan", "biggan-cr"),
+        summary=f"DiffAugment and consistency regularization: {plain.summary.split(', ', 1)[1]}",
+        settings={**plain.settings, **settings},
+        source="arXiv 2006.10738, the authors' scripts",
+        published_fid=_published(
+            "biggan-cr", dataset, percent, "10,000 fakes, test set, best one", baseline
+        ),
     )
 
 
@@ -302,9 +231,9 @@ def _imagenet(percent: int) -> Preset:
     )
 
 
-FULL = [
-    *_second_paper(),
+FIRST_PAPER = [
     *(_biggan_cifar(name, p) for name in ("cifar10", "cifar100") for p in (100, 20, 10)),
+    *(_cr_biggan_cifar(name, p) for name in ("cifar10", "cifar100") for p in (100, 20, 10)),
     *(_stylegan2_cifar(name, p) for name in ("cifar10", "cifar100") for p in (100, 20, 10)),
     Preset(
         name="stylegan2-100shot",
