@@ -18,6 +18,8 @@ $(error STACK is default or keras3, not $(STACK))
 endif
 RUN = $(VENV)/bin/python
 ARGS ?=
+# A process of the tests takes 2 to 4 GB; more than a few gain little.
+TEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=worksteal
 
 .PHONY: setup train test test-all lint clean
 
@@ -35,10 +37,10 @@ train: setup
 	$(RUN) train.py --policy=color,translation,cutout $(ARGS)
 
 test: setup
-	$(RUN) -m pytest -m "not slow" $(ARGS)
+	$(TEST) -m "not slow" $(ARGS)
 
 test-all: setup
-	$(RUN) -m pytest $(ARGS)
+	$(TEST) $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check .
