@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.networks import make_discriminator, make_generator, make_images, values
+from tests.networks import make_feature_gan as make_gan
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.training import GAN, make_strategy
 from tf_diffaug.training.calls import Outputs
@@ -14,19 +15,6 @@ from tf_diffaug.training.regularizers.contrastive import nt_xent
 
 RNG = np.random.default_rng(0)
 NAMES = ("real_aug", "cntr_real_2", "fake_aug", "cntr_fake_2")
-
-
-def make_feature_discriminator(seed=10):
-    plain = make_discriminator(seed)
-    outputs = {"logits": plain.outputs[0], "features": plain.layers[-2].output}
-    return keras.Model(plain.inputs[0], outputs)
-
-
-def make_gan(*, optimizer=None, compiled=None, **options):
-    gan = GAN(make_generator(), make_feature_discriminator(), **options)
-    make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
-    gan.compile(make(), make(), **(compiled or {}))
-    return gan
 
 
 def expected_nt_xent(ones, others, temperature):
@@ -197,7 +185,7 @@ def test_two_replicas_end_where_one_does(two_replicas):
 def test_it_is_compiled_by_xla_and_runs_in_bfloat16():
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        gan = make_gan(policy="color", regularizers="cntr", compiled={"jit_compile": True})
+        gan = make_gan(policy="color", regularizers="cntr", jit_compile=True)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     (term,) = gan.regularizers
