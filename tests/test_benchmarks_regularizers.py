@@ -106,4 +106,5 @@ def test_memory_above_what_there_was_before(steps, monkeypatch):
     monkeypatch.setattr(regularizers, "make_steps", lambda chosen, _: (steps, {}))
     found = regularizers.measure_memory("plain", arguments())
     assert found["gib"] > 0.1
+    assert 0 < regularizers.held_gib() <= found["gib"] + 1e-3
     assert 0 <= found["step_gib"] < found["gib"]
