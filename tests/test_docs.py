@@ -90,6 +90,7 @@ def test_the_commands_run(command, folder):
         command = f"python {command.split(maxsplit=1)[1]} --steps=4"  # whichever .venv it is
     program, script, *arguments = shlex.split(command)
     assert program == "python"
+    arguments = [re.sub(r"^--steps=\d{3,}$", "--steps=4", argument) for argument in arguments]
     if script == "train.py" and not any(a.startswith("--steps") for a in arguments):
         arguments.append("--steps=4")
     done = subprocess.run(
