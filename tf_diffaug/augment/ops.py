@@ -16,6 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug.augment import placement
 from tf_diffaug.augment.bilinear import sample_bilinear
 from tf_diffaug.augment.borders import INSIDE, check_fill
 from tf_diffaug.augment.color_map import ColorMap
@@ -107,7 +108,26 @@ def flip(images: tf.Tensor, mirrored: Any) -> tf.Tensor:
     """
     images = tf.convert_to_tensor(images)
     mirrored = tf.cast(_per_image(mirrored, images), tf.bool)
-    return tf.where(mirrored[:, None, None, None], tf.reverse(images, [2]), images)
+
+    @tf.custom_gradient
+    def run(images: tf.Tensor) -> Any:
+        # The map is its own transpose.
+        return _mirror_rows(images, mirrored), lambda upstream: flip(upstream, mirrored)
+
+    return run(images)
+
+
+def _mirror_rows(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    if placement.accelerated() or placement.traced_for_xla():
+        return tf.where(mirrored[:, None, None, None], tf.reverse(images, [2]), images)
+    # On the CPU a reversal takes five times as long as looking each pixel up.
+    batch, height, width, channels = image_shape(images)
+    columns = tf.range(width)
+    source = tf.where(mirrored[:, None], width - 1 - columns, columns)
+    starts = tf.reshape(tf.range(batch * height) * width, [batch, height, 1])
+    places = tf.reshape(starts + source[:, None, :], [-1, 1])
+    flat = tf.reshape(images, [-1, channels])
+    return tf.reshape(tf.gather_nd(flat, places), image_shape(images))
 
 
 def rotate(
