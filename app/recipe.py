@@ -63,8 +63,7 @@ def decide(resolved: Resolved) -> Recipe:
     )
     why = "as asked"
     if config.augment is None:
-        users = [regularizer.name for regularizer in regularizers if regularizer.uses_policy]
-        why = _why(bool(policy.ops), users)
+        why = _why(policy, regularizers)
         origins["augment"] = f"default: {why}"
     return Recipe(Resolved(settled, origins), policy, regularizers, why)
 
@@ -104,9 +103,11 @@ def _sorted(regularizers: tuple[Regularizer, ...]) -> tuple[Regularizer, ...]:
     return tuple(sorted(regularizers, key=str))
 
 
-def _why(has_policy: bool, users: list[str]) -> str:
-    if not has_policy:
+def _why(policy: Policy, regularizers: tuple[Regularizer, ...]) -> str:
+    if not policy.ops:
         return "there is no policy"
-    if users:
+    if steering := [r.name for r in regularizers if r.steers_policy]:
+        return f"{' and '.join(steering)} is about T in the adversarial losses"
+    if users := [r.name for r in regularizers if r.uses_policy]:
         return f"{' and '.join(users)} uses the policy"
     return "a policy that nothing else uses is DiffAugment's"

@@ -28,6 +28,19 @@ def test_set_it_stands(augment):
         resolve_augment(EMPTY, augment)
 
 
+class Steers(R1):
+    steers_policy = True
+
+
+def test_what_steers_the_policy_needs_it_in_the_losses():
+    assert resolve_augment(POLICY, None, [Steers()]) == "both"
+    assert resolve_augment(POLICY, None, [Steers(), UsesPolicy()]) == "both"
+    assert resolve_augment(POLICY, "reals", [Steers()]) == "reals"
+    for policy, augment in ((EMPTY, None), (POLICY, "none")):
+        with pytest.raises(ValueError, match="r1 moves the probability of the policy's ops"):
+            resolve_augment(policy, augment, [Steers(), R1()])
+
+
 def test_a_policy_that_nothing_uses_is_refused():
     with pytest.raises(ValueError, match="Received: augment='none', policy='color'"):
         resolve_augment(POLICY, "none")

@@ -46,6 +46,8 @@ def resolve_augment(
 ) -> str:
     """Where T stands if nobody says so: `both` with a policy that nothing else uses, else `none`.
 
+    A regularizer that steers the policy, such as ADA, makes it `both` too.
+
     Raises:
         ValueError: for an unknown mode, a mode or a regularizer without the policy it needs, or a
             policy that nothing uses.
@@ -59,8 +61,15 @@ def resolve_augment(
             "'color,translation,cutout'. Received: policy='none'."
         )
     used_elsewhere = bool(users)
+    steered = [regularizer.name for regularizer in regularizers if regularizer.steers_policy]
     if augment is None:
-        return "both" if policy.ops and not used_elsewhere else "none"
+        augment = "both" if policy.ops and (steered or not used_elsewhere) else "none"
+    if steered and augment == "none":
+        raise ValueError(
+            f"{' and '.join(steered)} moves the probability of the policy's ops in the adversarial "
+            "losses: give a policy, and let it stand there, such as augment='both'. "
+            f"Received: policy={str(policy)!r}, augment={augment!r}."
+        )
     if augment != "none" and not policy.ops:
         raise ValueError(
             f"T needs a policy to stand anywhere. Received: augment={augment!r}, policy='none'."

@@ -99,20 +99,7 @@ class ADA(Adaptive):
     """
 
     name = "ada"
-
-    def build(self, gan: GAN) -> None:
-        """Makes p.
-
-        Raises:
-            ValueError: if the run has no policy, or T stands nowhere in the adversarial losses.
-        """
-        if gan.augment == "none":
-            raise ValueError(
-                "ada moves the probability of the policy's ops in the adversarial losses: give a "
-                "policy and let it stand there, such as augment='both'. "
-                f"Received: policy={str(gan.policy)!r}, augment={gan.augment!r}."
-            )
-        super().build(gan)
+    steers_policy = True
 
     def probability(self) -> tf.Tensor:
         return self.p

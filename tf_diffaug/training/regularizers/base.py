@@ -73,6 +73,7 @@ class Regularizer:
     name: str
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
+    steers_policy: bool = False  # whether it does something to T where that stands in the losses
     needs_features: bool = False  # whether it looks at D's features
     fills_labels: bool = False  # whether it labels reals that come without, their label -1
 
