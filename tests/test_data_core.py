@@ -178,7 +178,7 @@ def test_fingerprint_of_a_view_is_that_of_its_copy():
         {"images": np.zeros((2, 3, 3, 1), np.float32)},
         {"images": np.zeros((0, 3, 3, 1), np.uint8)},
         {"labels": np.zeros(3, np.int32)},
-        {"labels": np.array([-1, 0])},
+        {"labels": np.array([-2, 0])},
         {"labels": np.array([0, 2]), "class_names": ("a", "b")},
         {"test": np.zeros((2, 3, 4, 1), np.uint8)},
     ],
