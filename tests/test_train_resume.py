@@ -20,10 +20,16 @@ FLAGS = [
 ]
 
 
+# One thread: with several TensorFlow's own sums now and then differ in the last bit on a machine
+# that is busy otherwise, which is nothing that a resume could mend.
+ENVIRONMENT = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1"}
+
+
 def start(run_dir):
     return subprocess.Popen(
         [sys.executable, "train.py", *FLAGS, f"--run_dir={run_dir}"],
         cwd=ROOT,
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
