@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -104,7 +104,12 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    """The most memory that this process has held.
+
+    Not `ru_maxrss`, which a process starts with at its parent's size.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**20
 
 
 def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
