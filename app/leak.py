@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +29,9 @@ class LeakWatch:
     Its record has `leak` and `leak_threshold` besides, see `LeakGauge`; a line on standard error
     says when the one is past the other. Where the probe cannot tell T(x) from x they are left out.
 
+    The probe is trained at once and not in `fit`: Keras 2 calls back in the strategy's scope, where
+    its optimizer would be every replica's.
+
     Args:
         evaluate: from the GAN to a record.
         config: the settings; a run without a policy, or of a few images, is not watched.
@@ -42,17 +44,8 @@ class LeakWatch:
     ) -> None:
         self._evaluate = evaluate
         self._config = config
-        self._images = images
         self._sampler = sampler
-
-    @functools.cached_property
-    def _gauge(self) -> LeakGauge | None:
-        policy = parse_policy(self._config.policy)
-        if not policy.ops or len(self._images) < _FEWEST_IMAGES:
-            return None
-        seed = self._config.seed
-        gauge = LeakGauge(self._images, DiffAugment(policy, seed=seed), seed=seed)
-        return gauge if gauge.is_usable else None
+        self._gauge = _gauge(config, images)
 
     def __call__(self, gan: GAN) -> dict[str, Any]:
         record = self._evaluate(gan)
@@ -69,9 +62,16 @@ class LeakWatch:
         return record | {"leak": leak.share, "leak_threshold": leak.threshold}
 
     def _samples(self) -> tf.Tensor:
-        seed = random.derive(self._config.seed, "probe")
-        batches = [
-            self._sampler(_BATCH, random.fold_in(seed, index))
+        seeds = [
+            random.derive(self._config.seed, "probe", step=index)
             for index in range(_SAMPLES // _BATCH)
         ]
-        return tf.concat(batches, axis=0)
+        return tf.concat([self._sampler(_BATCH, seed) for seed in seeds], axis=0)
+
+
+def _gauge(config: Config, images: np.ndarray) -> LeakGauge | None:
+    policy = parse_policy(config.policy)
+    if not policy.ops or len(images) < _FEWEST_IMAGES:
+        return None
+    gauge = LeakGauge(images, DiffAugment(policy, seed=config.seed), seed=config.seed)
+    return gauge if gauge.is_usable else None

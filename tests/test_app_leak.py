@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import train
-from app import leak
+from app import build, leak
 from app.config import Config
 from app.flags import parse
 from tf_diffaug.evaluation.leak import Leak
@@ -61,14 +61,24 @@ def test_what_cannot_be_watched_is_left_alone(monkeypatch, options):
     assert watch(monkeypatch, **options) == {"fid": 1.0}
 
 
-def test_a_run_logs_its_leak(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def check_run(folder, strategy):
     flags = ["--width=2", "--num_images=40", "--batch_size=4", "--num_fakes=20", "--steps=2"]
-    folder = tmp_path / "run"
-    policy = ["--policy=cutout", f"--run_dir={folder}", "--nodeterministic"]
-    assert train.main(parse(["train.py", *flags, *policy])) == 0
+    flags += ["--policy=cutout", f"--run_dir={folder}", "--nodeterministic"]
+    assert train.main(parse(["train.py", *flags, f"--strategy={strategy}"])) == 0
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     (evaluated,) = (record for record in records if record["kind"] == "eval")
     assert 0 <= evaluated["leak"] <= 1
     assert 0 < evaluated["leak_threshold"] <= 1
     assert {"r_t"} <= set(records[0])
+
+
+def test_a_run_logs_its_leak(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    check_run(tmp_path / "run", "one_device")
+
+
+def test_so_does_a_mirrored_run(tmp_path, monkeypatch, two_replicas):
+    # Keras 2 calls back in the strategy's scope.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "make_strategy", lambda name: two_replicas)
+    check_run(tmp_path / "run", "mirrored")

@@ -50,7 +50,8 @@ class LeakGauge:
     """Trains the probe once, in seconds, and then reads samples.
 
     Args:
-        images: reals, uint8 (n, height, width, channels); every fourth calibrates the probe.
+        images: reals, uint8 (n, height, width, channels). Of at most 8,192, drawn at random, a
+            quarter calibrates the probe that the others train.
         augmenter: T.
         seed: of the probe's weights, batches and draws.
         steps: of training, on 64 images each.
@@ -120,9 +121,12 @@ class LeakGauge:
             step(images[rng.integers(0, len(images), _BATCH)], tf.constant(index))
 
     def _calibrate(self, images: np.ndarray) -> None:
-        reals = to_float(tf.constant(images))
         seed = random.fold_in(random.derive(self._seed, "probe"), -1)
-        counts = [self._count(reals), self._count(_as_shown(self._augmenter(reals, seed=seed)))]
+        counts = np.zeros(2)
+        for start in range(0, len(images), _BATCH):
+            reals = to_float(tf.constant(images[start : start + _BATCH]))
+            augmented = self._augmenter(reals, seed=random.fold_in(seed, start))
+            counts += self._count(reals), self._count(_as_shown(augmented))
         # Laplace's rule: that none of a few was taken for augmented does not mean none ever is.
         self._plain, self._augmented = ((count + 1.0) / (len(images) + 2.0) for count in counts)
         self._calibrated_on = len(images)
