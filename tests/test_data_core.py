@@ -210,3 +210,10 @@ def test_load_says_what_is_wrong_in_one_line(arguments, message):
     with pytest.raises(ValueError, match=message.replace("?", r"\?")) as error:
         load(**arguments)
     assert "\n" not in str(error.value)
+
+
+def test_hidden_labels_need_the_names_of_the_classes():
+    images = np.zeros((2, 3, 3, 1), np.uint8)
+    with pytest.raises(ValueError, match="class_names=None"):
+        ImageData("x", images, labels=np.array([-1, 1]))
+    assert ImageData("x", images, labels=np.array([-1, 1]), class_names=("a", "b")).num_classes == 2

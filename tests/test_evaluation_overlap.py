@@ -323,3 +323,9 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
 def test_frechet_of_nothing_left_is_nothing():
     blank = compute_statistics(np.full((4, *SHAPE), 7, np.uint8), Corners())
     assert frechet_distance(blank, blank) == 0
+
+
+def test_a_reference_of_other_reals_is_refused():
+    other = reference_statistics(REALS[:-1], Corners(), cache_dir=None)
+    with pytest.raises(ValueError, match="Received: reference of 49"):
+        measure(["none"], reference=other)

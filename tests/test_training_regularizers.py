@@ -232,3 +232,8 @@ def test_strings_are_read_and_written():
 def test_mistakes_are_named(text, message):
     with pytest.raises(ValueError, match=message):
         parse_regularizers(text)
+
+
+def test_two_of_one_name_would_hide_each_other_and_are_refused():
+    with pytest.raises(ValueError, match="Received: r1"):
+        parse_regularizers([R1(1.0), R2(1.0), R1(2.0, on="augmented")])

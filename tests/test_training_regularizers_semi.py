@@ -229,3 +229,8 @@ def test_it_is_read_and_written_and_names_what_it_needs():
         make_gan(regularizers="s3gan")
     with pytest.raises(ValueError, match="s3gan needs a discriminator that returns"):
         make_conditional_gan(regularizers="s3gan")
+
+
+def test_fakes_among_the_reals_are_refused():
+    with pytest.raises(ValueError, match="apa puts fakes among them"):
+        make_feature_gan(conditional=True, regularizers="s3gan,apa")

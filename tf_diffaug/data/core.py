@@ -71,6 +71,11 @@ class ImageData:
                 f"A label has no name among {len(self.class_names)} class names. "
                 f"Received: label={labels.max()}."
             )
+        if labels.min(initial=0) < 0 and not self.class_names:
+            raise ValueError(
+                "Where labels are hidden, class_names say how many classes there are. "
+                "Received: label=-1, class_names=None."
+            )
         object.__setattr__(self, name, labels)
 
     def __len__(self) -> int:

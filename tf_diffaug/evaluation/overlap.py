@@ -72,8 +72,8 @@ def support_overlap(
 
     Raises:
         ValueError: if a policy does not parse, a count is too small, the reals are not uint8
-            images, samples are not finite or of another shape, or they are the reals themselves,
-            so that there is nothing to divide by.
+            images or not those of the reference, samples are not finite or of another shape, or
+            they are the reals themselves, so that there is nothing to divide by.
     """
     if repeats < 1 or num_fakes < 2 or batch_size < 1:
         raise ValueError(
@@ -83,6 +83,14 @@ def support_overlap(
     augments = [DiffAugment(policy, seed=0) for policy in policies]
     reals = np.asanyarray(reals)
     transforms = [_transform(augment, reals.shape[1:]) for augment in augments]
+    if reference is not None and (reference.extractor, reference.count) != (
+        extractor.version,
+        len(reals),
+    ):
+        raise ValueError(
+            f"The reference is to be of these {len(reals)} reals, by {extractor.version!r}. "
+            f"Received: reference of {reference.count} by {reference.extractor!r}."
+        )
     if reference is None:
         reference = reference_statistics(reals, extractor, cache_dir=None, batch_size=batch_size)
     total = repeats * (num_fakes + len(augments) * (len(reals) + num_fakes))

@@ -85,6 +85,9 @@ def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tupl
     if regularizers is None or regularizers in ("", "none"):
         return ()
     if not isinstance(regularizers, str):
+        names = [regularizer.name for regularizer in regularizers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"A regularizer stands there twice. Received: {', '.join(twice)}.")
         return tuple(regularizers)
     made: dict[str, Regularizer] = {}
     for call in parse_calls(regularizers, what="regularizers"):

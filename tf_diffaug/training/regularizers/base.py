@@ -200,7 +200,8 @@ def feature_size(gan: GAN, name: str) -> int:
     """
     labels = None if gan.num_classes is None else tf.zeros([2], tf.int32)
     images = tf.zeros([2, *gan.image_shape])
-    features = call_discriminator(gan.discriminator, images, labels, features=True).features
+    outputs = call_discriminator(gan.discriminator, images, labels, training=False, features=True)
+    features = outputs.features
     if features is None or features.shape.rank != 2:
         found = "none" if features is None else f"features of shape {tuple(features.shape)}"
         raise ValueError(

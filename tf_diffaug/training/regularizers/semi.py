@@ -50,6 +50,11 @@ class S3GAN(Regularizer):
                 f"{self.name} is about labels: the networks must be conditional. "
                 "Received: num_classes=None."
             )
+        if any(regularizer.name == "apa" for regularizer in gan.regularizers):
+            raise ValueError(
+                f"{self.name} learns classes from labelled reals, and apa puts fakes among them. "
+                "Received: regularizers with both."
+            )
         self._classifier = Classifier(gan, self.name, gan.num_classes)
 
     def exchange_reals(self, gan: GAN, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
