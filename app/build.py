@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,7 @@ from tf_diffaug.evaluation import (
     resolve_features,
 )
 from tf_diffaug.training import EMA, GAN, Sampler, make_strategy
+from tf_diffaug.training.modes import FAILURES
 
 # Any size gives the same features; larger ones only take more memory.
 _EVAL_BATCH = 128
@@ -141,6 +144,9 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, data: ImageData) 
             "--conditional, or choose another dataset. Received: --conditional."
         )
     classes = data.num_classes if config.conditional else None
+    if config.augment in FAILURES:
+        print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
+        logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
     with strategy.scope(), user_settings():
         generator, discriminator = networks.make(config, data.images.shape[-1], classes)
         gan = GAN(

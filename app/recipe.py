@@ -69,6 +69,12 @@ def decide(resolved: Resolved) -> Recipe:
 
 
 def _check_labelled(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+    about_labels = [regularizer.name for regularizer in regularizers if regularizer.fills_labels]
+    if about_labels and not config.conditional:
+        raise UserError(
+            f"{' and '.join(about_labels)} is about labels: add --conditional. "
+            f"Received: --regularizers={config.regularizers}."
+        )
     fillers = [name for name, kind in REGULARIZERS.items() if kind.fills_labels]
     if config.label_fraction is not None and not any(r.fills_labels for r in regularizers):
         raise UserError(

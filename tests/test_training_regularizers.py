@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_discriminator, make_gan, make_images
+from tests.networks import make_discriminator, make_gan, make_images, values
 from tf_diffaug._keras import KERAS_3, raw_variables
 from tf_diffaug.augment import DiffAugment
 from tf_diffaug.images import to_float
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import R1, R2, WGANGP, Orthogonal, Turn, parse_regularizers
+from tf_diffaug.training.step import discriminator_step
 from tf_diffaug.training.views import Views
 
 
@@ -237,3 +238,51 @@ def test_mistakes_are_named(text, message):
 def test_two_of_one_name_would_hide_each_other_and_are_refused():
     with pytest.raises(ValueError, match="Received: r1"):
         parse_regularizers([R1(1.0), R2(1.0), R1(2.0, on="augmented")])
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "wgan_gp", "cr", "bcr", "lecam(start=0)"])
+def test_a_term_of_ds_loss_moves_d_and_never_g(name):
+    def updated(weight):
+        gan = make_gan(
+            policy="color",
+            augment="both",
+            regularizers=name,
+            optimizer=lambda: keras.optimizers.SGD(0.1),
+        )
+        gan.regularizers[0].weight = weight
+        gan.step.assign(2)  # LeCam counts from its second step on
+        before = values(gan)
+        draws = Draws(0, tf.constant(5, tf.int64), 8, gan.augmenter)
+        reals = to_float(tf.constant(make_images(8)))
+        discriminator_step(gan, reals, None, draws, tf.constant(2, tf.int64))
+        return before, values(gan)
+
+    before, plain = updated(0.0)
+    _, penalised = updated(5.0)
+    pairs = zip(plain["discriminator"], penalised["discriminator"], strict=True)
+    assert any(np.any(one != other) for one, other in pairs)
+    gan = make_gan()
+    weights = {id(raw) for raw in raw_variables(gan.generator, trainable=True)}
+    own = [index for index, v in enumerate(gan.state()["generator"]) if id(v) in weights]
+    assert len(own) == len(weights) > 0
+    for index in own:
+        np.testing.assert_array_equal(before["generator"][index], penalised["generator"][index])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("lecam(weight=[1])", "r1:None", "bcr:1e999", "lecam(decay=[1])", "ada(target=[1])"),
+        *("topk(decay={})", "zcr(sigma=None)", "js(decay=None)", "cntr(temperature=1e999)"),
+        *("ssgan(generator_weight=None)", "dragan(scale=1e999)", "cr(policy=3)", "cr(policy=[1])"),
+        *("adversarial_defence(epsilon=[0])", "path_length(decay=[1])"),
+    ],
+)
+def test_an_option_of_another_kind_is_a_value_error(text):
+    with pytest.raises(ValueError, match="Received: "):
+        parse_regularizers(text)
+
+
+def test_a_mistake_in_a_policy_of_its_own_names_the_regularizer():
+    with pytest.raises(ValueError, match=r"^bcr: policy 'colour': Unknown op"):
+        parse_regularizers("bcr(policy='colour')")

@@ -30,13 +30,14 @@ MODES = {
 # What the papers saw of the other two (2006.10738, section 3; 2006.02595, section 4.1 for "reals").
 FAILURES = {
     "reals": (
-        "augment='reals' shows D augmented reals and plain fakes: G learns to make augmented "
+        "augment=reals shows D augmented reals and plain fakes: G learns to make augmented "
         "images, in both papers. Expect T's traces in the samples."
     ),
     "d_only": (
-        "augment='d_only' never shows D a plain fake, which is what G is told by: in the "
+        "augment=d_only never shows D a plain fake, which is what G is told by: in the "
         "DiffAugment paper D was right on over 90 % of T(x) and T(G(z)), under 10 % of G(z). "
-        "Expect poor samples; accuracy_fake in the logs is the last of these."
+        "Expect poor samples; the logs have these shares as accuracy_real_aug, accuracy_fake_aug "
+        "and accuracy_fake."
     ),
 }
 
@@ -58,7 +59,8 @@ def resolve_augment(
     if users and not policy.ops:
         raise ValueError(
             f"{' and '.join(users)} compares images with augmented ones: give a policy, such as "
-            "'color,translation,cutout'. Received: policy='none'."
+            "'color,translation,cutout', or one of its own where it takes one. "
+            "Received: policy='none'."
         )
     used_elsewhere = bool(users)
     steered = [regularizer.name for regularizer in regularizers if regularizer.steers_policy]

@@ -80,22 +80,31 @@ def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tupl
     """Reads `"r1:10"` or `"r1(weight=10, on=augmented)"`; several stand side by side, by commas.
 
     Raises:
-        ValueError: for an unknown name or option, or one that stands there twice.
+        ValueError: for an unknown name or option, one that stands there twice, or two that can't
+            stand beside each other.
     """
     if regularizers is None or regularizers in ("", "none"):
         return ()
     if not isinstance(regularizers, str):
-        names = [regularizer.name for regularizer in regularizers]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"A regularizer stands there twice. Received: {', '.join(twice)}.")
-        return tuple(regularizers)
-    made: dict[str, Regularizer] = {}
+        return _checked(regularizers)
+    made = []
     for call in parse_calls(regularizers, what="regularizers"):
         if call.name not in REGULARIZERS:
             raise ValueError(unknown("regularizer", call.name, REGULARIZERS))
-        if call.name in made:
-            raise ValueError(f"A regularizer stands there twice. Received: {regularizers!r}.")
         kind = REGULARIZERS[call.name]
         names = [*inspect.signature(kind).parameters]
-        made[call.name] = kind(**bind(call, names, what="regularizers", text=regularizers))
-    return tuple(made.values())
+        made.append(kind(**bind(call, names, what="regularizers", text=regularizers)))
+    return _checked(made)
+
+
+def _checked(regularizers: Sequence[Regularizer]) -> tuple[Regularizer, ...]:
+    names = [regularizer.name for regularizer in regularizers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"A regularizer stands there twice. Received: {', '.join(twice)}.")
+    for regularizer in regularizers:
+        if beside := [name for name in regularizer.excludes if name in names]:
+            raise ValueError(
+                f"{regularizer.name} can't stand beside {' or '.join(beside)}. "
+                f"Received: regularizers={','.join(names)!r}."
+            )
+    return tuple(regularizers)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Batch, Regularizer, Turn, checked_cadence
+from tf_diffaug.training.regularizers.base import (
+    Batch,
+    Regularizer,
+    Turn,
+    checked_cadence,
+    is_number,
+)
 from tf_diffaug.training.strategy import num_replicas, replica_state, sum_over_replicas
 
 if TYPE_CHECKING:
@@ -41,11 +47,11 @@ class Adaptive(Regularizer):
         self, target: float = 0.6, every: int = 4, kimg: float = 500.0, limit: float = 0.85
     ) -> None:
         super().__init__(1.0)
-        if isinstance(target, (str, bool)) or not -1 <= target <= 1:
+        if not (is_number(target) and -1 <= target <= 1):
             raise ValueError(f"A target is in [-1, 1]. Received: {self.name} target={target!r}.")
-        if isinstance(kimg, (str, bool)) or not kimg > 0:
+        if not (is_number(kimg) and kimg > 0):
             raise ValueError(f"kimg is above 0. Received: {self.name} kimg={kimg!r}.")
-        if isinstance(limit, (str, bool)) or not 0 <= limit <= 1:
+        if not (is_number(limit) and 0 <= limit <= 1):
             raise ValueError(f"A limit is in [0, 1]. Received: {self.name} limit={limit!r}.")
         self.target = float(target)
         self.every = checked_cadence(self.name, every)

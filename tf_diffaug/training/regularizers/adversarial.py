@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tf_diffaug.training.calls import call_discriminator
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, feature_size
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, feature_size, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import image_gradient
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class AdversarialDefence(Regularizer):
 
     def __init__(self, weight: float = 80.0, epsilon: float = 1e-4, steps: int = 1) -> None:
         super().__init__(weight)
-        if isinstance(epsilon, (str, bool)) or not epsilon > 0:
+        if not (is_number(epsilon) and epsilon > 0):
             raise ValueError(f"epsilon is above 0. Received: {self.name} epsilon={epsilon!r}.")
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise ValueError(f"steps is a whole number from 1. Received: {self.name} {steps=}.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +77,11 @@ class Regularizer:
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
     steers_policy: bool = False  # whether it does something to T where that stands in the losses
     needs_features: bool = False  # whether it looks at D's features
+    excludes: tuple[str, ...] = ()  # names of those that it can't stand beside
     fills_labels: bool = False  # whether it labels reals that come without, their label -1
 
     def __init__(self, weight: float) -> None:
-        if isinstance(weight, (str, bool)) or not weight >= 0:
+        if not (is_number(weight) and weight >= 0):
             raise ValueError(f"A weight is 0 or more. Received: {self.name} weight={weight!r}.")
         self.weight = float(weight)
 
@@ -153,6 +156,15 @@ class Regularizer:
         return f"{self.name}({options})"
 
 
+def _own_policy(name: str, policy: Any) -> Policy:
+    if not isinstance(policy, (str, Policy)):
+        raise ValueError(f"{name}: a policy is a text, in quotes. Received: policy={policy!r}.")
+    try:
+        return as_policy(policy)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 class PolicyRegularizer(Regularizer):
     """A regularizer that looks at augmented images: by the run's policy, or by one of its own.
 
@@ -166,7 +178,7 @@ class PolicyRegularizer(Regularizer):
 
     def __init__(self, weight: float, policy: str | Policy | None = None) -> None:
         super().__init__(weight)
-        self.policy = None if policy is None else as_policy(policy)
+        self.policy = None if policy is None else _own_policy(self.name, policy)
         if self.policy is not None and not self.policy.ops:
             raise ValueError(
                 f"{self.name} needs a policy that changes images. Received: policy={policy!r}."
@@ -210,6 +222,11 @@ def feature_size(gan: GAN, name: str) -> int:
             f"Received: {gan.discriminator.name!r} with {found}."
         )
     return features.shape[-1]
+
+
+def is_number(value: Any) -> bool:
+    """Whether an option is a finite number, which a word, a list or None of the language is not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def checked_cadence(name: str, every: int) -> int:

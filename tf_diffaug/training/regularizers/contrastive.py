@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import Policy
 from tf_diffaug.random import derive_int
-from tf_diffaug.training.regularizers.base import PolicyRegularizer, Turn, feature_size
+from tf_diffaug.training.regularizers.base import PolicyRegularizer, Turn, feature_size, is_number
 from tf_diffaug.training.strategy import gather_over_replicas, replica_context
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Cntr(PolicyRegularizer):
         out: int = 128,
     ) -> None:
         super().__init__(weight, policy)
-        if isinstance(temperature, (str, bool)) or not temperature > 0:
+        if not (is_number(temperature) and temperature > 0):
             raise ValueError(
                 f"A temperature is above 0. Received: cntr temperature={temperature!r}."
             )

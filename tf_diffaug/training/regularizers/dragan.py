@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import away_from_one, squared_norms
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
@@ -28,7 +28,7 @@ class DRAGAN(Regularizer):
 
     def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
         super().__init__(weight)
-        if isinstance(scale, (str, bool)) or not scale >= 0:
+        if not (is_number(scale) and scale >= 0):
             raise ValueError(f"A scale is 0 or more. Received: dragan scale={scale!r}.")
         self.scale = float(scale)
 

@@ -10,7 +10,12 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug._keras import sublayers
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence
+from tf_diffaug.training.regularizers.base import (
+    Regularizer,
+    Turn,
+    checked_cadence,
+    is_number,
+)
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 if TYPE_CHECKING:
@@ -86,7 +91,7 @@ class PathLength(Regularizer):
         self.every = checked_cadence(self.name, every)
         if isinstance(shrink, bool) or not isinstance(shrink, int) or shrink < 1:
             raise ValueError(f"shrink is a whole number from 1. Received: shrink={shrink!r}.")
-        if not 0 <= decay < 1:
+        if not (is_number(decay) and 0 <= decay < 1):
             raise ValueError(f"A decay is in [0, 1). Received: path_length decay={decay!r}.")
         self.shrink = shrink
         self.decay = float(decay)

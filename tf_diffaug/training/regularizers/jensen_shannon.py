@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import squared_norms
 
 
@@ -32,7 +32,7 @@ class JensenShannon(Regularizer):
         super().__init__(weight)
         if isinstance(anneal, bool) or not isinstance(anneal, int) or anneal < 0:
             raise ValueError(f"anneal is a whole number from 0. Received: js anneal={anneal!r}.")
-        if isinstance(decay, (str, bool)) or not 0 < decay <= 1:
+        if not (is_number(decay) and 0 < decay <= 1):
             raise ValueError(f"A decay is in (0, 1]. Received: js decay={decay!r}.")
         self.anneal = anneal
         self.decay = float(decay)

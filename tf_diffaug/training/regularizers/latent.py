@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.calls import call_generator
-from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
 from tf_diffaug.training.regularizers.consistency import squared_change
 
 
@@ -39,11 +39,11 @@ class ZCR(Regularizer):
         self, weight: float = 20.0, generator_weight: float = 0.5, sigma: float = 0.05
     ) -> None:
         super().__init__(weight)
-        if isinstance(generator_weight, (str, bool)) or not generator_weight >= 0:
+        if not (is_number(generator_weight) and generator_weight >= 0):
             raise ValueError(
                 f"A weight is 0 or more. Received: zcr generator_weight={generator_weight!r}."
             )
-        if isinstance(sigma, (str, bool)) or not sigma > 0:
+        if not (is_number(sigma) and sigma > 0):
             raise ValueError(f"sigma is above 0. Received: zcr sigma={sigma!r}.")
         self.generator_weight = float(generator_weight)
         self.sigma = float(sigma)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class LeCam(Regularizer):
 
     def __init__(self, weight: float = 0.3, decay: float = 0.9, start: int = 1000) -> None:
         super().__init__(weight)
-        if isinstance(decay, (str, bool)) or not 0 <= decay < 1:
+        if not (is_number(decay) and 0 <= decay < 1):
             raise ValueError(f"A decay is in [0, 1). Received: lecam decay={decay!r}.")
         if isinstance(start, bool) or not isinstance(start, int) or start < 0:
             raise ValueError(f"start is a whole number from 0. Received: lecam start={start!r}.")

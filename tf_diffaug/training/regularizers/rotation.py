@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
 from tf_diffaug.training.regularizers.classifier import Classifier
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class SSGAN(Regularizer):
 
     def __init__(self, weight: float = 1.0, generator_weight: float = 0.2) -> None:
         super().__init__(weight)
-        if isinstance(generator_weight, (str, bool)) or not generator_weight >= 0:
+        if not (is_number(generator_weight) and generator_weight >= 0):
             raise ValueError(
                 f"A weight is 0 or more. Received: ssgan generator_weight={generator_weight!r}."
             )

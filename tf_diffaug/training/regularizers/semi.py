@@ -37,6 +37,7 @@ class S3GAN(Regularizer):
     name = "s3gan"
     needs_features = True
     fills_labels = True
+    excludes = ("apa",)  # whose fakes would teach C
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
@@ -49,11 +50,6 @@ class S3GAN(Regularizer):
             raise ValueError(
                 f"{self.name} is about labels: the networks must be conditional. "
                 "Received: num_classes=None."
-            )
-        if any(regularizer.name == "apa" for regularizer in gan.regularizers):
-            raise ValueError(
-                f"{self.name} learns classes from labelled reals, and apa puts fakes among them. "
-                "Received: regularizers with both."
             )
         self._classifier = Classifier(gan, self.name, gan.num_classes)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence
+from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence, is_number
 from tf_diffaug.training.strategy import gather_over_replicas, num_replicas, replica_state
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TopK(Regularizer):
     def __init__(self, least: float = 0.5, decay: float = 0.99, every: int = 1000) -> None:
         super().__init__(1.0)
         for key, share in (("least", least), ("decay", decay)):
-            if isinstance(share, (str, bool)) or not 0 < share <= 1:
+            if not (is_number(share) and 0 < share <= 1):
                 raise ValueError(f"{key} is in (0, 1]. Received: topk {key}={share!r}.")
         self.least = float(least)
         self.decay = float(decay)
