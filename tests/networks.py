@@ -64,6 +64,16 @@ def values(gan: GAN, *groups: str) -> dict[str, list[np.ndarray]]:
     return {name: [v.numpy() for v in state[name]] for name in groups or state}
 
 
+def assert_trained_alike(one: tuple, two: tuple) -> None:
+    """Two pairs of `values` and of what `fit` recorded are equal, up to a replica's rounding."""
+    (weights, history), (other_weights, other_history) = one, two
+    for group, expected in weights.items():
+        for a, b in zip(expected, other_weights[group], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5, err_msg=group)
+    for name, expected in history.items():
+        np.testing.assert_allclose(other_history[name], expected, rtol=1e-3, atol=1e-4)
+
+
 NUM_CLASSES = 3
 
 

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import NUM_CLASSES, make_conditional_gan, make_feature_gan, make_gan, values
+from tests.networks import (
+    NUM_CLASSES,
+    assert_trained_alike,
+    make_conditional_gan,
+    make_feature_gan,
+    make_gan,
+    values,
+)
 from tf_diffaug.data import ImageData, batches, hide_labels
 from tf_diffaug.training import CheckpointStore, make_strategy
 from tf_diffaug.training.calls import Outputs, call_discriminator
@@ -181,12 +188,7 @@ def test_two_replicas_end_where_one_does(two_replicas):
             gan = make_semi_gan("s3gan,ssgan", optimizer=lambda: keras.optimizers.SGD(0.02))
         history = gan.fit(dataset, steps_per_epoch=12, verbose=0).history
         trained.append((values(gan), history))
-    (one, one_history), (two, two_history) = trained
-    for group, expected in one.items():
-        for a, b in zip(expected, two[group], strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5, err_msg=group)
-    for name, expected in one_history.items():
-        np.testing.assert_allclose(two_history[name], expected, rtol=1e-3, atol=1e-4)
+    assert_trained_alike(*trained)
 
 
 def test_it_runs_under_xla_on_batches_of_partly_labelled_data():

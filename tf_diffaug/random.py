@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,6 +64,11 @@ def fold_in(seed: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
     """
     data = tf.cast(data, tf.int32)
     return tf.random.experimental.stateless_fold_in(seed, data, alg="philox")
+
+
+def name_index(name: str) -> int:
+    """An int in [0, 2**31) to fold into a seed for a name, so that names need no numbering."""
+    return zlib.crc32(name.encode()) & 0x7FFFFFFF
 
 
 def derive(

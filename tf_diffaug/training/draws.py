@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment
+from tf_diffaug.training.strategy import rows_of
 
 
 class Draws:
@@ -69,7 +69,7 @@ class Draws:
 
     def view(self, images: tf.Tensor, name: str, augmenter: DiffAugment) -> tf.Tensor:
         """Images augmented by a regularizer's T, with this turn's draw for a view of its own."""
-        seed = random.fold_in(self.seed("view"), zlib.crc32(name.encode()) & 0x7FFFFFFF)
+        seed = random.fold_in(self.seed("view"), random.name_index(name))
         own = augmenter is not self._augmenter
         return augment(augmenter, images, seed, probability=None if own else self._probability)
 
@@ -90,7 +90,7 @@ def augment(
         probability: how likely each op is applied to an image; None: always.
     """
     height, width, channels = images.shape[1:]
-    batch_size = images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]
+    batch_size = rows_of(images)
     params = random.global_rows(
         lambda n: augmenter.sample((n, height, width, channels), seed), batch_size
     )

@@ -16,7 +16,7 @@ from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import Turn
-from tf_diffaug.training.strategy import global_mean, num_replicas, sum_over_replicas
+from tf_diffaug.training.strategy import global_mean, num_replicas, rows_of, sum_over_replicas
 from tf_diffaug.training.views import Views, discriminate
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def train_step(
     """
     step = tf.identity(gan.step)
     turns = gan.d_steps + 1
-    batch_size = _rows(images) // gan.d_steps
+    batch_size = rows_of(images) // gan.d_steps
     images = images[: batch_size * gan.d_steps]
     gan.check_batch_size(batch_size)
 
@@ -139,7 +139,3 @@ def _fakes(gan: GAN, draws: Draws, labels: tf.Tensor | None) -> tf.Tensor:
 def _update(optimizer, tape: tf.GradientTape, loss: tf.Tensor, variables: list) -> None:
     # The optimizers sum gradients over the replicas, and `global_mean` has divided them.
     optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-
-
-def _rows(images: tf.Tensor) -> int | tf.Tensor:
-    return images.shape[0] if images.shape[0] is not None else tf.shape(images)[0]

@@ -69,6 +69,11 @@ def replica_context() -> tf.distribute.ReplicaContext:
     return context
 
 
+def rows_of(values: tf.Tensor) -> int | tf.Tensor:
+    """The size of the batch axis, a Python int where it is known."""
+    return values.shape[0] if values.shape[0] is not None else tf.shape(values)[0]
+
+
 def num_replicas() -> int:
     """How many replicas take this step."""
     return replica_context().num_replicas_in_sync

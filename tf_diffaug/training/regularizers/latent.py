@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug import random
 from tf_diffaug.training.calls import call_generator
 from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
 from tf_diffaug.training.regularizers.consistency import squared_change
@@ -54,7 +54,7 @@ class ZCR(Regularizer):
 
     def _fakes_nearby(self, turn: Turn) -> tf.Tensor:
         gan, draws = turn.gan, turn.draws
-        index = zlib.crc32(self.name.encode()) & 0x7FFFFFFF
+        index = random.name_index(self.name)
         step = draws.normal([gan.latent_dim], "regularizer", index=index)
         return call_generator(
             gan.generator,

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence, is_number
-from tf_diffaug.training.strategy import gather_over_replicas, num_replicas, replica_state
+from tf_diffaug.training.strategy import gather_over_replicas, num_replicas, replica_state, rows_of
 
 if TYPE_CHECKING:
     from tf_diffaug.training.gan import GAN
@@ -54,7 +54,7 @@ class TopK(Regularizer):
         return [self._k]
 
     def weigh_fakes(self, turn: Turn, values: tf.Tensor) -> tf.Tensor:
-        rows = values.shape[0] if values.shape[0] is not None else tf.shape(values)[0]
+        rows = rows_of(values)
         batch_size = tf.cast(rows * num_replicas(), tf.float32)
         decays = tf.cast(turn.index // self.every, tf.float32)
         share = tf.maximum(tf.pow(self.decay, decays), self.least)
