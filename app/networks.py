@@ -80,6 +80,15 @@ def make(config: Config, channels: int, num_classes: int | None) -> tuple[keras.
     return generator(**arguments(generator)), discriminator(**arguments(discriminator))
 
 
+def have_styles(text: str) -> bool:
+    """Whether a model's generator maps latents to styles first.
+
+    Raises:
+        ValueError: for an unknown model or option.
+    """
+    return hasattr(NETWORKS[_parse(text)[0]][0], "synthesis")
+
+
 def _options(name: str) -> dict[str, _Option]:
     """The options of a family, both networks' together."""
     found: dict[str, _Option] = {}

@@ -53,6 +53,7 @@ def decide(resolved: Resolved) -> Recipe:
         _check_labelled(config, regularizers)
         augment = resolve_augment(policy, config.augment, regularizers)
         model = networks.canonical(config.model)
+        _check_styled(config, regularizers)
     origins = dict(resolved.origins)
     settled = dataclasses.replace(
         config,
@@ -81,6 +82,15 @@ def _check_labelled(config: Config, regularizers: tuple[Regularizer, ...]) -> No
             "--label_fraction leaves images without labels, which something must fill in: add "
             f"--regularizers={' or '.join(fillers)}. "
             f"Received: --label_fraction={config.label_fraction}."
+        )
+
+
+def _check_styled(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+    about_styles = [regularizer.name for regularizer in regularizers if regularizer.needs_styles]
+    if about_styles and not networks.have_styles(config.model):
+        raise UserError(
+            f"{' and '.join(about_styles)} is about a generator's styles: add --model=stylegan2. "
+            f"Received: --model={config.model}."
         )
 
 

@@ -80,6 +80,8 @@ def test_what_has_no_term_is_said_in_a_sentence_of_its_own():
         ({"regularizers": "r11:10"}, "Did you mean 'r1'?"),
         ({"regularizers": "r1:10,r1:5"}, "twice"),
         ({"policy": "color", "augment": "none"}, "Nothing would use the policy"),
+        ({"regularizers": "path_length"}, "add --model=stylegan2. Received: --model=sndcgan."),
+        ({"regularizers": "s3gan"}, "add --conditional. Received: --regularizers=s3gan"),
         (
             {"model": "biggan", "conditional": True, "label_fraction": 0.1, "regularizers": "r1"},
             "add --regularizers=s3gan. Received: --label_fraction=0.1",

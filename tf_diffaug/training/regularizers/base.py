@@ -77,6 +77,7 @@ class Regularizer:
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
     steers_policy: bool = False  # whether it does something to T where that stands in the losses
     needs_features: bool = False  # whether it looks at D's features
+    needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
     excludes: tuple[str, ...] = ()  # names of those that it can't stand beside
     fills_labels: bool = False  # whether it labels reals that come without, their label -1
 

@@ -83,6 +83,7 @@ class PathLength(Regularizer):
     """
 
     name = "path_length"
+    needs_styles = True
 
     def __init__(
         self, weight: float = 2.0, every: int = 4, shrink: int = 2, decay: float = 0.99
