@@ -166,8 +166,8 @@ def test_orthogonal_is_its_formula():
     generator = keras.Sequential(
         [
             keras.Input((4,)),
-            keras.layers.Dense(8),
-            keras.layers.Reshape((2, 2, 2)),
+            keras.layers.Dense(12),  # wide
+            keras.layers.Reshape((2, 2, 3)),
             keras.layers.Conv2DTranspose(3, 2),
             keras.layers.Conv2D(5, 2),
         ]
@@ -186,6 +186,29 @@ def test_orthogonal_is_its_formula():
     turn = SimpleNamespace(gan=SimpleNamespace(generator=generator))
     value = Orthogonal(0.5).generator_term(turn)
     np.testing.assert_allclose(value, 0.5 * expected, rtol=1e-5)
+
+
+def test_orthogonal_of_an_orthogonal_kernel_is_zero_to_the_last_digits():
+    layer = keras.layers.Dense(64, kernel_initializer=keras.initializers.Orthogonal(seed=0))
+    generator = keras.Sequential([keras.Input((64,)), layer])
+    value = Orthogonal(1.0).generator_term(
+        SimpleNamespace(gan=SimpleNamespace(generator=generator))
+    )
+    assert 0 <= value < 1e-10
+
+
+@pytest.mark.parametrize("columns", [3, 9])
+def test_orthogonal_has_the_gradient_of_its_formula(columns):
+    generator = keras.Sequential([keras.Input((4,)), keras.layers.Dense(columns)])
+    kernel = raw_variables(generator, trainable=True)[0]
+    with tf.GradientTape() as tape:
+        value = Orthogonal(1.0).generator_term(
+            SimpleNamespace(gan=SimpleNamespace(generator=generator))
+        )
+    matrix = kernel.numpy().astype(np.float64)
+    products = matrix.T @ matrix * (1 - np.eye(columns))
+    expected = 4 * matrix @ products
+    np.testing.assert_allclose(tape.gradient(value, kernel), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_orthogonal_falls_when_it_is_asked_for():

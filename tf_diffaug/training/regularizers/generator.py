@@ -63,8 +63,15 @@ def _off_diagonal(layer: keras.layers.Layer) -> tf.Tensor:
     if isinstance(layer, keras.layers.Conv2DTranspose):
         kernel = tf.linalg.matrix_transpose(kernel)  # (h, w, out, in)
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
-    products = tf.matmul(matrix, matrix, transpose_a=True)
-    return tf.reduce_sum(products**2) - tf.reduce_sum(tf.linalg.diag_part(products) ** 2)
+    rows, columns = matrix.shape
+    if columns <= 2 * rows:
+        products = tf.matmul(matrix, matrix, transpose_a=True)
+        return tf.reduce_sum(tf.linalg.set_diag(products, tf.zeros([columns])) ** 2)
+    # |WᵀW| = |WWᵀ|, which is far smaller; so wide a matrix is never near orthogonal, where the
+    # difference would lose its digits.
+    products = tf.matmul(matrix, matrix, transpose_b=True)
+    lengths = tf.reduce_sum(matrix**2, axis=0)
+    return tf.reduce_sum(products**2) - tf.reduce_sum(lengths**2)
 
 
 class PathLength(Regularizer):
