@@ -1,10 +1,14 @@
 """Times SNDCGAN's step with each regularizer against the plain step's.
 
+S3GAN's, which needs classes, is held against BigGAN's, the path length, which needs styles, against
+StyleGAN2's without R1; both at the published batch and width.
+
     python benchmarks/regularizers.py
 
-The step is `GAN.train_step` in a graph, one turn of D. All steps take turns; each ratio is the
-median of the rounds' ratios. Regularizers that look at T, or work through it, have a cheap one;
-where that stands in the adversarial losses (`both`), the plain step has it too.
+The step is `GAN.train_step` in a graph, one turn of D; that of a penalty in every so many steps is
+the mean of as many, as is that of its plain step. All steps take turns; each ratio is the median of
+the rounds' ratios. Regularizers that look at T, or work through it, have a cheap one; where that
+stands in the adversarial losses (`both`), the plain step has it too.
 
 Beside the measured ratio stand two that follow from arithmetic, in matrix products and convolutions
 (`operations.py`). `implied` is of the views: every view more that D judges in its own update costs
@@ -22,7 +26,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -32,12 +35,20 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.memory import held_gib, peak_gib
 from benchmarks.timing import CLOCKS, take_turns
-from benchmarks.train_step import RECIPES, peak_gib, table
+from benchmarks.train_step import RECIPES, table
 
 # Plain steps, and what each of the others differs in from one of them. `views`: how many D judges
-# in its own and in G's update, where that is all that it costs.
-PLAIN = {"plain": {"policy": "none"}, "plain, T in both": {"augment": "both"}}
+# in its own and in G's update, where that is all that it costs. `steps`: those of a turn, one of
+# which is the dear one of a lazy penalty.
+PLAIN: dict[str, dict[str, Any]] = {
+    "plain": {"policy": "none"},
+    "plain, T in both": {"augment": "both"},
+    "plain, 16 steps": {"policy": "none", "steps": 16},
+    "plain BigGAN": {"policy": "none", "model": "biggan"},
+    "plain StyleGAN2": {"policy": "none", "model": "stylegan2", "steps": 4},
+}
 VIEWS = (2, 1)
 CASES: dict[str, dict[str, Any]] = {
     "cr": {"regularizers": "cr:10", "views": (3, 1)},
@@ -49,7 +60,9 @@ CASES: dict[str, dict[str, Any]] = {
     "apa": {"policy": "none", "views": VIEWS, "most": 1.02},
     "topk": {"policy": "none", "views": VIEWS},
     "ssgan": {"policy": "none", "views": (3, 2)},
-    "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none"},
+    "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none", "steps": 16},
+    "s3gan": {"policy": "none", "model": "biggan"},
+    "path_length": {"policy": "none", "model": "stylegan2", "steps": 4},
 }
 MOST = 1.10
 COLUMNS = (
@@ -79,8 +92,8 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--names", nargs="+", help="rows, in place of all")
-    parser.add_argument("--width", type=int, default=RECIPES["sndcgan"]["width"])
-    parser.add_argument("--batch_size", type=int, default=RECIPES["sndcgan"]["batch_size"])
+    parser.add_argument("--width", type=int, help="in place of the published ones")
+    parser.add_argument("--batch_size", type=int, help="in place of the published ones")
     parser.add_argument("--policy", default="translation", help="T where one is needed")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
@@ -115,15 +128,12 @@ def cases(names: list[str] | None = None) -> dict[str, dict[str, Any]]:
 
 def recipe(name: str, case: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """What `candidates.make_gan` takes."""
-    made = {
-        **RECIPES["sndcgan"],
-        "model": "sndcgan",
-        "width": arguments.width,
-        "batch_size": arguments.batch_size,
-        "policy": case.get("policy", arguments.policy),
-    }
-    if name not in PLAIN:
-        made["regularizers"] = case.get("regularizers", name)
+    model = case.get("model", "sndcgan")
+    made = dict(RECIPES[model], model=model)
+    for key in ("width", "batch_size"):
+        made[key] = getattr(arguments, key) or made[key]
+    made["policy"] = case.get("policy", arguments.policy)
+    made["regularizers"] = case.get("regularizers", "none" if name in PLAIN else name)
     if "augment" in case:
         made["augment"] = case["augment"]
     return made
@@ -131,22 +141,20 @@ def recipe(name: str, case: dict[str, Any], arguments: argparse.Namespace) -> di
 
 def base(case: dict[str, Any]) -> str:
     """The plain step that a step is held against."""
-    return "plain, T in both" if case.get("augment") == "both" else "plain"
+    keys = ("model", "augment", "steps")
+    return next(
+        name for name, plain in PLAIN.items() if all(plain.get(k) == case.get(k) for k in keys)
+    )
 
 
-def make_steps(
-    chosen: dict[str, dict[str, Any]], arguments: argparse.Namespace
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """The steps by name, and why those that these networks are not fit for are not among them."""
+def make_steps(chosen: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> dict[str, Any]:
+    """The steps by name."""
     from benchmarks import candidates
 
-    steps, left_out = {}, {}
-    for name, case in chosen.items():
-        try:
-            steps[name] = candidates.Step(recipe(name, case, arguments), arguments.precision)
-        except ValueError as error:
-            left_out[name] = str(error).splitlines()[0]
-    return steps, left_out
+    return {
+        name: candidates.Step(recipe(name, case, arguments), arguments.precision)
+        for name, case in chosen.items()
+    }
 
 
 def view_operations(discriminator: Any, batch_size: int, side: int) -> tuple[int, int]:
@@ -194,7 +202,9 @@ def arithmetic(name: str, case: dict[str, Any], steps: dict[str, Any]) -> dict[s
         )
         found["implied"] = 1 + more / plain
     try:
-        found["counted"] = operations.count(steps[name].graph) / plain
+        # A graph has both branches of a lazy penalty; only one of so many steps takes the dear one.
+        more = operations.count(steps[name].graph) / plain - 1
+        found["counted"] = 1 + more / case.get("steps", 1)
     except ValueError as error:
         print(f"{name} can't be counted: {error}", file=sys.stderr)
     return found
@@ -233,28 +243,22 @@ def memory(names: list[str]) -> dict[str, dict[str, float]]:
     return found
 
 
-def held_gib() -> float:
-    """What this process holds now; its peak may lie in the making of the graph."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**30
-
-
 def measure_memory(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     """One step's peak of memory; in a process of its own."""
     case = {**PLAIN, **cases()}[name]
-    steps, _ = make_steps({name: case}, arguments)
+    step = make_steps({name: case}, arguments)[name]
     before = held_gib()
     for _ in range(3):
-        steps[name]()
+        step()
     return {"gib": peak_gib(), "step_gib": peak_gib() - before}
 
 
-def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The rows without their memory, and why some are left out."""
+def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows without their memory."""
     chosen = cases(arguments.names)
     bases = {base(case) for case in chosen.values()}
     chosen = {name: PLAIN[name] for name in PLAIN if name in bases} | chosen
-    steps, left_out = make_steps(chosen, arguments)
+    steps = make_steps(chosen, arguments)
     rows = []
     for name in steps:
         case = chosen[name]
@@ -264,12 +268,14 @@ def measure(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[s
             row["aim"] = case.get("most", MOST)
         rows.append(row)
     clock = CLOCKS[arguments.clock]
-    contenders = {name: step.seconds(clock) for name, step in steps.items()}
+    contenders = {
+        name: step.seconds(clock, chosen[name].get("steps", 1)) for name, step in steps.items()
+    }
     rounds = take_turns(contenders, repeats=arguments.repeats, warmups=2)
     for row in rows:
         row |= ratios(row, rounds)
         row["rounds"] = rounds[row["name"]]
-    return rows, left_out
+    return rows
 
 
 def main() -> None:
@@ -277,15 +283,13 @@ def main() -> None:
     if arguments.worker:
         print(json.dumps(measure_memory(arguments.worker, arguments)))
         return
-    rows, left_out = measure(arguments)
+    rows = measure(arguments)
     if not arguments.no_memory:
         peaks = memory([row["name"] for row in rows])
         for row in rows:
             peak, plain = peaks[row["name"]], peaks[row["against"]]
             row |= {"gib": peak["gib"], "memory": peak["step_gib"] / plain["step_gib"]}
     print(table(rows, COLUMNS))
-    for name, reason in left_out.items():
-        print(f"{name} is not here: {reason}")
     print(LEGEND)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1))

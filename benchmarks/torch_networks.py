@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import torch_stylegan2
+from benchmarks.memory import peak_gib
 from benchmarks.timing import CLOCKS
 
 LATENTS = 128
@@ -263,7 +263,7 @@ def main() -> None:
             made = networks(arguments.model, arguments.width, arguments.num_classes)
             answer = [parameters(network) for network in made]
         elif question == "peak":
-            answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            answer = peak_gib()
         else:
             if question not in steps:
                 steps[question] = make_step(arguments, question)

@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.memory import peak_gib
 from benchmarks.timing import CLOCKS, Process, take_turns
 
 # Published widths, batches, losses and regularisation of the recipes.
@@ -103,15 +103,6 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def peak_gib() -> float:
-    """The most memory that this process has held.
-
-    Not `ru_maxrss`, which a process starts with at its parent's size.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**20
-
-
 def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     """One model's row; in a process of its own."""
     import tensorflow as tf
@@ -145,7 +136,7 @@ def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     row["rounds"] = take_turns(contenders, repeats=arguments.repeats, warmups=1)
     row |= ratios(row["rounds"], work)
     if torch:
-        row["torch_peak_gib"] = torch.ask("peak") / 2**30
+        row["torch_peak_gib"] = torch.ask("peak")
         torch.close()
     if arguments.fit_steps:
         row |= fit_loop.overhead(recipe, arguments.precision, step, arguments.fit_steps, clock)
