@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from tf_diffaug.augment import color_map, ops, pixel_map, placement
-from tf_diffaug.augment.policy import parse_policy
+from tf_diffaug.augment.policy import Policy, parse_policy
 
 SETTINGS = hypothesis.settings(derandomize=True, deadline=None, max_examples=12)
 SIDES = st.integers(1, 13)
@@ -199,6 +199,51 @@ def test_fused_and_unfused_agree(text, shape):
         results.append((output, tape.gradient(loss, images)))
     for fused, unfused in zip(*results, strict=True):
         np.testing.assert_allclose(fused, unfused, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("color,translation,cutout", (9, 12, 10, 3)),
+        ("color,translation(0.4, fill=black),cutout(fill=black)", (9, 8, 8, 4)),
+        ("cutout:0.3,translation:0.4,cutout:0.3,brightness", (9, 8, 9, 1)),
+        ("redness:0.3,color_jitter,blueness:0.2,contrast", (9, 7, 8, 3)),
+        ("zoomin:0.4,zoomout:0.4,translation(0.3, fill=reflect)", (9, 8, 8, 3)),
+        ("rotation:0.3,flip,cutmix:0.4,mixup:0.4,instance_noise:0.1", (9, 8, 8, 3)),
+    ],
+)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_an_op_that_an_image_does_not_go_through_leaves_it(text, shape, jit_compile):
+    policy = parse_policy(text)
+    images = tf.random.stateless_uniform(shape, [1, 2], -1, 1)
+    params = policy.sample(shape, tf.constant([3, 4]))
+    applied = tf.random.stateless_uniform([shape[0], len(policy.ops)], [5, 6]) < 0.5
+    # The first image goes through none, the second through all.
+    applied = tf.concat(
+        [tf.zeros_like(applied[:1]), tf.ones_like(applied[:1]), applied[2:]], axis=0
+    )
+
+    def one_by_one(images):
+        for index, (op, found) in enumerate(zip(policy.ops, params, strict=True)):
+            changed = Policy((op,)).apply(images, [found])
+            images = tf.where(applied[:, index, None, None, None], changed, images)
+        return images
+
+    def run(apply):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            output = apply(images)
+            loss = tf.reduce_sum(tf.cos(images) * output)
+        return output, tape.gradient(loss, images)
+
+    expected = run(one_by_one)
+    fused = tf.function(jit_compile=jit_compile, autograph=False)(
+        lambda: run(lambda images: policy.apply(images, params, applied=applied))
+    )
+    output, gradient = fused()
+    np.testing.assert_allclose(output, expected[0], atol=2e-6)
+    np.testing.assert_allclose(gradient, expected[1], atol=5e-6)
+    np.testing.assert_array_equal(output[0], images[0])
 
 
 def test_neighbours_that_compose_run_as_one_pass(monkeypatch):

@@ -78,6 +78,16 @@ class ColorMap:
             tint=_add(_tint_through(following, self.tint), following.tint),
         )
 
+    def only(self, applied: tf.Tensor) -> Map:
+        parts = {}
+        for field in dataclasses.fields(self):
+            part, where = getattr(self, field.name), applied
+            if not _is(part, field.default):
+                if field.name == "tint":
+                    where = applied[:, None]
+                parts[field.name] = tf.where(where, part, field.default)
+        return dataclasses.replace(self, **parts)
+
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         adjoint = dataclasses.replace(self, offset=0.0, turn=_neg(self.turn), tint=0.0)
 

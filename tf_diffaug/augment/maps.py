@@ -26,6 +26,9 @@ class Map(Protocol):
     def then(self, following: Map) -> Map | None:
         """The one map that does this map and then `following`; None if they do not compose."""
 
+    def only(self, applied: tf.Tensor) -> Map:
+        """This map for the images where `applied`, bool (N,), and for the others none."""
+
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Maps the images; shape and dtype stay."""
 
@@ -47,5 +50,14 @@ class FunctionMap:
         del following
         return None
 
+    def only(self, applied: tf.Tensor) -> Map:
+        return chosen(self, applied)
+
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         return self.function(images)
+
+
+def chosen(mapping: Map, applied: tf.Tensor) -> FunctionMap:
+    """The map for the images where `applied`, bool (N,); the others stay to the bit."""
+    applied = applied[:, None, None, None]
+    return FunctionMap(lambda images: tf.where(applied, mapping(images), images))

@@ -9,6 +9,9 @@ import tensorflow as tf
 from tf_diffaug.augment import placement
 from tf_diffaug.augment.maps import Map, Size, image_shape
 
+# Past the border of any image, with room to move in.
+_FAR = 2**30
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
@@ -21,6 +24,13 @@ class Window:
 
     def moved(self, dy: tf.Tensor, dx: tf.Tensor) -> Window:
         return Window(self.top + dy, self.bottom + dy, self.left + dx, self.right + dx)
+
+    def only(self, applied: tf.Tensor, *, low: int, high: int) -> Window:
+        """This window where `applied`, bool (N,), elsewhere from `low` to `high` on both axes."""
+        starts = (tf.where(applied, start, low) for start in (self.top, self.left))
+        ends = (tf.where(applied, end, high) for end in (self.bottom, self.right))
+        (top, left), (bottom, right) = starts, ends
+        return Window(top, bottom, left, right)
 
     def overlap(self, other: Window) -> Window:
         return Window(
@@ -74,6 +84,15 @@ class PixelMap:
             shift=(dy, dx) if self.shift is None else (self.shift[0] + dy, self.shift[1] + dx),
             keep=following.keep if moved.keep is None else moved.keep.overlap(following.keep),
             holes=moved.holes + following.holes,
+        )
+
+    def only(self, applied: tf.Tensor) -> Map:
+        shift, keep = self.shift, self.keep
+        return dataclasses.replace(
+            self,
+            shift=None if shift is None else tuple(tf.where(applied, s, 0) for s in shift),
+            keep=None if keep is None else keep.only(applied, low=-_FAR, high=_FAR),
+            holes=tuple(hole.only(applied, low=0, high=0) for hole in self.holes),
         )
 
     def moved(self, dy: tf.Tensor, dx: tf.Tensor) -> PixelMap:

@@ -112,14 +112,11 @@ class Policy:
                 f"Received: len(params)={len(params)}."
             )
         shape = image_shape(images)
-        if applied is not None:
-            for index, (op, op_params) in enumerate(zip(self.ops, params, strict=True)):
-                changed = op.lower(op_params, shape, value_range)(images)
-                images = tf.where(applied[:, index, None, None, None], changed, images)
-            return images
         pending = None
-        for op, op_params in zip(self.ops, params, strict=True):
+        for index, (op, op_params) in enumerate(zip(self.ops, params, strict=True)):
             following = op.lower(op_params, shape, value_range)
+            if applied is not None:
+                following = following.only(applied[:, index])
             fused = pending.then(following) if pending is not None and fuse else None
             if fused is None and pending is not None:
                 images = pending(images)

@@ -8,7 +8,7 @@ import math
 import tensorflow as tf
 
 from tf_diffaug.augment.borders import INSIDE, check_fill
-from tf_diffaug.augment.maps import Map, Size, image_shape
+from tf_diffaug.augment.maps import Map, Size, chosen, image_shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +72,10 @@ class ResampleMap:
             _chained(self.columns, following.columns),
             self.fill if following.fill is None else following.fill,
         )
+
+    def only(self, applied: tf.Tensor) -> Map:
+        # Not by identity matrices, whose products some accelerators round.
+        return chosen(self, applied)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         dtype = images.dtype
