@@ -1,16 +1,43 @@
-"""Shared set-up: two logical CPU devices, so that distribution is tested everywhere."""
+"""Shared set-up: two logical CPU devices, and the same draws in every run.
+
+Which tests share a process, and in which order, changes from run to run.
+"""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+import hypothesis
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
+
+# On a busy machine drawing examples may be slow.
+hypothesis.settings.register_profile(
+    "tests",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Weights and draws without a seed of their own."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def rng():
+    """Numbers of the test's own, whichever ran before it."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")

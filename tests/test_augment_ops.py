@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tf_diffaug.augment import color_map, ops, pixel_map, placement
 from tf_diffaug.augment.policy import Policy, parse_policy
 
-SETTINGS = hypothesis.settings(derandomize=True, deadline=None, max_examples=12)
+SETTINGS = hypothesis.settings(max_examples=12)
 SIDES = st.integers(1, 13)
 CHANNELS = st.sampled_from([1, 3, 4])
 SEEDS = st.integers(0, 2**31)

@@ -65,14 +65,14 @@ OPS = st.one_of(
 )
 
 
-@hypothesis.settings(derandomize=True, deadline=None, max_examples=200)
+@hypothesis.settings(max_examples=200)
 @hypothesis.given(st.lists(OPS, max_size=4))
 def test_a_printed_policy_parses_back(ops):
     policy = Policy(tuple(ops))
     assert parse_policy(str(policy)) == policy
 
 
-@hypothesis.settings(derandomize=True, deadline=None, max_examples=300)
+@hypothesis.settings(max_examples=300)
 @hypothesis.given(st.text(alphabet="colrutn:(),='\"0.4 _[]-", max_size=20))
 def test_any_text_is_a_policy_or_a_value_error(text):
     with contextlib.suppress(ValueError):

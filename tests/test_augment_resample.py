@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tf_diffaug.augment import ResampleMap, ops, resample_map
 from tf_diffaug.augment.policy import parse_policy
 
-SETTINGS = hypothesis.settings(derandomize=True, deadline=None, max_examples=10)
+SETTINGS = hypothesis.settings(max_examples=10)
 PAD_MODES = {"constant": "constant", "reflect": "reflect", "nearest": "edge"}
 
 

@@ -16,7 +16,7 @@ def features(count, size, seed=0, offset=0.0):
     return np.maximum(rng.normal(offset, 1.0, (count, size)) @ mixing + 0.2, 0.0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=6),
     offset=st.sampled_from([0.0, 1e6]),

@@ -13,7 +13,6 @@ from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.regularizers import Cntr, parse_regularizers
 from tf_diffaug.training.regularizers.contrastive import nt_xent
 
-RNG = np.random.default_rng(0)
 NAMES = ("real_aug", "cntr_real_2", "fake_aug", "cntr_fake_2")
 
 
@@ -30,18 +29,18 @@ def expected_nt_xent(ones, others, temperature):
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.1, 0.5])
-def test_nt_xent_is_its_formula(temperature):
-    ones = RNG.normal(size=(5, 7)).astype(np.float32)
-    others = (ones + 0.5 * RNG.normal(size=(5, 7))).astype(np.float32)
+def test_nt_xent_is_its_formula(temperature, rng):
+    ones = rng.normal(size=(5, 7)).astype(np.float32)
+    others = (ones + 0.5 * rng.normal(size=(5, 7))).astype(np.float32)
     found = nt_xent(tf.constant(ones), tf.constant(others), temperature)
     expected = expected_nt_xent(ones, others, temperature)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_nt_xent_is_finite_at_its_edges():
+def test_nt_xent_is_finite_at_its_edges(rng):
     same = tf.ones([4, 3])
     np.testing.assert_allclose(nt_xent(same, same, 0.1), np.full(4, np.log(7)), rtol=1e-5)
-    alone = RNG.normal(size=(2, 1, 3)).astype(np.float32)
+    alone = rng.normal(size=(2, 1, 3)).astype(np.float32)
     np.testing.assert_allclose(nt_xent(*alone, 0.1), [0.0], atol=1e-6)  # it has no negatives
     nothing = tf.Variable(tf.zeros([4, 3]))
     with tf.GradientTape() as tape:
@@ -50,8 +49,8 @@ def test_nt_xent_is_finite_at_its_edges():
     assert np.isfinite(tape.gradient(total, nothing)).all()
 
 
-def test_the_gradient_of_nt_xent_is_its_finite_difference():
-    ones, others = RNG.normal(size=(2, 3, 4)).astype(np.float32)
+def test_the_gradient_of_nt_xent_is_its_finite_difference(rng):
+    ones, others = rng.normal(size=(2, 3, 4)).astype(np.float32)
     point = tf.Variable(ones)
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(nt_xent(point, others, 0.3))
@@ -63,10 +62,10 @@ def test_the_gradient_of_nt_xent_is_its_finite_difference():
         np.testing.assert_allclose(gradient[index], (up - down) / 2e-5, rtol=1e-3, atol=1e-4)
 
 
-def test_cntr_is_its_formula():
+def test_cntr_is_its_formula(rng):
     gan = make_gan(policy="color", regularizers="cntr(0.3, temperature=0.2, hidden=32, out=3)")
     (term,) = gan.regularizers
-    features = {name: RNG.normal(size=(6, 128)).astype(np.float32) for name in NAMES}
+    features = {name: rng.normal(size=(6, 128)).astype(np.float32) for name in NAMES}
     outputs = {name: Outputs(None, tf.constant(v)) for name, v in features.items()}
     found = term.discriminator_term(SimpleNamespace(outputs=outputs))
     first, bias, second = (v.numpy().astype(np.float64) for v in term.variables)
@@ -77,11 +76,11 @@ def test_cntr_is_its_formula():
     np.testing.assert_allclose(found, 0.3 * (real + fake), rtol=1e-4)
 
 
-def test_it_trains_the_head_and_d_and_leaves_g():
+def test_it_trains_the_head_and_d_and_leaves_g(rng):
     gan = make_gan(policy="color", regularizers="cntr:1000", loss="hinge")
     (term,) = gan.regularizers
-    images = tf.constant(RNG.uniform(-1, 1, (6, 8, 8, 3)).astype(np.float32))
-    latents = tf.constant(RNG.normal(size=(6, 4)).astype(np.float32))
+    images = tf.constant(rng.uniform(-1, 1, (6, 8, 8, 3)).astype(np.float32))
+    latents = tf.constant(rng.normal(size=(6, 4)).astype(np.float32))
     with tf.GradientTape() as tape:
         fakes = gan.generator(latents, training=True)
         seen = {name: images if "real" in name else tf.stop_gradient(fakes) for name in NAMES}

@@ -20,8 +20,6 @@ from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import ZCR, Turn, parse_regularizers
 from tf_diffaug.training.views import Views
 
-RNG = np.random.default_rng(0)
-
 
 def descent():
     return keras.optimizers.SGD(0.02)
@@ -42,8 +40,8 @@ def make_turn(gan, mode="none", batch_size=6):
     return Turn(gan, draws, views, {}, MODES[mode], tf.constant(0, tf.int64))
 
 
-def test_ds_term_is_its_formula():
-    near, plain = RNG.normal(size=(2, 6, 1)).astype(np.float32)
+def test_ds_term_is_its_formula(rng):
+    near, plain = rng.normal(size=(2, 6, 1)).astype(np.float32)
     outputs = {"fake": Outputs(tf.constant(plain)), "zcr_fake": Outputs(tf.constant(near))}
     found = ZCR(7.0).discriminator_term(SimpleNamespace(outputs=outputs))
     np.testing.assert_allclose(found, 7 * (plain - near.astype(np.float64))[:, 0] ** 2, rtol=1e-5)

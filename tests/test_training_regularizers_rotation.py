@@ -16,7 +16,6 @@ from tf_diffaug.training.regularizers.rotation import rotate
 from tf_diffaug.training.step import discriminator_step, generator_step
 from tf_diffaug.training.views import Views
 
-RNG = np.random.default_rng(0)
 # Asks nothing: what moves, the regularizer moves.
 SILENT = Loss("silent", *[lambda logits: 0.0 * logits] * 3)
 
@@ -36,8 +35,8 @@ def log_softmax(logits):
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
-def test_images_are_turned_counterclockwise_as_numpy_turns_them():
-    images = RNG.normal(size=(8, 5, 5, 2)).astype(np.float32)
+def test_images_are_turned_counterclockwise_as_numpy_turns_them(rng):
+    images = rng.normal(size=(8, 5, 5, 2)).astype(np.float32)
     quarters = np.arange(8) % 4
     found = rotate(tf.constant(images), tf.constant(quarters, tf.int32))
     expected = [np.rot90(image, k) for image, k in zip(images, quarters, strict=True)]
@@ -48,13 +47,13 @@ def test_images_are_turned_counterclockwise_as_numpy_turns_them():
     ("term", "view", "weight"),
     [("discriminator_term", "ssgan_real", 2.0), ("generator_term", "ssgan_fake", 0.5)],
 )
-def test_both_terms_are_their_cross_entropy(term, view, weight):
+def test_both_terms_are_their_cross_entropy(term, view, weight, rng):
     (ssgan,) = make_feature_gan(regularizers="ssgan(2, generator_weight=0.5)").regularizers
-    features = RNG.normal(size=(6, 128)).astype(np.float32)
+    features = rng.normal(size=(6, 128)).astype(np.float32)
     outputs = {view: Outputs(None, tf.constant(features))}
     turn = SimpleNamespace(outputs=outputs, draws=SimpleNamespace(batch_size=6))
     by_shape = {v.shape.rank: v for v in ssgan.trainable_variables}
-    by_shape[1].assign(RNG.normal(size=4).astype(np.float32))
+    by_shape[1].assign(rng.normal(size=4).astype(np.float32))
     kernel, bias = (np.asarray(by_shape[rank]).astype(np.float64) for rank in (2, 1))
     u = np.asarray(ssgan._classifier.layer.u)
     logits = features @ (kernel / np.linalg.norm(kernel @ u)) + bias
@@ -65,8 +64,8 @@ def test_both_terms_are_their_cross_entropy(term, view, weight):
 
 
 @pytest.mark.parametrize("mode", ["none", "reals", "both"])
-def test_what_the_adversarial_loss_shows_is_turned(mode):
-    images = tf.constant(RNG.normal(size=(4, 8, 8, 3)).astype(np.float32))
+def test_what_the_adversarial_loss_shows_is_turned(mode, rng):
+    images = tf.constant(rng.normal(size=(4, 8, 8, 3)).astype(np.float32))
     (ssgan,) = make_feature_gan(regularizers="ssgan").regularizers
     views = Views(
         images,

@@ -22,7 +22,6 @@ from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import S3GAN, parse_regularizers
 from tf_diffaug.training.step import discriminator_step
 
-RNG = np.random.default_rng(0)
 # Asks nothing: what moves, the regularizer moves.
 SILENT = Loss("silent", *[lambda logits: 0.0 * logits] * 3)
 
@@ -56,13 +55,13 @@ def logits_of(s3gan, features):
 
 @pytest.mark.parametrize("labels", [[0, -1, 2, 1, -1], [0, 1, 2, 0, 1], [-1] * 5])
 @pytest.mark.parametrize("mode", ["none", "both"])
-def test_the_term_is_the_mean_cross_entropy_of_labelled_reals(labels, mode):
+def test_the_term_is_the_mean_cross_entropy_of_labelled_reals(labels, mode, rng):
     gan = make_semi_gan("s3gan:3")
     (s3gan,) = gan.regularizers
     s3gan.trainable_variables[1].assign([0.5, -0.3, 0.1])
     draws, images = first_draws(5), as_floats(coloured(5)[0])
     _, filled = s3gan.exchange_reals(gan, draws, (images, tf.constant(labels)), None)
-    features = RNG.normal(size=(5, 128)).astype(np.float32)
+    features = rng.normal(size=(5, 128)).astype(np.float32)
     view = MODES[mode].d_real
     found = s3gan.discriminator_term(
         SimpleNamespace(
@@ -138,12 +137,12 @@ def test_it_moves_d_and_its_head_and_not_the_embedding_or_g():
     assert not any(moved["generator"].values())
 
 
-def test_images_without_a_label_have_no_part_in_the_gradient():
+def test_images_without_a_label_have_no_part_in_the_gradient(rng):
     gan = make_semi_gan()
     (s3gan,) = gan.regularizers
     images = as_floats(coloured(4)[0])
     labels = tf.constant([0, -1, 2, -1])
-    draws, features = first_draws(4), tf.Variable(RNG.normal(size=(4, 128)).astype(np.float32))
+    draws, features = first_draws(4), tf.Variable(rng.normal(size=(4, 128)).astype(np.float32))
     _, filled = s3gan.exchange_reals(gan, draws, (images, labels), None)
     with tf.GradientTape() as tape:
         turn = SimpleNamespace(
