@@ -168,7 +168,7 @@ def test_the_first_repeat_has_the_fakes_of_an_fid_and_each_repeat_others():
         },
     )
     measured = measure(["none"], repeats=3, reference=reference)
-    assert measured["fid"][0] == record["fid"]
+    assert measured["fid"][0] == pytest.approx(record["fid"], rel=1e-6)
     assert len(set(measured["fid"])) == 3
 
 
@@ -194,8 +194,11 @@ def test_reals_and_fakes_and_repeats_get_draws_of_their_own():
 def test_a_cell_does_not_depend_on_the_others():
     alone = measure(["brightness:0.5"], repeats=1)["cells"][0]
     among = measure(["cutout", "brightness:0.5"], repeats=1)["cells"][1]
-    assert alone == among
-    assert measure(["brightness:0.5"], repeats=1, seed=1)["cells"][0]["fid"] != alone["fid"]
+    assert alone["policy"] == among["policy"]
+    for name in ("fid", "ratio"):
+        assert alone[name] == pytest.approx(among[name], rel=1e-6)
+    other = measure(["brightness:0.5"], repeats=1, seed=1)["cells"][0]
+    assert other["fid"] != pytest.approx(alone["fid"], rel=1e-3)
 
 
 def test_images_mix_with_their_own_kind_only():

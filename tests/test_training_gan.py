@@ -186,14 +186,16 @@ def test_uint8_and_floats_are_the_same_images():
 
 
 def test_the_seed_decides_and_nothing_else_does():
-    def run(seed):
-        tf.random.set_seed(np.random.default_rng().integers(2**31))
-        gan = make_gan(policy=POLICY, seed=seed)
+    def run(seed, elsewhere):
+        tf.random.set_seed(elsewhere)
+        gan = make_gan(policy=POLICY, seed=seed, optimizer=lambda: keras.optimizers.SGD(0.1))
         gan.fit(make_images(16), batch_size=8, shuffle=False, verbose=0)
         return np.concatenate([v.ravel() for v in values(gan, "generator")["generator"]])
 
-    np.testing.assert_array_equal(run(0), run(0))
-    assert not np.array_equal(run(0), run(1))
+    one = run(0, elsewhere=1)
+    # Several threads may round sums in another order.
+    np.testing.assert_allclose(run(0, elsewhere=2), one, atol=1e-6)
+    assert np.abs(run(1, elsewhere=1) - one).max() > 1e-4
 
 
 @pytest.mark.parametrize("loss", ["hinge", "non_saturating", "wasserstein"])

@@ -11,8 +11,6 @@ from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import TopK, parse_regularizers
 
-RNG = np.random.default_rng(0)
-
 
 def turn(logits, index=0, dtype=tf.float32):
     outputs = {"fake_aug": Outputs(tf.cast(logits, dtype)[:, None])}
@@ -29,11 +27,11 @@ def descent():
     return keras.optimizers.SGD(0.02, momentum=0.5)
 
 
-def test_topk_is_its_formula_update_by_update():
+def test_topk_is_its_formula_update_by_update(rng):
     term = make_term(0.4, decay=0.8, every=2)
     ks = []
     for index in range(14):
-        logits, losses = RNG.normal(size=(2, 10))
+        logits, losses = rng.normal(size=(2, 10))
         k = max(round(10 * max(0.8 ** (index // 2), 0.4)), 1)
         expected = np.zeros(10)
         best = np.argsort(-logits)[:k]
@@ -84,9 +82,10 @@ def test_it_moves_g_alone():
     found, logs = step_of(regularizers=[Half()])
     assert float(logs["topk_k"]) == 4
     assert float(logs["g_loss"]) < float(plain_logs["g_loss"])  # the fakes that fool D
-    assert any(np.any(a != b) for a, b in zip(plain["generator"], found["generator"], strict=True))
+    pairs = zip(plain["generator"], found["generator"], strict=True)
+    assert max(np.abs(a - b).max() for a, b in pairs) > 1e-5
     for a, b in zip(plain["discriminator"], found["discriminator"], strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
 class Half(TopK):
@@ -105,7 +104,7 @@ def test_k_falls_to_its_share_under_xla_too():
     assert "topk" not in history
 
 
-def test_a_batch_of_unknown_size():
+def test_a_batch_of_unknown_size(rng):
     term = make_term(0.5, decay=0.5, every=1)
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None])])
@@ -113,7 +112,7 @@ def test_a_batch_of_unknown_size():
         return term.weigh_fakes(turn(logits, 1), tf.ones_like(logits))
 
     for size in (6, 4):
-        logits = RNG.permutation(size).astype(np.float32)
+        logits = rng.permutation(size).astype(np.float32)
         np.testing.assert_array_equal(weigh(tf.constant(logits)), 2.0 * (logits >= size / 2))
 
 
@@ -133,7 +132,7 @@ def test_a_resumed_run_goes_on_with_its_k(tmp_path):
     assert float(second.regularizers[0].gauges()["topk_k"]) == ks[-1]
     assert train(whole, range(6)) == ks + train(second, range(3, 6))
     for a, b in zip(values(whole)["generator"], values(second)["generator"], strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_two_replicas_rank_the_global_batch(two_replicas):
