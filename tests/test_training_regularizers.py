@@ -13,7 +13,7 @@ from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import R1, R2, WGANGP, Orthogonal, Turn, parse_regularizers
 from tf_diffaug.training.step import discriminator_step
-from tf_diffaug.training.views import Views
+from tf_diffaug.training.views import Views, discriminate
 
 
 def make_views(policy="color,translation,cutout"):
@@ -160,6 +160,29 @@ def test_lazy_r1_is_as_strong_on_average_and_free_in_between():
         factor = 4 if index % 4 == 0 else 0
         np.testing.assert_allclose(value, factor * total, rtol=1e-5)
         np.testing.assert_allclose(found, factor * expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "text", ["r1:1", "r2:1", "wgan_gp:1", "dragan:1", "js:1", "lecam(1, start=0)", "cr:1", "bcr:1"]
+)
+def test_a_discriminator_may_say_the_same_several_times(text):
+    judge, images = make_discriminator(smooth=True), to_float(tf.constant(make_images(6)))
+    inputs = keras.Input(images.shape[1:])
+    patches = keras.Model(inputs, keras.layers.RepeatVector(4)(judge(inputs)))
+    found = []
+    for discriminator in (judge, patches):
+        (term,) = parse_regularizers(text)
+        if text.startswith("lecam"):
+            term.build(None)
+        views = Views(images[:3], images[3:], augment_real=tf.negative, augment_fake=tf.negative)
+        names = ["real", "fake", "real_aug", "fake_aug"]
+        outputs = discriminate(discriminator, views, names, joint=True)
+        draws = Draws(0, tf.constant(0, tf.int64), 3, None)
+        gan = SimpleNamespace(discriminator=discriminator, d_steps=1)
+        turn = Turn(gan, draws, views, outputs, MODES["none"], tf.constant(1, tf.int64))
+        found.append(term.discriminator_term(turn).numpy())
+    assert found[0].max() > 0
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
 
 
 def test_orthogonal_is_its_formula():

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
+from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence
 from tf_diffaug.training.views import Augment
 
@@ -15,12 +16,15 @@ from tf_diffaug.training.views import Augment
 def image_gradient(
     turn: Turn, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
 ) -> tf.Tensor:
-    """∇D with regard to the images, through T if given, float32 of their shape."""
+    """∇D with regard to the images, through T if given, float32 of their shape.
+
+    Where D has several logits of an image, such as one a patch, D(x) is their mean, as in its loss.
+    """
     with tf.GradientTape() as tape:
         tape.watch(images)
         seen = images if augment is None else augment(images)
         outputs = call_discriminator(turn.gan.discriminator, seen, labels)
-        logits = tf.reduce_sum(tf.cast(outputs.logits, tf.float32))
+        logits = tf.reduce_sum(per_example(outputs.logits))
     return tf.cast(tape.gradient(logits, images), tf.float32)
 
 
