@@ -185,6 +185,20 @@ def test_a_discriminator_may_say_the_same_several_times(text):
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
 
 
+def test_what_is_logged_is_the_mean_over_ds_updates():
+    together, alone = (make_gan(regularizers="r1(10, every=2)", d_steps=2) for _ in range(2))
+    images = make_images(16)
+    logs = together.train_step(tf.constant(images))
+    turns = []
+    for turn in range(2):
+        draws = Draws(0, tf.constant(turn, tf.int64), 8, alone.augmenter)
+        reals = to_float(tf.constant(images[turn::2]))
+        turns.append(discriminator_step(alone, reals, None, draws, tf.constant(turn, tf.int64)))
+    assert turns[0]["r1"] > turns[1]["r1"] == 0
+    for name in ("d_loss", "r1"):
+        np.testing.assert_allclose(logs[name], np.mean([t[name] for t in turns]), rtol=1e-5)
+
+
 def test_orthogonal_is_its_formula():
     generator = keras.Sequential(
         [

@@ -28,6 +28,8 @@ def train_step(
 ) -> dict[str, tf.Tensor]:
     """Updates D `d_steps` times and G and its average once; returns the losses by name.
 
+    D's are means over its updates.
+
     Args:
         gan: a compiled GAN.
         images: reals in [-1, 1], `d_steps` batches in one.
@@ -42,12 +44,15 @@ def train_step(
     def draws(turn: int) -> Draws:
         return Draws(gan.seed, step * turns + turn, batch_size, gan.augmenter, gan.probability())
 
-    logs = {}
+    turn_logs = []
     for turn in range(gan.d_steps):
         # Strided, so that each of several replicas takes the same turns as a single one would.
         rows = slice(turn, batch_size * gan.d_steps, gan.d_steps)
         reals = images[rows], None if labels is None else labels[rows]
-        logs = discriminator_step(gan, *reals, draws(turn), step * gan.d_steps + turn)
+        index = step * gan.d_steps + turn
+        turn_logs.append(discriminator_step(gan, *reals, draws(turn), index))
+    # The last update's alone would never show a term that is due in others only.
+    logs = {name: tf.add_n([t[name] for t in turn_logs]) / gan.d_steps for name in turn_logs[0]}
     logs |= generator_step(gan, draws(gan.d_steps), step)
     gan.update_ema(step, batch_size * num_replicas())
     gan.step.assign_add(1)
