@@ -1,10 +1,11 @@
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_gan, make_images
+from tests.networks import assert_trained_alike, make_gan, make_images, values
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import LeCam, parse_regularizers
@@ -39,6 +40,42 @@ def test_lecam_is_its_formula_step_by_step():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(term.variables[0], means, rtol=1e-5)
     assert np.all(expected > 0)
+
+
+def test_the_means_do_not_start_from_0():
+    term = LeCam(1.0, start=0)
+    term.build(None)
+    for index in range(4):
+        found = term.discriminator_term(turn([4.0], [-3.0], index, d_steps=2))
+        np.testing.assert_allclose(term.variables[0], [4, -3], rtol=1e-6)
+        np.testing.assert_allclose(found, [98.0 if index >= 2 else 0.0], rtol=1e-6)
+
+
+def test_every_logit_of_a_patch_discriminator_counts():
+    term = LeCam(1.0, start=0)
+    term.build(None)
+    real, fake = np.random.default_rng(0).normal(size=(2, 3, 2, 2, 1))
+    outputs = {"real": Outputs(tf.constant(real)), "fake": Outputs(tf.constant(fake))}
+    for index in range(2):
+        step, gan = tf.constant(index, tf.int64), SimpleNamespace(d_steps=1)
+        shown = SimpleNamespace(outputs=outputs, mode=MODES["none"], index=step, gan=gan)
+        found = term.discriminator_term(shown)
+    expected = np.maximum(real - fake.mean(), 0) ** 2 + np.maximum(real.mean() - fake, 0) ** 2
+    np.testing.assert_allclose(found, expected.mean(axis=(1, 2, 3)), rtol=1e-5)
+
+
+def test_two_replicas_end_where_one_does(two_replicas):
+    ends = []
+    for strategy in (tf.distribute.get_strategy(), two_replicas):
+        with strategy.scope():
+            gan = make_gan(
+                regularizers="lecam(1, start=2)", optimizer=lambda: keras.optimizers.SGD(0.02)
+            )
+        dataset = tf.data.Dataset.from_tensor_slices(make_images(64)).repeat().batch(8)
+        history = gan.fit(dataset, steps_per_epoch=8, verbose=0).history
+        ends.append((values(gan), history))
+    assert ends[0][1]["lecam"][-1] > 0
+    assert_trained_alike(*ends)
 
 
 def test_the_means_get_no_gradient():

@@ -18,8 +18,9 @@ class LeCam(Regularizer):
     """weight · (relu(D(x) - a_fake)² + relu(a_real - D(G(z)))²) (arXiv 2104.03310, eq. 5).
 
     a_real and a_fake are running means of D's logits on what the adversarial loss shows it, this
-    step's included. Until `start` they are this step's means alone, and the term does not count.
-    One-sided, as in the authors' code, which is also where the constants are from.
+    step's included. Until `start`, and in the first step, they are this step's means alone, and the
+    term does not count. One-sided, and the mean over D's logits of an image where it has several,
+    as in the authors' code, which is also where the constants are from.
 
     Args:
         weight: λ; 0.3 in the scripts for CIFAR.
@@ -47,18 +48,20 @@ class LeCam(Regularizer):
 
     def discriminator_term(self, turn: Turn) -> tf.Tensor:
         names = (turn.mode.d_real, turn.mode.d_fake)
-        real, fake = (per_example(turn.outputs[name].logits) for name in names)
+        real, fake = (tf.cast(turn.outputs[name].logits, tf.float32) for name in names)
         step = turn.index // turn.gan.d_steps
         mean_real, mean_fake = self._moved_means(real, fake, step)
-        term = tf.square(tf.nn.relu(real - mean_fake)) + tf.square(tf.nn.relu(mean_real - fake))
+        term = per_example(tf.square(tf.nn.relu(real - mean_fake)))
+        term += per_example(tf.square(tf.nn.relu(mean_real - fake)))
         return self.weight * tf.cast(step > self.start, tf.float32) * term
 
     def _moved_means(
         self, real: tf.Tensor, fake: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        shares = {"real": global_mean(real), "fake": global_mean(fake)}
+        shares = {"real": global_mean(per_example(real)), "fake": global_mean(per_example(fake))}
         now = tf.stop_gradient(tf.stack(list(sum_over_replicas(shares).values())))
-        decay = tf.where(step < self.start, 0.0, self.decay)
+        # A first step that decayed would start from 0, which no logit has to do with.
+        decay = tf.where(step < max(self.start, 1), 0.0, self.decay)
         means = decay * tf.convert_to_tensor(self._means) + (1.0 - decay) * now
         self._means.assign(means)
         return means[0], means[1]
