@@ -90,6 +90,28 @@ def test_path_length_has_the_gradient_of_its_finite_difference():
     np.testing.assert_allclose((gradient * direction).sum(), slope, rtol=0.05)
 
 
+def test_path_length_moves_g_alone():
+    gan = make_gan("path_length(1, every=1)")
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(gan.regularizers[0].generator_term(make_turn(gan)))
+    kernels = [v for v in raw_variables(gan.generator, trainable=True) if len(v.shape) > 1]
+    found = tape.gradient(total, kernels + raw_variables(gan.discriminator, trainable=True))
+    assert all(np.abs(g).max() > 0 for g in found[: len(kernels)])
+    assert all(g is None for g in found[len(kernels) :])
+
+
+@pytest.mark.slow
+def test_path_length_falls_when_it_is_asked_for():
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
+    ends = {}
+    for weight in (1e-6, 100.0):
+        gan = make_gan(f"path_length({weight}, every=1, shrink=1)")
+        gan.compile(*(keras.optimizers.Adam(0.01, beta_1=0.0) for _ in range(2)))
+        history = gan.fit(images, batch_size=16, epochs=12, verbose=0).history["path_length"]
+        ends[weight] = np.mean(history[-4:]) / weight
+    assert ends[100.0] < ends[1e-6] / 3, ends
+
+
 def test_lazy_path_length_is_free_in_between():
     gan = make_gan("path_length(every=4)")
     (term,) = gan.regularizers

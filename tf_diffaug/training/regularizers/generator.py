@@ -26,9 +26,10 @@ class Orthogonal(Regularizer):
     """BigGAN's orthogonal regularization: weight · Σ |WᵀW ⊙ (1 - I)|² (arXiv 1809.11096, eq. 3).
 
     W is the kernel of a dense or convolutional layer as a matrix of (everything else, output
-    channels), those that make a batch norm's gain and bias included. What G calls its
-    `class_embedding` is left out, as in the author's code, which adds half of the gradient: 1e-4 of
-    it is 5e-5 here.
+    channels), those that make a batch norm's gain and bias included, where a class has a row of its
+    own too: the author's code takes those rows for W's columns. What G calls its `class_embedding`
+    is left out, as in the author's code, and so is any `Embedding`. That code adds half of the
+    gradient: 1e-4 of it is 5e-5 here.
 
     Args:
         weight: β; 1e-4 in the paper.
@@ -78,9 +79,10 @@ class PathLength(Regularizer):
     """Path length regularization: weight · (|Jᵀy| - a)² (arXiv 1912.04958, section 3.2).
 
     J is the Jacobian of the image with regard to the styles, y normal noise of the image's shape
-    divided by the square root of its pixels, a the running mean of the lengths. G must have
-    `mapping`, `synthesis` and `num_layers`, as `models.StyleGAN2Generator` has. The styles are not
-    mixed here.
+    divided by the square root of its pixels, a the running mean of the lengths, this update's
+    included. G must have `mapping`, `synthesis` and `num_layers`, as `models.StyleGAN2Generator`
+    has. The styles are not mixed here, and a gets no gradient: in the published code the share of
+    this update's lengths in it, 1 - decay, has one.
 
     Args:
         weight: 2 in the published code.
