@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Classifier:
     """Logits of classes from D's features: one layer, spectrally normalized if layers of D are.
 
-    That last is what compare_gan's SS-GAN and S3GAN do (ssgan.py, s3gan.py: `use_sn`).
+    That last is what compare_gan's SS-GAN and S3GAN do (ssgan.py, s3gan.py: `use_sn`), whose
+    kernel starts as the network's do; this one starts as Glorot's.
 
     Args:
         gan: the networks.

@@ -58,8 +58,8 @@ class Cntr(PolicyRegularizer):
     that Cntr + BCR (0.1 and 5 in the paper) needs no view more than Cntr: six. G gets no gradient.
 
     The paper's temperature and head could not be read; these are SimCLR's. Its head is W₂ relu(W₁
-    h) in the paper; the authors' code has a batch norm after each layer, of which only the hidden
-    bias is kept here.
+    h) in the paper; the authors' code has three layers by default, and a batch norm after each, of
+    which only the hidden bias is kept here.
 
     Args:
         weight: 0.1 in the paper's Cntr + BCR.

@@ -23,7 +23,8 @@ class LeCam(Regularizer):
     as in the authors' code, which is also where the constants are from.
 
     Args:
-        weight: λ; 0.3 in the scripts for CIFAR.
+        weight: λ; 0.3 in the scripts of their BigGAN on CIFAR, but 1e-6 (CIFAR) and 3e-7 (FFHQ) in
+            those of their StyleGAN2.
         decay: of the running means; 0.9 in their BigGAN, 0.99 in their StyleGAN2.
         start: the G step after which the term counts.
     """
