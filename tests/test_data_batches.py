@@ -120,8 +120,8 @@ def test_flips_leave_the_order_alone():
     np.testing.assert_array_equal(stream(data, 20, 10, flip=True), stream(data, 20, 10, flip=False))
 
 
-def test_replicas_share_the_global_batch():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_replicas_share_the_global_batch(two_replicas):
+    strategy = two_replicas
     data = numbered(10, flip=True)
     distributed = iter(strategy.experimental_distribute_dataset(batches(data, 6, seed=0)))
     for images, labels in take(data, 6, 5):

@@ -1,5 +1,6 @@
 """overlap.py as a user sees it: what it writes of a run, and one line for a mistake."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -25,6 +26,8 @@ ROOT = pathlib.Path(overlap.__file__).resolve().parent
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a run of four steps, measured and saved at two of them."""
+    # Its first import on a machine looks for fonts, and where that takes long, says so on stderr.
+    importlib.import_module("matplotlib.font_manager")
     folder = tmp_path_factory.mktemp("trained")
     cache = pytest.MonkeyPatch()
     cache.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -191,7 +194,7 @@ def test_the_console_is_clean(here):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -203,7 +206,7 @@ def test_the_console_is_clean(here):
         [sys.executable, str(ROOT / "overlap.py"), "run", "--repeats=x"],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)

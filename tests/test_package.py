@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import os
+import pathlib
 import pkgutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import sys
 import pytest
 
 import tf_diffaug
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("name", tf_diffaug.__all__)
@@ -37,7 +40,7 @@ def test_examples_in_docstrings_hold(module):
 
 def test_naming_a_wrong_flag_does_not_wait_for_tensorflow():
     code = "import sys, tf_diffaug, tf_diffaug.naming; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 
 
 def test_another_backend_is_refused():
@@ -48,4 +51,4 @@ def test_another_backend_is_refused():
         "else:\n    raise SystemExit('it was imported')"
     )
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT)

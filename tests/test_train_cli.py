@@ -42,7 +42,7 @@ def command(folder, *flags):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
 

@@ -39,13 +39,13 @@ def start(run_dir):
 def interrupt(run_dir, step, number):
     """Starts the run, sends it a signal once it has saved a step, returns its exit code."""
     process = start(run_dir)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not (run_dir / "checkpoints" / f"step-{step}.index").exists():
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
-    process.communicate(timeout=300)
+    process.communicate(timeout=600)
     return process.returncode
 
 
