@@ -250,7 +250,7 @@ def test_orthogonal_has_the_gradient_of_its_formula(columns):
 
 def test_orthogonal_falls_when_it_is_asked_for():
     gan = make_gan(regularizers="orthogonal:10", seed=1)
-    history = gan.fit(make_images(64), batch_size=8, epochs=8, verbose=0).history["orthogonal"]
+    history = gan.fit(make_images(64), batch_size=8, epochs=16, verbose=0).history["orthogonal"]
     assert history[-1] < history[0] / 2
 
 

@@ -114,7 +114,7 @@ def test_p_rises_where_d_learns_its_images_by_heart(regularizers, policy):
     images = np.repeat(make_images(8), 10, axis=0)
     history = gan.fit(images, batch_size=8, epochs=5, verbose=0).history
     # Not to the end: p is what keeps D from it.
-    assert max(history[f"{term.name}_p"]) > 0.15, history
+    assert max(history[f"{term.name}_p"]) > 0.1, history
     assert term.name not in history
 
 

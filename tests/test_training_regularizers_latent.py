@@ -123,22 +123,25 @@ def test_d_flattens_where_it_is_asked_to():
         gan = make_gan(
             regularizers=f"zcr({weight}, generator_weight=0)", loss="wasserstein", seed=1
         )
+        # Before a G that moves, D's part would be a matter of where G went.
+        gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.Adam(3e-3, beta_1=0.5))
         gan.fit(make_images(64), batch_size=8, epochs=8, verbose=0)
         gan.regularizers[0].weight = 1.0
         gan.compile(gan.g_optimizer, gan.d_optimizer, run_eagerly=True)
         runs[weight] = float(gan.train_step(tf.constant(make_images(64)))["zcr"])
-    assert runs[1000.0] < runs[0.0] / 2, runs
+    assert runs[1000.0] < runs[0.0] / 5, runs
 
 
 def test_gs_images_part_where_they_are_asked_to():
     runs = {}
     for weight in (0.0, 100.0):
         gan = make_gan(regularizers=f"zcr(0, generator_weight={weight}, sigma=1)", seed=1)
+        gan.compile(*(keras.optimizers.Adam(rate, beta_1=0.5) for rate in (5e-3, 1e-3)))
         gan.fit(make_images(64), batch_size=8, epochs=8, verbose=0)
         gan.regularizers[0].generator_weight = 1.0
         gan.compile(gan.g_optimizer, gan.d_optimizer, run_eagerly=True)
         runs[weight] = float(gan.train_step(tf.constant(make_images(64)))["g_zcr"])
-    assert runs[100.0] < 1.2 * runs[0.0] < 0, runs
+    assert runs[100.0] < 1.3 * runs[0.0] < 0, runs
 
 
 def test_icr_is_bcr_and_zcr():
