@@ -1,5 +1,6 @@
 """Every command and every example of the README and the docs runs."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -16,11 +17,24 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- not run: [^\n]*-->\n)?```(python|sh)\n(.*?)```", re.DOTALL)
 BLOCKS = [(page, *match.groups()) for page in PAGES for match in BLOCK.finditer(page.read_text())]
-COMMANDS = [
-    pytest.param(line, id=f"{page.stem}: {line}")
+RUN = re.compile(r"runs/\w+")
+
+
+def sessions(code):
+    """The lines of a block; those that name one run together, as each needs the ones before."""
+    return [list(lines) for _, lines in itertools.groupby(code.splitlines(), _run_or_line)]
+
+
+def _run_or_line(line):
+    found = RUN.search(line)
+    return found[0] if found else line
+
+
+SESSIONS = [
+    pytest.param(lines, id=f"{page.stem}: {'; '.join(lines)}")
     for page, skipped, language, code in BLOCKS
     if language == "sh" and not skipped
-    for line in code.splitlines()
+    for lines in sessions(code)
 ]
 # The same commands with less to do.
 SHORTER = {
@@ -74,10 +88,15 @@ def test_the_python_examples_run_one_after_the_other(page, folder, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_commands_run(command, folder):
-    if command.startswith("make test"):
+@pytest.mark.parametrize("commands", SESSIONS)
+def test_the_commands_run(commands, folder):
+    if commands[0].startswith("make test"):
         pytest.skip("it is what runs this")
+    for command in commands:
+        check(command, folder)
+
+
+def check(command, folder):
     if command == "make train":
         # Of a make of its own, where this runs in one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
@@ -99,6 +118,7 @@ def test_the_commands_run(command, folder):
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *arguments, *SHORTER[script]],
         cwd=folder,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
         capture_output=True,
         text=True,
         check=False,
