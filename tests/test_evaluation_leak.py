@@ -39,7 +39,7 @@ def test_plain_images_do_not_leak_and_augmented_ones_do(gauge, images, augment):
     assert gauge(augmented).share > 0.9
     half = gauge(tf.concat([plain[:200], augmented[:200]], axis=0))
     assert half.is_leaking
-    assert half.share == pytest.approx(0.5, abs=0.1)
+    assert half.share == pytest.approx(0.5, abs=0.15)
 
 
 def test_range_and_rounding_give_no_t_away(gauge, images, augment):

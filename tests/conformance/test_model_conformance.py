@@ -312,7 +312,8 @@ def test_mixed_precision(case):
     network.set_weights(precise.get_weights())
     outputs, expected = network(inputs), precise(inputs)
     assert outputs.dtype == tf.float32
-    np.testing.assert_allclose(outputs, expected, rtol=0.1, atol=0.05)
+    # Processors sum products of bfloat16 in ways of their own.
+    np.testing.assert_allclose(outputs, expected, rtol=0.1, atol=0.1)
     assert np.any(outputs.numpy() != expected.numpy())
     for gradient in gradients(network, inputs, training=True):
         assert gradient.dtype == tf.float32
