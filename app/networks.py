@@ -122,6 +122,10 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
 
 def _typed(call: Call, key: str, value: Any, hint: Any) -> Any:
     """The value, if it is of the option's type; true, false and none may be written so."""
+    if typing.get_origin(hint) is typing.Literal:
+        if value not in typing.get_args(hint):
+            raise ValueError(f"{call.name}: {unknown(key, value, typing.get_args(hint))}")
+        return value
     union = typing.get_origin(hint) in (types.UnionType, typing.Union)
     kinds = typing.get_args(hint) if union else (hint,)
     if isinstance(value, str) and str not in kinds:

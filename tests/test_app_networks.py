@@ -43,6 +43,10 @@ def test_each_network_gets_its_options():
         ("biggan(attention=1.5)", "attention is int or none"),
         ("biggan,stylegan2", "A run has one model"),
         ("none", "A run has one model"),
+        ("biggan(layout=compare_gn)", "biggan: Unknown layout .* Did you mean 'compare_gan'"),
+        ("biggan(init=none)", "Unknown init 'none'. Choose from normal, orthogonal"),
+        ("stylegan2(g_architecture=ski)", "Unknown g_architecture 'ski'. Did you mean 'skip'"),
+        ("stylegan2(d_architecture=skip)", "Unknown d_architecture 'skip'. Choose from resnet"),
     ],
 )
 def test_mistakes_are_named(text, message):

@@ -477,10 +477,10 @@ def test_labels_matter_and_only_to_their_own_example():
         ({"channels": 0}, "channels=0"),
         ({"width": 0}, "width=0"),
         ({"num_classes": 0}, "num_classes=0"),
-        ({"init": "glorot"}, "`init` must be one of .*init='glorot'"),
+        ({"init": "glorot"}, "Unknown init .* Received: init='glorot'"),
         ({"attention": 64}, "at 32 px, one of .*attention=64"),
         ({"attention": 4}, "attention=4"),
-        ({"layout": "paper"}, "`layout` must be one of .*layout='paper'"),
+        ({"layout": "paper"}, "Unknown layout .* Received: layout='paper'"),
     ],
 )
 def test_wrong_arguments_are_refused(kind, wrong, said):

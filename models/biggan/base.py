@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 
 from models.base import Network
 from tf_diffaug.layers import SelfAttention, SpectralNormalization
+from tf_diffaug.naming import unknown
 
 RESOLUTIONS = (32, 64, 128, 256)
-INITS = ("normal", "orthogonal")
+Init = Literal["normal", "orthogonal"]
+INITS = get_args(Init)
 # "author" is BigGAN-PyTorch, and at 32 px the DiffAugment experiments' networks as well;
 # "compare_gan" is that of Zhao et al. (2020, arXiv 2006.02595), and of the DiffAugment
 # experiments on ImageNet.
-LAYOUTS = ("author", "compare_gan")
+Layout = Literal["author", "compare_gan"]
+LAYOUTS = get_args(Layout)
 
 
 class BigGANNetwork(Network):
@@ -35,9 +38,9 @@ class BigGANNetwork(Network):
         self,
         *,
         resolution: int,
-        init: str,
+        init: Init,
         attention: int | None,
-        layout: str,
+        layout: Layout,
         **kwargs: Any,
     ) -> None:
         if resolution not in RESOLUTIONS:
@@ -45,9 +48,9 @@ class BigGANNetwork(Network):
                 f"BigGAN makes images of {RESOLUTIONS} px. Received: resolution={resolution}."
             )
         if init not in INITS:
-            raise ValueError(f"`init` must be one of {INITS}. Received: init={init!r}.")
+            raise ValueError(unknown("init", init, INITS))
         if layout not in LAYOUTS:
-            raise ValueError(f"`layout` must be one of {LAYOUTS}. Received: layout={layout!r}.")
+            raise ValueError(unknown("layout", layout, LAYOUTS))
         super().__init__(resolution=resolution, **kwargs)
         self.init = init
         self.attention = attention

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from models.base import ConditionalDiscriminator
-from models.biggan.base import BigGANNetwork
+from models.biggan.base import BigGANNetwork, Init, Layout
 from models.biggan.blocks import DiscriminatorBlock
 from tf_diffaug.layers import SpectralNormalization
 
@@ -71,8 +71,8 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         *,
         num_classes: int | None = None,
         attention: int | None = None,
-        init: str = "normal",
-        layout: str = "author",
+        init: Init = "normal",
+        layout: Layout = "author",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:

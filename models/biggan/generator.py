@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from models.base import batch_of
-from models.biggan.base import BigGANNetwork
+from models.biggan.base import BigGANNetwork, Init, Layout
 from models.biggan.blocks import GeneratorBlock
 from tf_diffaug.layers import BatchNorm, ConditionalBatchNorm
 
@@ -75,8 +75,8 @@ class BigGANGenerator(BigGANNetwork):
         shared_dim: int | None = None,
         hierarchical: bool = False,
         attention: int | None = None,
-        init: str = "normal",
-        layout: str = "author",
+        init: Init = "normal",
+        layout: Layout = "author",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:

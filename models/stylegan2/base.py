@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from models.base import Network
+from tf_diffaug.naming import unknown
 
 
 class StyleGAN2Network(Network):
@@ -31,10 +32,7 @@ class StyleGAN2Network(Network):
                 f"Received: resolution={resolution}."
             )
         if architecture not in architectures:
-            raise ValueError(
-                f"`architecture` must be one of {architectures}. "
-                f"Received: architecture={architecture!r}."
-            )
+            raise ValueError(unknown("architecture", architecture, architectures))
         super().__init__(
             resolution=resolution,
             channels=channels,

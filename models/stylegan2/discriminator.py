@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -11,6 +11,8 @@ import tensorflow as tf
 from models.base import ConditionalDiscriminator
 from models.stylegan2.base import StyleGAN2Network
 from tf_diffaug.layers import EqualizedConv2D, EqualizedDense, MinibatchStddev
+
+Architecture = Literal["resnet", "orig"]
 
 
 @keras.saving.register_keras_serializable(package="tf_diffaug_models")
@@ -52,7 +54,7 @@ class StyleGAN2Discriminator(ConditionalDiscriminator, StyleGAN2Network):
         width: int = 128,
         *,
         num_classes: int | None = None,
-        architecture: str = "resnet",
+        architecture: Architecture = "resnet",
         max_channels: int = 512,
         group_size: int = 4,
         seed: int | None = None,
@@ -65,7 +67,7 @@ class StyleGAN2Discriminator(ConditionalDiscriminator, StyleGAN2Network):
             num_classes=num_classes,
             max_channels=max_channels,
             architecture=architecture,
-            architectures=("resnet", "orig"),
+            architectures=get_args(Architecture),
             seed=seed,
             **kwargs,
         )

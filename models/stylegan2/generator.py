@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -12,6 +12,8 @@ from models.stylegan2.base import StyleGAN2Network, check_positive
 from models.stylegan2.blocks import Mapping, StyledConv, ToImage, noise
 from tf_diffaug import _keras
 from tf_diffaug import random as stateless
+
+Architecture = Literal["skip", "orig"]
 
 
 @keras.saving.register_keras_serializable(package="tf_diffaug_models")
@@ -66,7 +68,7 @@ class StyleGAN2Generator(StyleGAN2Network):
         mapping_layers: int = 8,
         max_channels: int = 512,
         style_mixing: float = 0.9,
-        architecture: str = "skip",
+        architecture: Architecture = "skip",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -77,7 +79,7 @@ class StyleGAN2Generator(StyleGAN2Network):
             num_classes=num_classes,
             max_channels=max_channels,
             architecture=architecture,
-            architectures=("skip", "orig"),
+            architectures=get_args(Architecture),
             seed=seed,
             **kwargs,
         )
