@@ -91,6 +91,15 @@ def test_metrics_are_recorded(tmp_path):
     assert records[0]["images_per_second"] > 0
 
 
+def test_gauges_are_recorded_as_they_are(tmp_path):
+    run = RunDirectory(tmp_path)
+    gan = make_gan(policy="color", regularizers="ada(-1, kimg=0.1)")
+    fit(gan, 8, callbacks.Metrics(run, 4, images=IMAGES, batch_size=8, count=16))
+    (ada,) = gan.regularizers
+    records = run.records("train")
+    assert records[1]["ada_p"] == float(ada.p) > records[0]["ada_p"] > 0
+
+
 def test_evaluations_are_recorded_and_the_best_kept(tmp_path):
     run, gan = RunDirectory(tmp_path), make_gan()
     store = CheckpointStore(gan, run.checkpoints)

@@ -116,6 +116,8 @@ class Metrics(EverySteps):
         record: dict[str, Any] = {"step": self.step, "kind": "train"}
         for name in self._losses[0]:
             record[name] = float(np.mean([losses[name] for losses in self._losses]))
+        for regularizer in self.model.regularizers:  # p and k as they are, and no means
+            record.update({n: float(value) for n, value in regularizer.gauges().items()})
         record.update(self._measure())
         if self._steps:
             record["images_per_second"] = self._steps * self._batch_size / self._seconds
