@@ -205,7 +205,7 @@ def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
     """The split an FID is measured against, and its images.
 
     Raises:
-        UserError: if the data has no test images and they were asked for.
+        UserError: if the data has no test images and they were asked for, or too few.
     """
     if config.fid_split == "test" and data.test is None:
         raise UserError(
@@ -215,7 +215,13 @@ def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
     split = config.fid_split
     if split == "auto":
         split = "train" if data.test is None else "test"
-    return split, data.images if split == "train" else data.test
+    images = data.images if split == "train" else data.test
+    if len(images) < 2:
+        raise UserError(
+            f"an FID is against 2 images or more: add --fid_features=none. "
+            f"Received: {len(images)} image of the {split} split."
+        )
+    return split, images
 
 
 def fakes(sampler: Sampler, seed: int) -> Callable[[int, int], tf.Tensor]:

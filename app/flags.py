@@ -6,6 +6,7 @@ absl's own parser answers a bad flag in two lines and exit code 1; `parse` raise
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -133,6 +134,8 @@ def parse(argv: Sequence[str]) -> Command:
     actions = {name: values[name].value or None for name in help_text.ACTIONS}
     if actions["preview"] == "true":
         actions["preview"] = PREVIEW_PATH
+    if actions["preview"] and pathlib.Path(actions["preview"]).suffix not in ("", ".png"):
+        raise UserError(f"--preview is a .png file. Received: --preview={actions['preview']}.")
     return Command(
         given, bool(actions["dry_run"]), bool(actions["explain"]), preview=actions["preview"]
     )

@@ -115,8 +115,11 @@ def _calls(ops: str) -> list[Call]:
 
 
 def _cells_of(call: Call, strengths: Sequence[float]) -> Iterator[Cell]:
-    own = call.args[0] if call.args else strengths
-    keywords = [f"{name}={literal(value)}" for name, value in call.kwargs.items()]
+    own, others = (call.args[0] if call.args else strengths), dict(call.kwargs)
+    if not call.args and call.name in registered_ops():
+        strength_name = dataclasses.fields(registered_ops()[call.name])[0].name
+        own = others.pop(strength_name, strengths)
+    keywords = [f"{name}={literal(value)}" for name, value in others.items()]
     op = f"{call.name}({', '.join(keywords)})" if keywords else call.name
     for strength in own if isinstance(own, (list, tuple)) else [own]:
         text = f"{call.name}({', '.join([literal(strength), *keywords])})"

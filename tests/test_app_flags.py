@@ -50,6 +50,10 @@ def test_a_preview_takes_a_path_or_none():
     assert run("--preview").preview == "preview.png"
     assert run("--preview --steps=3").settings == {"steps": 3}
     assert run("--preview=sheet.png").preview == "sheet.png"
+    with pytest.raises(
+        UserError, match=r"--preview is a \.png file. Received: --preview=sheet.jpg"
+    ):
+        run("--preview=sheet.jpg")
 
 
 MISTAKES = {

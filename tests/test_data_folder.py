@@ -211,6 +211,8 @@ def test_no_image_and_no_folder(tmp_path):
         open_folder(tmp_path)
     with pytest.raises(ValueError, match="No such folder"):
         open_folder(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"folder:PATH. Received: name='folder:'"):
+        load("folder:")
 
 
 def test_links_in_a_circle_end(tmp_path):

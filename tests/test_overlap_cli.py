@@ -128,6 +128,7 @@ MISTAKES = {
     "unknown op": (["run", "--ops=cutot"], "Did you mean 'cutout'?"),
     "unknown argument": (["run", "--ops=cutout(fil=black)"], "Did you mean 'fill'?"),
     "not the language": (["run", "--ops=cutout("], "bracket"),
+    "no such strength": (["run", "--ops=cutout(ratio=2)"], "from 0 to 1"),
     "no op": (["run", "--ops=none"], "--ops names no op"),
     "strength out of range": (["run", "--ops=cutout", "--strengths=0.1,2"], "from 0 to 1"),
     "strengths of words": (["run", "--strengths=0.1,much"], "--strengths=0.1,much"),
@@ -175,6 +176,12 @@ def test_a_run_without_checkpoints_is_a_mistake(here, capsys):
     shutil.rmtree(here / "run" / "checkpoints")
     assert run("run", "--ops=cutout") == 2
     assert "has no checkpoint" in capsys.readouterr().err
+
+
+def test_a_strength_may_go_by_its_name():
+    assert cells("cutout(ratio=0.3), zoomout(fill=zero, strength=[0.1, 0.2])", (0.5,)) == cells(
+        "cutout:0.3, zoomout([0.1, 0.2], fill=zero)", (0.5,)
+    )
 
 
 def test_by_default_the_ops_are_those_of_the_papers_figure():

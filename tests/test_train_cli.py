@@ -80,7 +80,11 @@ MISTAKES = {
     "model's resolution": (["--model=biggan", "--resolution=48"], "32, 64, 128"),
     "group": (["--model=stylegan2", "--batch_size=6", "--width=2"], "in groups of 4"),
     "psi": (["--model=stylegan2", "--truncation=2", "--width=2"], "truncation is in [0, 1]"),
-    "no styles": (["--regularizers=path_length"], "StyleGAN2"),
+    "no styles": (["--regularizers=path_length"], "add --model=stylegan2"),
+    "model option's value": (["--model=biggan(layout=autor)", "--explain"], "'author'"),
+    "no path": (["--dataset=folder:"], "folder:PATH"),
+    "one image": (["--num_images=1"], "add --fid_features=none"),
+    "preview of a folder": (["--policy=color", "--preview=."], "directory: ."),
     "no labels": (
         ["--model=biggan", "--width=2", "--conditional", "--dataset=emoji_faces"],
         "labels",

@@ -57,9 +57,9 @@ def load(
         raise ValueError(f"{name} lies in no data_dir. Received: data_dir={str(data_dir)!r}.")
     if is_folder:
         path = os.path.expanduser(name[len(FOLDER) :])
-        return load_folder(
-            path or ".", resolution=resolution, channels=channels, skip_broken=skip_broken
-        )
+        if not path:  # as of a shell variable that is not set
+            raise ValueError(f"A folder has a path: {FOLDER}PATH. Received: name={name!r}.")
+        return load_folder(path, resolution=resolution, channels=channels, skip_broken=skip_broken)
     if name in CIFAR:
         return load_cifar(name, data_dir=data_dir, resolution=resolution, channels=channels)
     return load_emoji(name, resolution=resolution, channels=channels)
