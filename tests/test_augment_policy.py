@@ -94,7 +94,11 @@ def test_any_text_is_a_policy_or_a_value_error(text):
         ("cutout:1e999", "from 0 to 1"),
         ("cutout:True", "from 0 to 1"),
         ("cutout(fil=zero)", "Did you mean 'fill'.*ratio, fill"),
-        ("cutout(fill=reflect)", "fill is one of zero, black. Received: fill='reflect'"),
+        (
+            "cutout(fill=reflect)",
+            "cutout: Unknown fill .* Choose from zero, black. Received: fill='reflect'",
+        ),
+        ("translation(fill=refelct)", "Did you mean 'reflect'"),
         ("cutout(0.1, 0.2)", "by keyword"),
         ("cutout(0.1, ratio=0.2)", "ratio is given twice"),
         ("cutout(0.1", "not matched"),
@@ -153,6 +157,9 @@ def test_as_policy_takes_text_policies_and_ops():
     assert as_policy(policy) is policy
     assert as_policy("color,cutout") == policy
     assert as_policy([ColorOp(), CutoutOp()]) == policy
+    for wrong in (["color", "cutout"], b"color", 3, None, ColorOp()):
+        with pytest.raises(ValueError, match="Received: policy="):
+            as_policy(wrong)
 
 
 def test_parameters_must_fit_the_policy():

@@ -237,6 +237,7 @@ def test_a_loss_that_is_not_finite_ends_the_run():
         ({"augment": "both"}, "needs a policy"),
         ({"policy": "colour"}, "color"),
         ({"loss": "wgan"}, "Received: loss='wgan'"),
+        ({"ema": 0.99}, "Received: ema=0.99"),
     ],
 )
 def test_mistakes_are_named(options, message):
@@ -274,6 +275,28 @@ def test_a_ragged_batch_is_cut_to_whole_turns():
     gan = make_gan(policy=POLICY, d_steps=2)
     gan.fit(make_images(19), batch_size=8, verbose=0)
     assert int(gan.step) == 3
+
+
+def test_a_batch_of_too_few_for_every_turn_is_named():
+    gan = make_gan(d_steps=2)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="for each of the 2 updates of D in a step"
+    ):
+        gan.fit(make_images(17), batch_size=8, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("images", "received"),
+    [
+        (make_images(8).astype(np.int32), "images of dtype=int32"),
+        (make_images(8).astype(np.float32), "float32 from [0-9.]+ to [0-9.]+"),
+        (np.full([8, 8, 8, 3], np.nan, np.float32), "float32 from nan to nan"),
+        (tf.constant(make_images(8).astype(np.float64)), "float64 from"),
+    ],
+)
+def test_images_of_another_range_are_named(images, received):
+    with pytest.raises(ValueError, match=f"uint8, or floats.* Received: {received}"):
+        make_gan().fit(images, batch_size=8, verbose=0)
 
 
 def test_networks_may_compute_in_bfloat16():

@@ -11,7 +11,16 @@ from PIL import Image
 
 
 def to_float(images: tf.Tensor) -> tf.Tensor:
-    """Images as float32 in [-1, 1]: uint8 by scaling, floats as they are."""
+    """Images as float32 in [-1, 1]: uint8 by scaling, floats as they are.
+
+    Raises:
+        ValueError: for another dtype.
+    """
+    if images.dtype != tf.uint8 and not images.dtype.is_floating:
+        raise ValueError(
+            "Images are uint8, or floats in [-1, 1]. "
+            f"Received: images of dtype={images.dtype.name}."
+        )
     floats = tf.cast(images, tf.float32)
     return floats / 127.5 - 1.0 if images.dtype == tf.uint8 else floats
 

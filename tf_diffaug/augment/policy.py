@@ -125,10 +125,21 @@ class Policy:
 
 
 def as_policy(policy: str | Policy | Sequence[Op]) -> Policy:
-    """The policy itself, or the one that a string or a sequence of ops stands for."""
+    """The policy itself, or the one that a string or a sequence of ops stands for.
+
+    Raises:
+        ValueError: if it is none of these, or the string does not parse.
+    """
     if isinstance(policy, Policy):
         return policy
-    return parse_policy(policy) if isinstance(policy, str) else Policy(tuple(policy))
+    if isinstance(policy, str):
+        return parse_policy(policy)
+    if not isinstance(policy, Sequence) or not all(isinstance(op, Op) for op in policy):
+        raise ValueError(
+            "A policy is a text such as 'color,translation,cutout', a Policy or a sequence of ops. "
+            f"Received: policy={policy!r}."
+        )
+    return Policy(tuple(policy))
 
 
 def parse_policy(text: str) -> Policy:

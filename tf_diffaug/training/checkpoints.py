@@ -98,7 +98,8 @@ class CheckpointStore:
         try:
             status = self._newest.checkpoint.restore(path)
             status.assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+            # A file that is cut short is an IndexError.
             raise OSError(f"The checkpoint {path} can't be restored: {_reason(error)}") from error
         return int(self.gan.step.numpy())
 

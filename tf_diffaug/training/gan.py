@@ -16,6 +16,7 @@ from tf_diffaug.images import to_float
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import (
     call_generator,
+    check_images,
     check_labels,
     checked_frequencies,
     common_classes,
@@ -94,6 +95,8 @@ class GAN(keras.Model):
         super().__init__(**kwargs)
         if d_steps < 1:
             raise ValueError(f"D takes one step or more. Received: d_steps={d_steps}.")
+        if not (ema is None or isinstance(ema, EMA)):
+            raise ValueError(f"ema is an EMA, as EMA(0.999), or None. Received: ema={ema!r}.")
         if views not in VIEWS:
             raise ValueError(unknown("views", views, VIEWS))
         self.generator = generator
@@ -187,7 +190,9 @@ class GAN(keras.Model):
 
         Raises:
             NonFiniteLossError: naming the step and the term.
+            ValueError: if images or labels in arrays are out of their range.
         """
+        check_images(x)
         check_labels(y, self.num_classes, filled=any(r.fills_labels for r in self.regularizers))
         # Keras 3 warns of its own default where a dataset has an order of its own.
         kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))

@@ -37,7 +37,7 @@ def train_step(
     """
     step = tf.identity(gan.step)
     turns = gan.d_steps + 1
-    batch_size = rows_of(images) // gan.d_steps
+    batch_size = _positive(rows_of(images) // gan.d_steps, gan.d_steps)
     images = images[: batch_size * gan.d_steps]
     gan.check_batch_size(batch_size)
 
@@ -124,6 +124,16 @@ def generator_step(gan: GAN, draws: Draws, index: tf.Tensor) -> dict[str, tf.Ten
         total = tf.add_n(list(logs.values()))
     _update(gan.g_optimizer, tape, total, gan.generator.trainable_variables)
     return logs
+
+
+def _positive(batch_size: int | tf.Tensor, d_steps: int) -> int | tf.Tensor:
+    # A dataset may end with fewer images, how many is known in the graph alone.
+    message = f"A batch has at least one image for each of the {d_steps} updates of D in a step"
+    check = tf.debugging.assert_positive(batch_size, message)
+    if isinstance(batch_size, int):
+        return batch_size
+    with tf.control_dependencies([check]):
+        return tf.identity(batch_size)
 
 
 def _judge(gan: GAN, views: Views, names: list[str]) -> dict[str, Outputs]:

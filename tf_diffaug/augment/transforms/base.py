@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment.maps import Map, Size
+from tf_diffaug.naming import unknown
 
 Params = dict[str, tf.Tensor]
 Shape = Sequence[Size] | tf.Tensor
@@ -116,9 +117,7 @@ class Op:
     def _check_choice(self, field: str, choices: Sequence[str]) -> None:
         value = getattr(self, field)
         if value not in choices:
-            raise ValueError(
-                f"{self.name}: {field} is one of {', '.join(choices)}. Received: {field}={value!r}."
-            )
+            raise ValueError(f"{self.name}: {unknown(field, value, choices)}")
 
     def _check_flag(self, field: str) -> None:
         value = getattr(self, field)
