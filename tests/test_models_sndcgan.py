@@ -4,16 +4,7 @@ import pytest
 import tensorflow as tf
 
 from models import SNDCGANDiscriminator, SNDCGANGenerator
-
-
-def built(kind, *args, **kwargs):
-    network = kind(*args, **kwargs)
-    network.build()
-    return network
-
-
-def parameters(network):
-    return sum(int(np.prod(w.shape)) for w in network.trainable_weights)
+from tests.reference_networks import built, parameters
 
 
 def test_the_published_parameter_counts():
