@@ -11,7 +11,7 @@ from tf_diffaug.augment import DiffAugment
 from tf_diffaug.images import to_float
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import R1, R2, WGANGP, Orthogonal, Turn, parse_regularizers
+from tf_diffaug.training.regularizers import R1, R2, WGANGP, Turn, parse_regularizers
 from tf_diffaug.training.step import discriminator_step
 from tf_diffaug.training.views import Views, discriminate
 
@@ -197,61 +197,6 @@ def test_what_is_logged_is_the_mean_over_ds_updates():
     assert turns[0]["r1"] > turns[1]["r1"] == 0
     for name in ("d_loss", "r1"):
         np.testing.assert_allclose(logs[name], np.mean([t[name] for t in turns]), rtol=1e-5)
-
-
-def test_orthogonal_is_its_formula():
-    generator = keras.Sequential(
-        [
-            keras.Input((4,)),
-            keras.layers.Dense(12),  # wide
-            keras.layers.Reshape((2, 2, 3)),
-            keras.layers.Conv2DTranspose(3, 2),
-            keras.layers.Conv2D(5, 2),
-        ]
-    )
-    dense, transposed, convolution = (
-        v.numpy().astype(np.float64) for v in generator.trainable_variables[::2]
-    )
-    expected = 0.0
-    for matrix in (
-        dense,
-        transposed.transpose(0, 1, 3, 2).reshape(-1, 3),
-        convolution.reshape(-1, 5),
-    ):
-        products = matrix.T @ matrix
-        expected += ((products * (1 - np.eye(len(products)))) ** 2).sum()
-    turn = SimpleNamespace(gan=SimpleNamespace(generator=generator))
-    value = Orthogonal(0.5).generator_term(turn)
-    np.testing.assert_allclose(value, 0.5 * expected, rtol=1e-5)
-
-
-def test_orthogonal_of_an_orthogonal_kernel_is_zero_to_the_last_digits():
-    layer = keras.layers.Dense(64, kernel_initializer=keras.initializers.Orthogonal(seed=0))
-    generator = keras.Sequential([keras.Input((64,)), layer])
-    value = Orthogonal(1.0).generator_term(
-        SimpleNamespace(gan=SimpleNamespace(generator=generator))
-    )
-    assert 0 <= value < 1e-10
-
-
-@pytest.mark.parametrize("columns", [3, 9])
-def test_orthogonal_has_the_gradient_of_its_formula(columns):
-    generator = keras.Sequential([keras.Input((4,)), keras.layers.Dense(columns)])
-    kernel = raw_variables(generator, trainable=True)[0]
-    with tf.GradientTape() as tape:
-        value = Orthogonal(1.0).generator_term(
-            SimpleNamespace(gan=SimpleNamespace(generator=generator))
-        )
-    matrix = kernel.numpy().astype(np.float64)
-    products = matrix.T @ matrix * (1 - np.eye(columns))
-    expected = 4 * matrix @ products
-    np.testing.assert_allclose(tape.gradient(value, kernel), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_orthogonal_falls_when_it_is_asked_for():
-    gan = make_gan(regularizers="orthogonal:10", seed=1)
-    history = gan.fit(make_images(64), batch_size=8, epochs=16, verbose=0).history["orthogonal"]
-    assert history[-1] < history[0] / 2
 
 
 def test_r1_falls_when_it_is_asked_for():

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models import BigGANGenerator, StyleGAN2Discriminator, StyleGAN2Generator
+from tests import networks
 from tests.networks import make_discriminator, make_generator, values
 from tf_diffaug import random
 from tf_diffaug._keras import raw_variables
@@ -147,6 +148,63 @@ def test_stylegan2_on_two_replicas_ends_where_one_does(two_replicas, num_classes
     for group in ends[0]:
         for one, two in zip(ends[0][group], ends[1][group], strict=True):
             np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4, err_msg=group)
+
+
+def test_orthogonal_is_its_formula():
+    generator = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(12),  # wide
+            keras.layers.Reshape((2, 2, 3)),
+            keras.layers.Conv2DTranspose(3, 2),
+            keras.layers.Conv2D(5, 2),
+        ]
+    )
+    dense, transposed, convolution = (
+        v.numpy().astype(np.float64) for v in generator.trainable_variables[::2]
+    )
+    expected = 0.0
+    for matrix in (
+        dense,
+        transposed.transpose(0, 1, 3, 2).reshape(-1, 3),
+        convolution.reshape(-1, 5),
+    ):
+        products = matrix.T @ matrix
+        expected += ((products * (1 - np.eye(len(products)))) ** 2).sum()
+    turn = SimpleNamespace(gan=SimpleNamespace(generator=generator))
+    value = Orthogonal(0.5).generator_term(turn)
+    np.testing.assert_allclose(value, 0.5 * expected, rtol=1e-5)
+
+
+def test_orthogonal_of_an_orthogonal_kernel_is_zero_to_the_last_digits():
+    layer = keras.layers.Dense(64, kernel_initializer=keras.initializers.Orthogonal(seed=0))
+    generator = keras.Sequential([keras.Input((64,)), layer])
+    value = Orthogonal(1.0).generator_term(
+        SimpleNamespace(gan=SimpleNamespace(generator=generator))
+    )
+    assert 0 <= value < 1e-10
+
+
+@pytest.mark.parametrize("columns", [3, 9])
+def test_orthogonal_has_the_gradient_of_its_formula(columns):
+    generator = keras.Sequential([keras.Input((4,)), keras.layers.Dense(columns)])
+    kernel = raw_variables(generator, trainable=True)[0]
+    with tf.GradientTape() as tape:
+        value = Orthogonal(1.0).generator_term(
+            SimpleNamespace(gan=SimpleNamespace(generator=generator))
+        )
+    matrix = kernel.numpy().astype(np.float64)
+    products = matrix.T @ matrix * (1 - np.eye(columns))
+    expected = 4 * matrix @ products
+    np.testing.assert_allclose(tape.gradient(value, kernel), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_orthogonal_falls_when_it_is_asked_for():
+    gan = networks.make_gan(regularizers="orthogonal:10", seed=1)
+    history = gan.fit(networks.make_images(64), batch_size=8, epochs=16, verbose=0).history[
+        "orthogonal"
+    ]
+    assert history[-1] < history[0] / 2
 
 
 def test_orthogonal_leaves_the_shared_class_embedding_alone():
