@@ -77,7 +77,7 @@ def _check_labelled(config: Config, regularizers: tuple[Regularizer, ...]) -> No
             f"Received: --regularizers={config.regularizers}."
         )
     fillers = [name for name, kind in REGULARIZERS.items() if kind.fills_labels]
-    if config.label_fraction is not None and not any(r.fills_labels for r in regularizers):
+    if config.label_fraction is not None and not about_labels:
         raise UserError(
             "--label_fraction leaves images without labels, which something must fill in: add "
             f"--regularizers={' or '.join(fillers)}. "

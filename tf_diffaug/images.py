@@ -9,6 +9,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+_RANGE = "Images are uint8, or floats in [-1, 1]."
+# What resizing may leave of [-1, 1]; images of another range go far beyond it.
+_BRIGHTEST = 1.5
+
 
 def to_float(images: tf.Tensor) -> tf.Tensor:
     """Images as float32 in [-1, 1]: uint8 by scaling, floats as they are.
@@ -16,13 +20,26 @@ def to_float(images: tf.Tensor) -> tf.Tensor:
     Raises:
         ValueError: for another dtype.
     """
-    if images.dtype != tf.uint8 and not images.dtype.is_floating:
-        raise ValueError(
-            "Images are uint8, or floats in [-1, 1]. "
-            f"Received: images of dtype={images.dtype.name}."
-        )
-    floats = tf.cast(images, tf.float32)
-    return floats / 127.5 - 1.0 if images.dtype == tf.uint8 else floats
+    if images.dtype == tf.uint8:
+        return tf.cast(images, tf.float32) / 127.5 - 1.0
+    if not images.dtype.is_floating:
+        raise ValueError(f"{_RANGE} Received: images of dtype={images.dtype.name}.")
+    return tf.cast(images, tf.float32)
+
+
+def check_range(images: Any) -> None:
+    """Looks for floats of another range, with which training goes wrong as if by itself.
+
+    Raises:
+        ValueError: if an array or tensor holds some; images of other kinds are not looked at.
+    """
+    if tf.is_tensor(images) and hasattr(images, "numpy"):
+        images = images.numpy()
+    if not isinstance(images, np.ndarray) or images.dtype.kind != "f" or not images.size:
+        return
+    low, high = images.min(), images.max()
+    if not -_BRIGHTEST <= low <= high <= _BRIGHTEST:
+        raise ValueError(f"{_RANGE} Received: {images.dtype} from {low:g} to {high:g}.")
 
 
 def to_uint8(images: Any) -> tf.Tensor:

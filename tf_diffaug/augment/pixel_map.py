@@ -27,9 +27,8 @@ class Window:
 
     def only(self, applied: tf.Tensor, *, low: int, high: int) -> Window:
         """This window where `applied`, bool (N,), elsewhere from `low` to `high` on both axes."""
-        starts = (tf.where(applied, start, low) for start in (self.top, self.left))
-        ends = (tf.where(applied, end, high) for end in (self.bottom, self.right))
-        (top, left), (bottom, right) = starts, ends
+        top, left = (tf.where(applied, start, low) for start in (self.top, self.left))
+        bottom, right = (tf.where(applied, end, high) for end in (self.bottom, self.right))
         return Window(top, bottom, left, right)
 
     def overlap(self, other: Window) -> Window:

@@ -10,8 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# What resizing may leave of [-1, 1]; images of another range go far beyond it.
-_BRIGHTEST = 1.5
 # In place of the label of a real that has none; only where a regularizer fills labels in.
 NO_LABEL = -1
 
@@ -113,27 +111,6 @@ def checked_frequencies(
             f"Received: {len(frequencies)} label_frequencies."
         )
     return tuple(map(float, frequencies))
-
-
-def check_images(images: Any) -> None:
-    """Looks for floats of another range, with which training goes wrong as if by itself.
-
-    Args:
-        images: reals.
-
-    Raises:
-        ValueError: if an array or tensor holds some; images of other kinds are not looked at.
-    """
-    if tf.is_tensor(images) and hasattr(images, "numpy"):
-        images = images.numpy()
-    if not isinstance(images, np.ndarray) or images.dtype.kind != "f" or not images.size:
-        return
-    low, high = images.min(), images.max()
-    if not -_BRIGHTEST <= low <= high <= _BRIGHTEST:
-        raise ValueError(
-            "Images are uint8, or floats in [-1, 1]. "
-            f"Received: {images.dtype} from {low:g} to {high:g}."
-        )
 
 
 def check_labels(labels: Any, num_classes: int | None, *, filled: bool = False) -> None:

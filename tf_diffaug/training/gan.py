@@ -12,11 +12,10 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import DiffAugment, Policy
-from tf_diffaug.images import to_float
+from tf_diffaug.images import check_range, to_float
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import (
     call_generator,
-    check_images,
     check_labels,
     checked_frequencies,
     common_classes,
@@ -192,7 +191,7 @@ class GAN(keras.Model):
             NonFiniteLossError: naming the step and the term.
             ValueError: if images or labels in arrays are out of their range.
         """
-        check_images(x)
+        check_range(x)
         check_labels(y, self.num_classes, filled=any(r.fills_labels for r in self.regularizers))
         # Keras 3 warns of its own default where a dataset has an order of its own.
         kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
