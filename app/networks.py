@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import keras
 
-import models
 from app.config import Config
+from tf_diffaug import models
 from tf_diffaug.language import Call, bind, literal, parse_calls
 from tf_diffaug.naming import unknown
 

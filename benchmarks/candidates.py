@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import models
 from benchmarks.timing import Candidate
+from tf_diffaug import models
 from tf_diffaug.training import GAN
 
 NETWORKS = {

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.base import Network, judged
 from tf_diffaug.layers import BatchNorm, SpectralNormalization
+from tf_diffaug.models.base import Network, judged
 
 # compare_gan, architectures/sndcgan.py.
 LEAK = 0.1

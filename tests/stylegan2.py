@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from models import StyleGAN2Discriminator, StyleGAN2Generator
+from tf_diffaug.models import StyleGAN2Discriminator, StyleGAN2Generator
 
 
 def generator(resolution=8, width=4, seed=0, **kwargs):

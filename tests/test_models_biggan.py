@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import BigGANDiscriminator, BigGANGenerator
 from tests.reference_networks import built, stirred
 from tf_diffaug._keras import sublayers
 from tf_diffaug.layers import (
@@ -12,6 +11,7 @@ from tf_diffaug.layers import (
     SpectralNormalization,
     advance_power_iteration,
 )
+from tf_diffaug.models import BigGANDiscriminator, BigGANGenerator
 
 # What a slim original has; 420 divides into the chunks of every resolution.
 ORIGINAL = {"shared_dim": 6, "hierarchical": True, "init": "orthogonal"}

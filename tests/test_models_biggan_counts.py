@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from models import BigGANDiscriminator, BigGANGenerator
 from tests.reference_networks import built, parameters
+from tf_diffaug.models import BigGANDiscriminator, BigGANGenerator
 
 # What a slim original has; 420 divides into the chunks of every resolution.
 ORIGINAL = {"shared_dim": 6, "hierarchical": True, "init": "orthogonal"}

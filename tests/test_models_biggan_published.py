@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import BigGANDiscriminator, BigGANGenerator
 from tests.reference_networks import built, stirred
 from tf_diffaug.layers import (
     SpectralNormalization,
 )
+from tf_diffaug.models import BigGANDiscriminator, BigGANGenerator
 
 # Restatements in float64 with the resampling and the convolutions one after the other.
 

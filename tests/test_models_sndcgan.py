@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import SNDCGANDiscriminator, SNDCGANGenerator
 from tests.reference_networks import built, parameters
+from tf_diffaug.models import SNDCGANDiscriminator, SNDCGANGenerator
 
 
 def test_the_published_parameter_counts():

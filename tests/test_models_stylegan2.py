@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import StyleGAN2Discriminator, StyleGAN2Generator
 from tests.stylegan2 import discriminator, generator, images_of, latents_of, shaken
+from tf_diffaug.models import StyleGAN2Discriminator, StyleGAN2Generator
 
 KINDS = (StyleGAN2Generator, StyleGAN2Discriminator)
 SEED = tf.constant([3, 4], tf.int32)
@@ -25,7 +25,7 @@ def test_noise():
 
 
 def test_noise_is_standard_normal_and_of_each_layer():
-    from models.stylegan2.blocks import noise
+    from tf_diffaug.models.stylegan2.blocks import noise
 
     for seed in (None, SEED):
         maps = noise([4, 32, 32], 64, seed, "float32")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import StyleGAN2Discriminator, StyleGAN2Generator
 from tests.stylegan2 import discriminator, generator, images_of, latents_of, shaken
 from tests.test_layers_equalized import activated
 from tests.test_layers_modulated import direct
 from tests.test_layers_resample import upfirdn
+from tf_diffaug.models import StyleGAN2Discriminator, StyleGAN2Generator
 
 # TensorFlow keeps the leaky ReLU's 0.2 as a float32, for float64 too.
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import (
+from tests.networks import make_gan, make_images, values
+from tf_diffaug.data import ImageData, batches
+from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
     StyleGAN2Discriminator,
     StyleGAN2Generator,
 )
-from tests.networks import make_gan, make_images, values
-from tf_diffaug.data import ImageData, batches
 from tf_diffaug.training import GAN, CheckpointStore, callbacks
 
 OPTIONS = {"policy": "color,translation,cutout", "regularizers": "r1:1", "d_steps": 2}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import BigGANGenerator, StyleGAN2Discriminator, StyleGAN2Generator
 from tests import networks
 from tests.networks import make_discriminator, make_generator, values
 from tf_diffaug import random
 from tf_diffaug._keras import raw_variables
+from tf_diffaug.models import BigGANGenerator, StyleGAN2Discriminator, StyleGAN2Generator
 from tf_diffaug.training import GAN
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.regularizers import Orthogonal, PathLength, Turn

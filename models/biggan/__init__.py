@@ -9,7 +9,7 @@ width=96, num_classes=1000, attention=64, init="orthogonal")` with 87,982,370, a
 resnet_biggan.py counts them.
 """
 
-from models.biggan.discriminator import BigGANDiscriminator
-from models.biggan.generator import BigGANGenerator
+from tf_diffaug.models.biggan.discriminator import BigGANDiscriminator
+from tf_diffaug.models.biggan.generator import BigGANGenerator
 
 __all__ = ["BigGANDiscriminator", "BigGANGenerator"]

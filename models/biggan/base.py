@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 import keras
 
-from models.base import Network
 from tf_diffaug.layers import SelfAttention, SpectralNormalization
+from tf_diffaug.models.base import Network
 from tf_diffaug.naming import unknown
 
 RESOLUTIONS = (32, 64, 128, 256)

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.base import ConditionalDiscriminator
-from models.biggan.base import BigGANNetwork, Init, Layout
-from models.biggan.blocks import DiscriminatorBlock
 from tf_diffaug.layers import SpectralNormalization
+from tf_diffaug.models.base import ConditionalDiscriminator
+from tf_diffaug.models.biggan.base import BigGANNetwork, Init, Layout
+from tf_diffaug.models.biggan.blocks import DiscriminatorBlock
 
 # Multiples of the width after each block, and how many blocks, from the first, halve the
 # resolution. compare_gan's has no residual connection where a block keeps the number of channels.

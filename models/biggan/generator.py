@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.base import batch_of
-from models.biggan.base import BigGANNetwork, Init, Layout
-from models.biggan.blocks import GeneratorBlock
 from tf_diffaug.layers import BatchNorm, ConditionalBatchNorm
+from tf_diffaug.models.base import batch_of
+from tf_diffaug.models.biggan.base import BigGANNetwork, Init, Layout
+from tf_diffaug.models.biggan.blocks import GeneratorBlock
 
 # Side of the first feature map.
 SIDE = 4

@@ -6,7 +6,7 @@ min(width · resolution / r, max_channels) channels: NVIDIA's `fmap_base` is wid
 A width of 128 at 32 px is DiffAugment's CIFAR setup, 128 at 256 px its 100-shot one.
 """
 
-from models.stylegan2.discriminator import StyleGAN2Discriminator
-from models.stylegan2.generator import StyleGAN2Generator
+from tf_diffaug.models.stylegan2.discriminator import StyleGAN2Discriminator
+from tf_diffaug.models.stylegan2.generator import StyleGAN2Generator
 
 __all__ = ["StyleGAN2Discriminator", "StyleGAN2Generator"]

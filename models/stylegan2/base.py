@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from models.base import Network
+from tf_diffaug.models.base import Network
 from tf_diffaug.naming import unknown
 
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
-from models.base import ConditionalDiscriminator
-from models.stylegan2.base import StyleGAN2Network
 from tf_diffaug.layers import EqualizedConv2D, EqualizedDense, MinibatchStddev
+from tf_diffaug.models.base import ConditionalDiscriminator
+from tf_diffaug.models.stylegan2.base import StyleGAN2Network
 
 Architecture = Literal["resnet", "orig"]
 

@@ -7,11 +7,11 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
-from models.base import batch_of
-from models.stylegan2.base import StyleGAN2Network, check_positive
-from models.stylegan2.blocks import Mapping, StyledConv, ToImage, noise
 from tf_diffaug import _keras
 from tf_diffaug import random as stateless
+from tf_diffaug.models.base import batch_of
+from tf_diffaug.models.stylegan2.base import StyleGAN2Network, check_positive
+from tf_diffaug.models.stylegan2.blocks import Mapping, StyledConv, ToImage, noise
 
 Architecture = Literal["skip", "orig"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import (
+from tf_diffaug.layers import advance_power_iteration
+from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
     SNDCGANDiscriminator,
@@ -16,7 +17,6 @@ from models import (
     StyleGAN2Discriminator,
     StyleGAN2Generator,
 )
-from tf_diffaug.layers import advance_power_iteration
 
 # Keras 3 hands TensorFlow's variables to NumPy 2 when it saves them.
 ARRAY_COPY = "ignore:__array__ implementation:DeprecationWarning"
