@@ -1,4 +1,4 @@
-"""Watching whether T leaks into samples, at each evaluation of a run."""
+"""Watching whether the augmentation leaks into samples, at each evaluation of a run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _FEWEST_IMAGES = 32
 
 
 class LeakWatch:
-    """An evaluation whose record also says how much of T the samples show.
+    """An evaluation whose record also says how much of the augmentation the samples show.
 
-    Its record has `leak` and `leak_threshold` besides, see `LeakGauge`; a line on standard error
-    says when the one is past the other. Where the probe cannot tell T(x) from x they are left out.
+    Its record has `leak`, `leak_threshold` and `leak_neither` as well, see `Leak`; a line on
+    standard error says when the first is past the second. These two are left out of samples that
+    are like neither plain nor augmented reals, and all three where the probe cannot tell these.
 
     The probe is trained at once and not in `fit`: Keras 2 calls back in the strategy's scope, where
     its optimizer would be every replica's.
@@ -54,12 +55,17 @@ class LeakWatch:
         leak = self._gauge(self._samples())
         if leak.is_leaking:
             tqdm.write(
-                f"Warning: T shows in {leak.share:.0%} of the samples at step "
+                f"Warning: the augmentation shows in {leak.share:.0%} of the samples at step "
                 f"{int(gan.step.numpy()):,}, more than chance ({leak.threshold:.0%}): "
                 f"{self._config.policy} leaks into them.",
                 file=sys.stderr,
             )
-        return record | {"leak": leak.share, "leak_threshold": leak.threshold}
+        found = {
+            "leak": leak.share,
+            "leak_threshold": leak.threshold,
+            "leak_neither": leak.neither,
+        }
+        return record | {name: value for name, value in found.items() if value is not None}
 
     def _samples(self) -> tf.Tensor:
         seeds = [

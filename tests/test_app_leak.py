@@ -25,7 +25,12 @@ class Gauge:
 
     def __call__(self, samples):
         assert samples.shape == (512, 8, 8, 3)
-        return Leak(share=float(samples[0, 0, 0, 0]), threshold=0.25)
+        return Leak(share=float(samples[0, 0, 0, 0]), threshold=0.25, neither=0.125)
+
+
+class Puzzled(Gauge):
+    def __call__(self, samples):
+        return Leak(share=None, threshold=None, neither=1.0)
 
 
 class Blind(Gauge):
@@ -44,15 +49,20 @@ def watch(monkeypatch, *, gauge=Gauge, value=0.5, policy="color,cutout", images=
 
 def test_a_leak_is_in_the_record_and_said_in_one_line(monkeypatch, capsys):
     record = watch(monkeypatch)
-    assert record == {"fid": 1.0, "leak": 0.5, "leak_threshold": 0.25}
+    assert record == {"fid": 1.0, "leak": 0.5, "leak_threshold": 0.25, "leak_neither": 0.125}
     assert capsys.readouterr().err == (
-        "Warning: T shows in 50% of the samples at step 1,500, more than chance (25%): "
-        "color,cutout leaks into them.\n"
+        "Warning: the augmentation shows in 50% of the samples at step 1,500, more than chance "
+        "(25%): color,cutout leaks into them.\n"
     )
 
 
 def test_below_the_threshold_nothing_is_said(monkeypatch, capsys):
     assert watch(monkeypatch, value=0.2)["leak"] == pytest.approx(0.2)
+    assert capsys.readouterr().err == ""
+
+
+def test_of_samples_like_neither_nothing_is_said(monkeypatch, capsys):
+    assert watch(monkeypatch, gauge=Puzzled) == {"fid": 1.0, "leak_neither": 1.0}
     assert capsys.readouterr().err == ""
 
 
@@ -67,8 +77,9 @@ def check_run(folder, strategy):
     assert train.main(parse(["train.py", *flags, f"--strategy={strategy}"])) == 0
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     (evaluated,) = (record for record in records if record["kind"] == "eval")
-    assert 0 <= evaluated["leak"] <= 1
-    assert 0 < evaluated["leak_threshold"] <= 1
+    # After two steps.
+    assert evaluated["leak_neither"] > 0.9
+    assert not {"leak", "leak_threshold"} & set(evaluated)
     assert {"r_t"} <= set(records[0])
 
 

@@ -1,9 +1,10 @@
-"""How much of T shows in plain samples: a small probe that tells T(x) from x.
+"""How much of the augmentation shows in plain samples: a small probe tells one from the other.
 
-An augmentation leaks when G learns to make augmented images. The probe is trained on reals alone,
-half of them augmented; the share of samples that it takes for augmented is then read against the
-shares of held-out plain and augmented reals, so that 0 means "as rarely as plain reals" and 1 "as
-often as T's own".
+An augmentation leaks when G learns to make augmented images. The probe learns from plain reals,
+augmented reals and noise, which is neither; the share of samples that it takes for augmented is
+then read against the shares of held-out plain and augmented reals, so that 0 means "as rarely as
+plain reals" and 1 "as often as augmented ones". Samples of a G that has hardly learnt are neither,
+and of these it says nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ from tf_diffaug.images import to_float, to_uint8
 _BATCH = 64
 # Standard errors past which the share of samples is no longer that of plain reals.
 _Z = 3.0
-# What a probe must tell apart of T(x) and x to be worth reading: the shares' difference.
+# What a probe must tell apart of augmented and plain reals to be worth reading: the shares'
+# difference.
 _SEPARATION = 0.25
+# What the probe takes an image for.
+_PLAIN, _AUGMENTED, _NEITHER = range(3)
+# The share of images like neither past which those that are left say nothing of them all.
+_MOST = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,18 +38,22 @@ class Leak:
 
     Args:
         share: (q - q0) / (q1 - q0) within [0, 1], where q, q0 and q1 are the shares of samples,
-            of plain and of augmented held-out reals that the probe takes for augmented.
+            of plain and of augmented held-out reals that the probe takes for augmented, of those
+            it takes for a real of either kind. None if most samples are like neither: whether the
+            augmentation shows in them cannot be told.
         threshold: the share that plain reals, as many as the samples, would hardly exceed: three
-            standard errors of q0.
+            standard errors of q0. None as well.
+        neither: the share of samples like neither plain nor augmented reals.
     """
 
-    share: float
-    threshold: float
+    share: float | None
+    threshold: float | None
+    neither: float
 
     @property
     def is_leaking(self) -> bool:
-        """Whether the share is past the threshold."""
-        return self.share > self.threshold
+        """Whether there is a share, and it is past the threshold."""
+        return self.share is not None and self.share > self.threshold
 
 
 class LeakGauge:
@@ -52,7 +62,7 @@ class LeakGauge:
     Args:
         images: reals, uint8 (n, height, width, channels). Of at most 8,192, drawn at random, a
             quarter calibrates the probe that the others train.
-        augmenter: T.
+        augmenter: the augmentation.
         seed: of the probe's weights, batches and draws.
         steps: of training, on 64 images each.
 
@@ -76,8 +86,8 @@ class LeakGauge:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the probe tells T(x) from x at all: some T leaves no trace to see."""
-        return self._augmented - self._plain > _SEPARATION
+        """Whether the probe knows the two kinds of reals: some augmentations leave no trace."""
+        return self._augmented - self._plain > _SEPARATION and self._most_neither <= _MOST
 
     def __call__(self, samples: tf.Tensor) -> Leak:
         """Reads samples, float (n, height, width, channels) in [-1, 1].
@@ -90,28 +100,35 @@ class LeakGauge:
                 "The probe cannot tell augmented from plain reals. Received: policy="
                 f"{str(self._augmenter.policy)!r}."
             )
-        found = self._share(_as_shown(samples))
+        counts = self._counts(_as_shown(samples))
+        neither = float(counts[_NEITHER] / counts.sum())
+        if neither > _MOST:
+            return Leak(share=None, threshold=None, neither=neither)
+        known = counts[_PLAIN] + counts[_AUGMENTED]
+        found = counts[_AUGMENTED] / known
         span = self._augmented - self._plain
-        count = 1.0 / int(samples.shape[0]) + 1.0 / self._calibrated_on
+        count = 1.0 / known + 1.0 / self._calibrated_on
         error = math.sqrt(self._plain * (1.0 - self._plain) * count)
         share = min(max((found - self._plain) / span, 0.0), 1.0)
-        return Leak(share=share, threshold=min(_Z * error / span, 1.0))
+        return Leak(share=share, threshold=min(_Z * error / span, 1.0), neither=neither)
 
     def _fit(self, images: np.ndarray, steps: int) -> None:
         optimizer = keras.optimizers.Adam(2e-3)
         optimizer.build(self._probe.trainable_variables)
         seed = random.derive(self._seed, "probe")
-        labels = tf.repeat([0.0, 1.0], _BATCH // 2)[:, None]
+        half, quarter = _BATCH // 2, _BATCH // 4
+        labels = tf.repeat([_PLAIN, _AUGMENTED, _NEITHER], [half, half, quarter])
 
         @tf.function
         def step(reals: tf.Tensor, index: tf.Tensor) -> None:
             seeds = [random.fold_in(random.fold_in(seed, index), k) for k in range(3)]
             plain, other = tf.split(_softened(to_float(reals), seeds[0]), 2)
             augmented = self._augmenter(other, seed=seeds[1])
-            shown = _as_shown(tf.concat([plain, augmented], axis=0))
+            neither = _noise_like(plain[:quarter], seeds[2])
+            shown = _as_shown(tf.concat([plain, augmented, neither], axis=0))
             with tf.GradientTape() as tape:
                 logits = self._probe(shown, training=True)
-                losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
                 loss = tf.reduce_mean(losses)
             variables = self._probe.trainable_variables
             optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
@@ -122,25 +139,25 @@ class LeakGauge:
 
     def _calibrate(self, images: np.ndarray) -> None:
         seed = random.fold_in(random.derive(self._seed, "probe"), -1)
-        counts = np.zeros(2)
+        counts = np.zeros([2, 3])
         for start in range(0, len(images), _BATCH):
             reals = to_float(tf.constant(images[start : start + _BATCH]))
             augmented = self._augmenter(reals, seed=random.fold_in(seed, start))
-            counts += self._count(reals), self._count(_as_shown(augmented))
+            counts += self._counts(reals), self._counts(_as_shown(augmented))
+        known = counts[:, _PLAIN] + counts[:, _AUGMENTED]
         # Laplace's rule: that none of a few was taken for augmented does not mean none ever is.
-        self._plain, self._augmented = ((count + 1.0) / (len(images) + 2.0) for count in counts)
-        self._calibrated_on = len(images)
+        self._plain, self._augmented = (counts[:, _AUGMENTED] + 1.0) / (known + 2.0)
+        self._calibrated_on = max(known[0], 1.0)
+        self._most_neither = counts[:, _NEITHER].max() / len(images)
 
-    def _count(self, images: tf.Tensor) -> int:
+    def _counts(self, images: tf.Tensor) -> np.ndarray:
+        """How many the probe takes for what, shape (3,)."""
         logits = self._probe.predict(images, batch_size=_BATCH, verbose=0)
-        return int(np.sum(logits > 0.0))
-
-    def _share(self, images: tf.Tensor) -> float:
-        return self._count(images) / int(images.shape[0])
+        return np.bincount(logits.argmax(axis=-1), minlength=3)
 
 
 def _as_shown(images: tf.Tensor) -> tf.Tensor:
-    """Images as a file would hold them: whole values of 0 to 255, which give no T away."""
+    """Images as a file would hold them: whole values of 0 to 255, which give nothing away."""
     return to_float(to_uint8(images))
 
 
@@ -155,6 +172,29 @@ def _softened(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     draws = random.uniform([2, tf.shape(images)[0], 1, 1, 1], seed)
     noise = random.normal(tf.shape(images), random.fold_in(seed, 0))
     return images + draws[0] * (blurred - images) + 0.05 * draws[1] * noise
+
+
+def _noise_like(reals: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """What a G makes that has learnt little: noise as coarse, strong and coloured as it may be.
+
+    Half of the images have some of a real in them, up to as much as of the noise.
+    """
+    count, height, width, channels = reals.shape
+    seeds = [random.fold_in(seed, k) for k in range(6)]
+    octaves = []
+    for index, step in enumerate((1, 2, 4, 8, 16)):
+        size = [count, -(-height // step), -(-width // step), channels]
+        noise = random.normal(size, random.fold_in(seeds[0], index))
+        octaves.append(tf.image.resize(noise, [height, width]))
+    # To the fourth power, so that one octave often outweighs the others.
+    shares = random.uniform([len(octaves), count, 1, 1, 1], seeds[1]) ** 4
+    noise = tf.reduce_sum(shares * tf.stack(octaves), 0) / tf.reduce_sum(shares, 0)
+    contrast = 10.0 ** random.uniform([count, 1, 1, 1], seeds[2], -2.0, 0.0)
+    color = random.uniform([count, 1, 1, channels], seeds[3], -1.0, 1.0)
+    color *= random.uniform([count, 1, 1, 1], seeds[4])
+    noise = tf.clip_by_value(color + contrast * noise, -1.0, 1.0)
+    part = tf.nn.relu(random.uniform([count, 1, 1, 1], seeds[5], -0.5, 0.5))
+    return noise + part * (reals - noise)
 
 
 def _make_probe(shape: tuple[int, ...], seed: int) -> keras.Model:
@@ -175,4 +215,4 @@ def _make_probe(shape: tuple[int, ...], seed: int) -> keras.Model:
         [keras.layers.GlobalAveragePooling2D()(hidden), keras.layers.GlobalMaxPooling2D()(hidden)]
     )
     initializer = keras.initializers.GlorotNormal(seed=seed + 3)
-    return keras.Model(inputs, keras.layers.Dense(1, kernel_initializer=initializer)(pooled))
+    return keras.Model(inputs, keras.layers.Dense(3, kernel_initializer=initializer)(pooled))
