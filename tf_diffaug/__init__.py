@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tf_diffaug._registration import register_with_keras
+
 __version__ = "0.1.0"
 
 # Where each public name lives. They are imported when first asked for, so that a script can answer
@@ -125,3 +127,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
+
+
+register_with_keras()
