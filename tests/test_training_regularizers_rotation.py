@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.networks import assert_trained_alike, make_feature_gan, make_gan, values
-from tf_diffaug.training import GAN, CheckpointStore, make_strategy
+from tf_diffaug.runs import CheckpointStore
+from tf_diffaug.training import GAN, make_strategy
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss

@@ -14,7 +14,8 @@ from tests.networks import (
     values,
 )
 from tf_diffaug.data import ImageData, batches, hide_labels
-from tf_diffaug.training import CheckpointStore, make_strategy
+from tf_diffaug.runs import CheckpointStore
+from tf_diffaug.training import make_strategy
 from tf_diffaug.training.calls import Outputs, call_discriminator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss
