@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tf_diffaug.augment import registered_ops
 from tf_diffaug.commands import main
 from tf_diffaug.commands.overlap import cells_of
 
