@@ -127,8 +127,8 @@ def test_the_words_about_flips_hold_for_the_data_itself(tmp_path):
 
 def test_diffaugment_in_words():
     text = words(policy="color,translation,cutout")
-    assert "D sees augmented reals T(x) and augmented fakes T(G(z))" in text
-    assert "G follows D's judgement of T(G(z))" in text
+    assert "D sees augmented reals and augmented fakes" in text
+    assert "G follows D's judgement of augmented fakes" in text
     assert "augment=both: a policy that nothing else uses is DiffAugment's" in text
     assert "averaged with decay 0.999 a step from the start" in text
     assert "fakes of the averaged G (batch norm by moving averages)" in text
@@ -138,14 +138,14 @@ def test_diffaugment_in_words():
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, "D sees plain reals x and plain fakes G(z)"),
-        ({"policy": "color", "augment": "reals"}, "T's traces in the samples"),
+        ({}, "D sees plain reals and plain fakes"),
+        ({"policy": "color", "augment": "reals"}, "traces of the augmentation in the samples"),
         ({"policy": "color", "augment": "d_only"}, "G's gradient loses its meaning"),
         ({"flip": True}, "half of the reals are mirrored, as asked"),
         ({"flip": False, "dataset": "cifar10"}, "no images are mirrored, as asked"),
         ({"dataset": "cifar10"}, "half of the reals are mirrored, as this dataset says"),
         ({}, "no images are mirrored, as this dataset says"),
-        ({"regularizers": "r1:10"}, "Also asked r1(weight=10"),
+        ({"regularizers": "r1:10"}, "Extra terms r1(weight=10"),
         ({"num_images": 50, "subset": "paper"}, "50 images, drawn as DiffAugment's own code"),
         ({"data_fraction": 0.1}, "10 % of the images, drawn at random once, from --data_seed=0"),
         ({"ema_decay": 0.0}, "G's own weights are sampled"),

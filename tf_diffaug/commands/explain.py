@@ -15,22 +15,22 @@ _WIDTH = 96
 
 _WHERE = {
     "none": (
-        "plain reals x and plain fakes G(z).",
-        "D's judgement of plain G(z).",
+        "plain reals and plain fakes.",
+        "D's judgement of plain fakes.",
     ),
     "reals": (
-        "augmented reals T(x), but plain fakes G(z). The DiffAugment paper tries this and finds "
-        "that G learns to make augmented images: expect T's traces in the samples.",
-        "D's judgement of plain G(z).",
+        "augmented reals, but plain fakes. The DiffAugment paper tries this and finds that G "
+        "learns to make augmented images: expect traces of the augmentation in the samples.",
+        "D's judgement of plain fakes.",
     ),
     "d_only": (
-        "augmented reals T(x) and augmented fakes T(G(z)), drawn independently.",
-        "D's judgement of plain G(z), which D never trains on. The DiffAugment paper tries this "
+        "augmented reals and augmented fakes, drawn independently.",
+        "D's judgement of plain fakes, which D never trains on. The DiffAugment paper tries this "
         "and finds that G's gradient loses its meaning: expect poor samples.",
     ),
     "both": (
-        "augmented reals T(x) and augmented fakes T(G(z)), drawn independently, image by image.",
-        "D's judgement of T(G(z)); the gradient goes through T, which is differentiable.",
+        "augmented reals and augmented fakes, drawn independently, image by image.",
+        "D's judgement of augmented fakes; the gradient goes through the augmentation.",
     ),
 }
 
@@ -74,10 +74,10 @@ def in_words(recipe: Recipe, *, fid_features: str) -> str:
     subjects = {
         "Images": _images(config),
         "Flips": _flips(config),
-        "T": _transformation(recipe),
+        "Augment": _augmentation(recipe),
         "D sees": d_sees,
         "G follows": g_sees,
-        "Also asked": _regularizers(recipe),
+        "Extra terms": _regularizers(recipe),
         "Networks": _networks(config),
         "Training": _training(config),
         "Average": _average(config),
@@ -126,12 +126,12 @@ def _flips(config: Config) -> str:
     if mirrored(config):
         return (
             f"half of the reals are mirrored, {who}; the fakes never are: flips are a property of "
-            "the data, not a part of T."
+            "the data, not a part of the augmentation."
         )
     return f"no images are mirrored, {who}."
 
 
-def _transformation(recipe: Recipe) -> str:
+def _augmentation(recipe: Recipe) -> str:
     config = recipe.config
     if not recipe.policy.ops:
         return "none: there is no policy, so images are never augmented."
@@ -143,7 +143,7 @@ def _transformation(recipe: Recipe) -> str:
     }[config.augment]
     return (
         f"{config.policy}, in this order, its parameters drawn anew for each image and step. "
-        f"It stands {where}, augment={config.augment}: {recipe.why}."
+        f"It is used {where}, augment={config.augment}: {recipe.why}."
     )
 
 
@@ -164,7 +164,7 @@ def _networks(config: Config) -> str:
 
 def _regularizers(recipe: Recipe) -> str:
     if not recipe.regularizers:
-        return "nothing: no regularizers."
+        return "none."
     terms, sentences = [], []
     for regularizer in recipe.regularizers:
         uses = " (uses the policy)" if regularizer.uses_policy else ""
