@@ -29,7 +29,7 @@ def api_page() -> str:
     lines = [
         "# Public names",
         "",
-        "One line each; `help(name)` says the rest. `python tools/make_api_page.py` writes this page.",
+        "One line each; `help(name)` says the rest. `tools/make_api_page.py` writes this page.",
     ]
     for module, purpose in MODULES.items():
         members = importlib.import_module(module)
