@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffaug.evaluation import inception, load_extractor, resolve_features
+from tf_diffaug.evaluation import emoji_cnn, inception, load_extractor, resolve_features, saved
 from tf_diffaug.evaluation.extractor import content_version
 
 
@@ -226,7 +226,7 @@ def test_resolving_refuses_what_cannot_be_loaded(tmp_path):
     [
         (np.zeros((2, 8, 8, 3), np.float32), "dtype=float32"),
         (np.zeros((8, 8, 3), np.uint8), r"shape=\(8, 8, 3\)"),
-        (np.zeros((2, 8, 8, 4), np.uint8), "channels=4"),
+        (np.zeros((2, 8, 8, 2), np.uint8), "3 channels, and makes 3 of 1 or 4.*channels=2"),
     ],
 )
 def test_images_that_do_not_fit_are_named(module_dir, images, message):
@@ -240,11 +240,56 @@ def test_grey_images_are_repeated_into_three_channels(module_dir):
     np.testing.assert_array_equal(extractor(grey), extractor(np.repeat(grey, 3, axis=-1)))
 
 
+def test_alpha_is_composited_on_white_and_this_is_recorded(module_dir):
+    extractor = load_extractor(f"inception:{module_dir}")
+    assert extractor.record()["channels"] == "3, grey repeated, alpha on white"
+    images = some_images(channels=4)
+    images[0, ..., 3], images[1, ..., 3] = 0, 255
+    shares = images[..., 3:] / 255
+    shown = np.floor(images[..., :3] * shares + 255 * (1 - shares) + 0.5).astype(np.uint8)
+    assert (shown[0] == 255).all()
+    np.testing.assert_array_equal(shown[1], images[1, ..., :3])
+    np.testing.assert_array_equal(extractor(images), extractor(shown))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_model_of_other_channels_takes_them_as_they_are(tmp_path, channels):
+    save(make_model(channels=channels), tmp_path / "m.keras")
+    extractor = load_extractor(tmp_path / "m.keras")
+    assert extractor.record()["channels"] == str(channels)
+    assert extractor(some_images(channels=channels)).shape == (6, 5)
+    with pytest.raises(ValueError, match=f"takes images of {channels} channels. Rec.*channels=3"):
+        extractor(some_images())
+
+
+def test_one_directory_read_in_two_ways_has_two_versions(tmp_path):
+    """The same weights on another grid: the one's statistics must not pass for the other's."""
+    module = StandIn()
+    signature = module.__call__.get_concrete_function()
+    tf.saved_model.save(module, str(tmp_path), signatures=signature)
+    two = load_extractor(tmp_path), load_extractor(f"inception:{tmp_path}")
+    assert two[0].version != two[1].version
+
+
+@pytest.mark.parametrize("module", [emoji_cnn, inception, saved])
+def test_versions_follow_the_code(module, module_dir, tmp_path, monkeypatch):
+    if module is saved:
+        save(make_model(), tmp_path / "m.keras")
+    name = {
+        emoji_cnn: "emoji-cnn",
+        inception: f"inception:{module_dir}",
+        saved: tmp_path / "m.keras",
+    }[module]
+    before = load_extractor(name).version
+    monkeypatch.setattr(module, "CODE", f"{module.CODE}1")
+    assert load_extractor(name).version != before
+
+
 def test_versions_follow_content_and_not_names(tmp_path):
     for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(text)
-    a, b, c = (content_version(tmp_path / name) for name in "abc")
+    a, b, c = (content_version(tmp_path / name, code="x 1") for name in "abc")
     assert a == b != c
     (tmp_path / "a" / "file").rename(tmp_path / "a" / "other")
-    assert content_version(tmp_path / "a") != b
+    assert content_version(tmp_path / "a", code="x 1") != b

@@ -32,8 +32,8 @@ PROTOCOL = {
 class MeanColour(Extractor):
     """Mean and spread of each channel; counts what it sees."""
 
-    def __init__(self, version="1", resize="none"):
-        super().__init__("mean-colour", version, resize=resize)
+    def __init__(self, version="1", resize="none", channels=3):
+        super().__init__("mean-colour", version, resize=resize, channels=channels)
         self.batches = []
 
     def __call__(self, images):
@@ -122,6 +122,7 @@ def test_the_record_says_how_it_was_measured_and_is_json(reference):
     assert record["protocol"] == {
         "features": {"name": "mean-colour", "version": "1"},
         "resize": "none",
+        "channels": "3, grey repeated, alpha on white",
         "num_fakes": 20,
         "num_reals": 50,
         "reference": reference.fingerprint,
@@ -149,6 +150,26 @@ def test_a_wrong_protocol_is_named(reference, change, message):
             batch_size=9,
             protocol={**PROTOCOL, **change},
         )
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_glyphs_and_sprites_have_an_fid(channels):
+    """Images of one and of four channels, by features of three."""
+    reals, other = (np.tile(some_images(seed=seed), 2)[..., :channels] for seed in range(2))
+    reference = reference_statistics(reals, MeanColour(), cache_dir=None)
+    near, far = (
+        evaluate_fid(
+            sample_from(fakes),
+            reference,
+            MeanColour(),
+            num_fakes=50,
+            batch_size=25,
+            protocol=PROTOCOL,
+        )["fid"]
+        for fakes in (reals, other)
+    )
+    assert near == pytest.approx(0, abs=1e-6)
+    assert far > 1
 
 
 @pytest.mark.parametrize("missing", list(PROTOCOL))
@@ -196,6 +217,7 @@ def record_of(fid=3.0, **change):
     protocol = {
         "features": {"name": "inception", "version": "sha256:1"},
         "resize": "none",
+        "channels": "any",
         "num_fakes": 10,
         "num_reals": 10,
         "reference": "abc",
@@ -216,6 +238,7 @@ def test_records_of_one_protocol_compare_across_steps_and_weights():
         {"features": {"name": "inception", "version": "sha256:2"}},
         {"features": {"name": "emoji-cnn", "version": "sha256:1"}},
         {"resize": "299"},
+        {"channels": "3"},
         {"num_fakes": 50},
         {"num_reals": 50},
         {"split": "test"},
@@ -243,7 +266,7 @@ def test_the_cache_is_read_instead_of_the_extractor(tmp_path):
     assert len(files_in(tmp_path / "new")) == 1
 
 
-@pytest.mark.parametrize("changed", ["pixel", "shape", "version", "resize"])
+@pytest.mark.parametrize("changed", ["pixel", "shape", "version", "resize", "channels"])
 def test_other_content_has_another_cache_file(tmp_path, changed):
     reference_statistics(some_images(), MeanColour(), cache_dir=tmp_path)
     images, extractor = some_images(), MeanColour()
@@ -252,7 +275,7 @@ def test_other_content_has_another_cache_file(tmp_path, changed):
     elif changed == "shape":
         images = images.reshape(50, 4, 16, 3)
     else:
-        extractor = MeanColour(**{changed: "2"})
+        extractor = MeanColour(**{changed: None if changed == "channels" else "2"})
     reference_statistics(images, extractor, cache_dir=tmp_path)
     assert len(extractor.batches) > 0
     assert len(files_in(tmp_path)) == 2

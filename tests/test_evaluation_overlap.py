@@ -216,7 +216,7 @@ def test_images_mix_with_their_own_kind_only():
 
 def test_plain_features_are_taken_once_a_repeat_and_progress_is_told():
     extractor, told = Corners(), []
-    reference = compute_statistics(REALS, Corners())
+    reference = reference_statistics(REALS, Corners(), cache_dir=None)
     support_overlap(
         sample,
         REALS,
@@ -243,6 +243,7 @@ def test_the_record_is_json_and_says_how_it_was_measured():
     assert measured["protocol"] == {
         "features": {"name": "corners", "version": "1"},
         "resize": "none",
+        "channels": "3, grey repeated, alpha on white",
         "num_fakes": 40,
         "num_reals": 50,
         "reference": reference_statistics(REALS, Corners(), cache_dir=None).fingerprint,
@@ -295,7 +296,13 @@ def test_frechet_of_nothing_left_is_nothing():
     assert frechet_distance(blank, blank) == 0
 
 
-def test_a_reference_of_other_reals_is_refused():
-    other = reference_statistics(REALS[:-1], Corners(), cache_dir=None)
-    with pytest.raises(ValueError, match="Received: reference of 49"):
+@pytest.mark.parametrize("others", [REALS[:-1], 255 - REALS], ids=["fewer", "as_many"])
+def test_a_reference_of_other_reals_is_refused(others):
+    other = reference_statistics(others, Corners(), cache_dir=None)
+    with pytest.raises(ValueError, match=f"Received: reference of {len(others)}"):
         measure(["none"], reference=other)
+
+
+def test_a_reference_of_nobody_knows_which_reals_is_refused():
+    with pytest.raises(ValueError, match="digest None by '1'"):
+        measure(["none"], reference=compute_statistics(REALS, Corners()))

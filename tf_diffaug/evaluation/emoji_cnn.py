@@ -20,6 +20,8 @@ from tf_diffaug.evaluation.extractor import Extractor, content_version, resize_a
 WEIGHTS = Path(__file__).parent / "assets" / "emoji_cnn.npz"
 IMAGE_SIZE = 32
 NUM_FEATURES = 64
+# Raise the number whenever the code below, or what it calls, gives an image other features.
+CODE = "emoji-cnn 1"
 # (channels, stride) of the 3x3 convolutions; the last map, 4x4, keeps where things are.
 CONVOLUTIONS = ((32, 1), (64, 2), (96, 2), (128, 2))
 
@@ -27,14 +29,14 @@ CONVOLUTIONS = ((32, 1), (64, 2), (96, 2), (128, 2))
 class EmojiCNN(Extractor):
     """The 64 features before the classifier, each of mean 0 and variance 1 over all emoji.
 
-    Images of other sizes are resized to 32x32 with antialiasing; grey ones are repeated into three
-    channels.
+    Images of other sizes are resized to 32x32 with antialiasing; those of one or four channels
+    become three, see `Extractor`.
     """
 
     def __init__(self) -> None:
         super().__init__(
             "emoji-cnn",
-            content_version(WEIGHTS),
+            content_version(WEIGHTS, code=CODE),
             resize=f"{IMAGE_SIZE}x{IMAGE_SIZE}, bilinear, antialiased",
         )
         with np.load(WEIGHTS, allow_pickle=False) as stored:

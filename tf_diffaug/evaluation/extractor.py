@@ -2,7 +2,7 @@
 
 An extractor has a `name`, a `version` (a digest of what it computes with, so that two of the same
 version give the same features), a description of its `resize`, and maps uint8 images to float32
-features.
+features. What it does to images of other channels than it takes is the same for all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import tensorflow as tf
 
 CHOICES = "emoji-cnn, inception, inception:DIRECTORY, the path of a Keras model or SavedModel, none"
 
+_TO_THREE = "3, grey repeated, alpha on white"
+
 
 class Extractor:
     """Base of the extractors: checks the images, then runs `_features` as one traced function.
@@ -24,7 +26,8 @@ class Extractor:
         name: what records call it.
         version: digest of its weights and code; features of unlike versions are never compared.
         resize: how images are brought to its input size, for the record.
-        channels: channels it takes, or None for any. Grey images are repeated into three.
+        channels: channels it takes, or None for any. One that takes three gets grey images
+            repeated, and those of four channels composited on white by the last one, their alpha.
 
     Call arguments:
         images: uint8 of shape (batch, height, width, channels).
@@ -40,6 +43,19 @@ class Extractor:
         self.channels = channels
         self.num_features: int | None = None
         self._traced = tf.function(self._features, reduce_retracing=True)
+
+    def record(self) -> dict[str, Any]:
+        """What a protocol says of the features, ready for JSON.
+
+        `features` (name and version), `resize` and `channels`, what it takes and what is done to
+        images of other channels.
+        """
+        channels = "any" if self.channels is None else str(self.channels)
+        return {
+            "features": {"name": self.name, "version": self.version},
+            "resize": self.resize,
+            "channels": _TO_THREE if self.channels == 3 else channels,
+        }
 
     def __call__(self, images: Any) -> tf.Tensor:
         images = tf.convert_to_tensor(images)
@@ -58,25 +74,45 @@ class Extractor:
             return images
         if given == 1 and self.channels == 3:
             return tf.repeat(images, 3, axis=-1)
+        if given == 4 and self.channels == 3:
+            return on_white(images)
         raise ValueError(
-            f"{self.name} takes images of {self.channels} channels. Received: channels={given}."
+            f"{self.name} takes images of {self.channels} channels"
+            f"{', and makes 3 of 1 or 4' if self.channels == 3 else ''}. "
+            f"Received: channels={given}."
         )
 
     def _features(self, images: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError
 
 
-def content_version(path: str | os.PathLike[str]) -> str:
-    """A digest of a file, or of the files below a directory with their names."""
+def content_version(path: str | os.PathLike[str], *, code: str) -> str:
+    """A digest of a file, or of the files below a directory with their names, and of `code`.
+
+    Args:
+        path: what holds the weights.
+        code: name and number of the code that computes with them. Whoever changes the features that
+            the code gives raises the number, or statistics from before would pass for the new ones.
+    """
     path = Path(path)
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{code}\0".encode())
     for file in files:
         digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def on_white(images: tf.Tensor) -> tf.Tensor:
+    """uint8 images of four channels, the last one alpha, as a viewer with a white page shows them.
+
+    In whole numbers, so that every device gives the same.
+    """
+    images = tf.cast(images, tf.int32)
+    colors, alpha = images[..., :3], images[..., 3:]
+    return tf.cast((colors * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
 
 
 def flatten_features(outputs: tf.Tensor) -> tf.Tensor:

@@ -25,7 +25,7 @@ PROTOCOL = {
     "chosen_on_same_data": (True, False),
 }
 # Two FIDs that differ in one of these measure different things.
-_COMPARABLE = ("features", "resize", "num_fakes", "num_reals", "split", "reference")
+_COMPARABLE = ("features", "resize", "channels", "num_fakes", "num_reals", "split", "reference")
 
 
 def evaluate_fid(
@@ -55,8 +55,8 @@ def evaluate_fid(
 
     Returns:
         `{'fid': float, 'protocol': {...}}`, ready for JSON. The protocol is the given one with
-        `features` (name and version), `resize`, `num_fakes`, `num_reals` and `reference` (a digest
-        of the reals).
+        `features` (name and version), `resize`, `channels`, `num_fakes`, `num_reals` and
+        `reference` (a digest of the reals).
 
     Raises:
         ValueError: if the protocol lacks or has an unknown entry, or samples have another shape
@@ -79,8 +79,7 @@ def evaluate_fid(
     return {
         "fid": frechet_distance(reference, fakes),
         "protocol": {
-            "features": {"name": extractor.name, "version": extractor.version},
-            "resize": extractor.resize,
+            **extractor.record(),
             "num_fakes": num_fakes,
             "num_reals": reference.count,
             "reference": reference.fingerprint,
@@ -98,7 +97,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
             comparing is for.
     """
     for key in _COMPARABLE:
-        values = [record["protocol"][key] for record in (first, second)]
+        values = [record["protocol"].get(key) for record in (first, second)]
         if values[0] != values[1]:
             raise ValueError(
                 f"FIDs that differ in {key} cannot be compared. "

@@ -18,6 +18,8 @@ from tf_diffaug.evaluation.extractor import CHOICES, Extractor, content_version,
 URL = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
 OUTPUT = "pool_3"
 IMAGE_SIZE = 299
+# Raise the number whenever the code below, or what it calls, gives an image other features.
+CODE = "inception 1"
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Inception(Extractor):
             raise _unavailable(received, error) from error
         super().__init__(
             "inception",
-            content_version(path),
+            content_version(path, code=CODE),
             resize=f"{IMAGE_SIZE}x{IMAGE_SIZE}, bilinear, TensorFlow 1 grid",
         )
         self._run = tfgan_classifier(module) or classifier(module)

@@ -20,7 +20,7 @@ from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy
 from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.fid import fake_batches
-from tf_diffaug.evaluation.reference import reference_statistics
+from tf_diffaug.evaluation.reference import digest_images, reference_statistics
 from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
 from tf_diffaug.images import to_float, to_uint8
 
@@ -62,7 +62,7 @@ def support_overlap(
         repeats: how often everything is drawn.
         seed: of the draws of T.
         batch_size: samples at once; T and the extractor get batches of at most that size.
-        reference: statistics of the reals, if they are known.
+        reference: what `reference_statistics` gave for these reals, if they are known.
         progress: called with how many images were measured, of how many.
 
     Returns:
@@ -83,16 +83,16 @@ def support_overlap(
     augments = [DiffAugment(policy, seed=0) for policy in policies]
     reals = np.asanyarray(reals)
     transforms = [_transform(augment, reals.shape[1:]) for augment in augments]
-    if reference is not None and (reference.extractor, reference.count) != (
-        extractor.version,
-        len(reals),
-    ):
-        raise ValueError(
-            f"The reference is to be of these {len(reals)} reals, by {extractor.version!r}. "
-            f"Received: reference of {reference.count} by {reference.extractor!r}."
-        )
     if reference is None:
         reference = reference_statistics(reals, extractor, cache_dir=None, batch_size=batch_size)
+    expected = (digest_images(reals), extractor.version)
+    if (reference.fingerprint, reference.extractor) != expected:
+        raise ValueError(
+            "The reference is of other reals or another extractor: make it of these by "
+            f"`reference_statistics`. Received: reference of {reference.count} reals with digest "
+            f"{reference.fingerprint!r} by {reference.extractor!r}, for {len(reals)} reals with "
+            f"digest {expected[0]!r} and {expected[1]!r}."
+        )
     total = repeats * (num_fakes + len(augments) * (len(reals) + num_fakes))
     meter = _Meter(extractor, total, progress)
     plain = []
@@ -116,8 +116,7 @@ def support_overlap(
             cell["fid"].append(frechet_distance(*sides))
             cell["ratio"].append(cell["fid"][-1] / plain[-1])
     protocol = {
-        "features": {"name": extractor.name, "version": extractor.version},
-        "resize": extractor.resize,
+        **extractor.record(),
         "num_fakes": num_fakes,
         "num_reals": len(reals),
         "reference": reference.fingerprint,

@@ -58,12 +58,11 @@ def reference_statistics(
             "The reals must be uint8 of shape (n, height, width, channels), n at least 2. "
             f"Received: dtype={images.dtype}, shape={images.shape}."
         )
-    fingerprint = _digest_images(images)
+    fingerprint = digest_images(images)
     path = None
     if cache_dir is not None:
         folder = default_cache_dir() if cache_dir == "auto" else Path(cache_dir)
-        made_by = [extractor.name, extractor.version, extractor.resize]
-        key = json.dumps([_FORMAT, fingerprint, made_by])
+        key = json.dumps([_FORMAT, fingerprint, extractor.record()])
         path = folder / f"reference-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     statistics = None if path is None else _read(path)
     if statistics is None:
@@ -76,7 +75,10 @@ def reference_statistics(
 
 
 def compute_statistics(images: Any, extractor: Extractor, *, batch_size: int = 128) -> Statistics:
-    """Returns the statistics of the features of uint8 images, a batch at a time."""
+    """Returns the statistics of the features of uint8 images, a batch at a time, not cached.
+
+    They have no fingerprint, so that images need no array; see `reference_statistics`.
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size must be positive. Received: {batch_size=}.")
     statistics = None
@@ -90,7 +92,8 @@ def compute_statistics(images: Any, extractor: Extractor, *, batch_size: int = 1
     return statistics
 
 
-def _digest_images(images: np.ndarray) -> str:
+def digest_images(images: np.ndarray) -> str:
+    """A digest of the pixels and shape of uint8 images, their statistics' fingerprint."""
     digest = hashlib.sha256(f"{images.shape}".encode())
     for start in range(0, len(images), 1024):
         digest.update(np.ascontiguousarray(images[start : start + 1024]))

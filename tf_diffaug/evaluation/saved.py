@@ -18,6 +18,9 @@ from tf_diffaug.evaluation.extractor import (
     resize_antialiased,
 )
 
+# Raise the number whenever the code below, or what it calls, gives an image other features.
+CODE = "saved 1"
+
 
 class SavedExtractor(Extractor):
     """The output of a saved model, given float32 images in [0, 255].
@@ -48,7 +51,8 @@ class SavedExtractor(Extractor):
         height, width, channels = shape
         self._size = None if height is None or width is None else (height, width)
         resize = f"{height}x{width}, bilinear, antialiased" if self._size else "none"
-        super().__init__(path.name, content_version(path), resize=resize, channels=channels)
+        version = content_version(path, code=CODE)
+        super().__init__(path.name, version, resize=resize, channels=channels)
 
     def _features(self, images: tf.Tensor) -> tf.Tensor:
         if self._size is None:
