@@ -18,7 +18,6 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug.images import grid, to_float, to_uint8
 from tf_diffaug.runs.checkpoints import CheckpointStore
-from tf_diffaug.training.finite import check_finite
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.sampler import Sampler
 
@@ -165,7 +164,7 @@ class Evaluation(EverySteps):
         self._store = store
 
     def act(self) -> None:
-        check_finite(self.model)
+        self.model.check_finite()
         record = self._evaluate(self.model)
         if self._store is not None:
             self._store.save_if_best(record["fid"])

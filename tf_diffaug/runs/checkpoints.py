@@ -10,7 +10,6 @@ import shutil
 
 import tensorflow as tf
 
-from tf_diffaug.training.finite import check_finite
 from tf_diffaug.training.gan import GAN
 
 
@@ -104,7 +103,7 @@ class CheckpointStore:
         return int(self.gan.step.numpy())
 
     def _save(self, manager: tf.train.CheckpointManager) -> str:
-        check_finite(self.gan)
+        self.gan.check_finite()
         directory = pathlib.Path(manager.directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)
