@@ -13,12 +13,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from app.config import Config
 from benchmarks import candidates
 from benchmarks.timing import Candidate, take_turns
 from tf_diffaug.data import ImageData, batches
-from tf_diffaug.training import GAN, CheckpointStore, RunDirectory, Sampler, callbacks
-from tf_diffaug.training.progress import Progress
+from tf_diffaug.runs import CheckpointStore, RunDirectory, Sampler, callbacks
+from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.progress import Progress
+from tf_diffaug.training import GAN
 
 NUM_IMAGES = 10_000
 IDLE_STEPS = 300

@@ -5,6 +5,7 @@ import numpy as np
 
 from tf_diffaug.layers import BatchNorm, SpectralNormalization
 from tf_diffaug.training import GAN
+from tf_diffaug.training.step import discriminator_step, generator_step
 
 SHAPE = (8, 8, 3)
 LATENT_DIM = 4
@@ -52,6 +53,15 @@ def make_gan(*, optimizer=None, batch_norm: bool = False, **options) -> GAN:
     make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
     gan.compile(make(), make())
     return gan
+
+
+def update_d(gan: GAN, reals, draws, index) -> dict:
+    """One update of D on (images, labels or None)."""
+    return discriminator_step(gan.objective, reals, draws, index, gan.d_optimizer)
+
+
+def update_g(gan: GAN, draws, index) -> dict:
+    return generator_step(gan.objective, draws, index, gan.g_optimizer)
 
 
 def make_images(count: int = 64, seed: int = 0) -> np.ndarray:

@@ -45,7 +45,7 @@ SHORTER = {
         *("--width=2", "--batch_size=8", "--repeats=1", "--names", "lecam", "--no_memory")
     ],
     "benchmarks/train_step.py": ["--width=4", "--batch_size=8", "--repeats=1", "--fit_steps=1"],
-    "overlap.py": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
+    "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
     "tools/make_ops_figure.py": [],
 }
@@ -112,13 +112,17 @@ def check(command, folder):
         command = f"python {command.split(maxsplit=1)[1]} --steps=4"  # whichever .venv it is
     program, script, *arguments = shlex.split(command)
     assert program == "python"
+    run = [str(ROOT / script)]
+    if script == "-m":
+        module, script, *arguments = arguments
+        run = ["-m", module, script]
     arguments = [re.sub(r"^--steps=\d{3,}$", "--steps=4", argument) for argument in arguments]
     if script == "train.py" and not any(a.startswith("--steps") for a in arguments):
         arguments.append("--steps=4")
     done = subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments, *SHORTER[script]],
+        [sys.executable, *run, *arguments, *SHORTER[script]],
         cwd=folder,
-        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from app import build
-from app.flags import parse
-from app.recipe import decide
-from app.resolve import resolve
+from tf_diffaug.commands import train
+from tf_diffaug.runs import parts
+from tf_diffaug.runs.evaluator import make_evaluator
+from tf_diffaug.runs.recipe import settle
 
 COMMON = ["--batch_size=16", "--ema_decay=0.9", "--num_fakes=200", "--nodeterministic"]
 BIGGAN = [
@@ -29,14 +29,16 @@ class Run:
     """What train.py would train, without its files."""
 
     def __init__(self, *flags):
-        self.recipe = decide(resolve(parse(["train.py", *COMMON, *flags]).settings))
+        self.recipe = settle(train.read([*COMMON, *flags]).config)
         config = self.recipe.config
-        self.data = build.load_data(config)
-        self.gan = build.make_gan(self.recipe, tf.distribute.get_strategy(), self.data)
-        self.sampler = build.make_sampler(self.gan, config)
+        self.data = parts.load_data(config)
+        self.gan = parts.make_gan(
+            self.recipe, tf.distribute.get_strategy(), parts.data_facts(self.data)
+        )
+        self.sampler = parts.make_sampler(self.gan, config)
 
     def fit(self, steps):
-        dataset = build.make_dataset(self.recipe.config, self.data)
+        dataset = parts.make_dataset(self.recipe.config, self.data)
         self.gan.fit(dataset, steps_per_epoch=steps, verbose=0)
 
 
@@ -47,10 +49,10 @@ class Run:
 )
 def test_fid_falls_by_more_than_half(flags, steps):
     run = Run("--dataset=emoji", *flags)
-    evaluate = build.make_evaluator(run.recipe.config, run.data, cache=False)
-    before = evaluate(run.gan, run.sampler)["fid"]
+    evaluate = make_evaluator(run.recipe.config, run.data, run.sampler, cache=False)
+    before = evaluate(run.gan)["fid"]
     run.fit(steps)
-    assert evaluate(run.gan, run.sampler)["fid"] < before / 2
+    assert evaluate(run.gan)["fid"] < before / 2
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from tests.networks import (
     make_gan,
     make_generator,
     make_images,
+    update_d,
+    update_g,
     values,
 )
 from tf_diffaug import random
@@ -20,8 +22,6 @@ from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import MinibatchStddev, SpectralNormalization
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
 from tf_diffaug.training.draws import Draws
-from tf_diffaug.training.finite import check_finite
-from tf_diffaug.training.step import discriminator_step, generator_step
 
 POLICY = "color,translation,cutout"
 
@@ -36,11 +36,11 @@ def draws(gan, turn=0, batch_size=8):
 
 
 def step_d(gan, reals, turn_draws):
-    return discriminator_step(gan, reals, None, turn_draws, tf.constant(0, tf.int64))
+    return update_d(gan, (reals, None), turn_draws, tf.constant(0, tf.int64))
 
 
 def step_g(gan, turn_draws):
-    return generator_step(gan, turn_draws, tf.constant(0, tf.int64))
+    return update_g(gan, turn_draws, tf.constant(0, tf.int64))
 
 
 class Spy(keras.Model):
@@ -261,14 +261,14 @@ def test_predict_gives_images_of_the_average():
 
 def test_weights_that_are_not_finite_are_found_before_a_loss_shows_them():
     gan = make_gan()
-    check_finite(gan)
+    gan.check_finite()
     kernel = gan.generator.trainable_variables[0]
     kernel.assign(tf.fill(kernel.shape, 3e38))
     with pytest.raises(NonFiniteLossError, match="samples is nan"):
-        check_finite(gan)
+        gan.check_finite()
     kernel.assign(tf.fill(kernel.shape, np.nan))
     with pytest.raises(NonFiniteLossError, match="generator is nan"):
-        check_finite(gan)
+        gan.check_finite()
 
 
 def test_a_ragged_batch_is_cut_to_whole_turns():
@@ -336,7 +336,7 @@ def test_conditional_networks_see_the_labels_of_what_they_see():
         np.testing.assert_array_equal(seen[turn][1][:8], labels[turn::2])
     fakes, fake_labels = seen[2]
     latents = draws(gan, 2).latents(LATENT_DIM)
-    np.testing.assert_array_equal(fake_labels, gan.draw_labels(draws(gan, 2)))
+    np.testing.assert_array_equal(fake_labels, draws(gan, 2).labels(gan.label_frequencies))
     expected = gan.generate(latents, fake_labels, ema=False)
     assert fakes.shape == expected.shape
     assert len(set(fake_labels)) > 1
@@ -360,8 +360,8 @@ def test_labels_of_fakes_have_the_frequencies_asked_for():
     gan = make_conditional_gan(label_frequencies=[1, 0, 3])
     counts = np.bincount(gan.labels(4000, random.as_seed(0)), minlength=3)
     np.testing.assert_allclose(counts / 4000, [0.25, 0, 0.75], atol=0.03)
-    assert set(gan.draw_labels(draws(gan, batch_size=64)).numpy()) == {0, 2}
-    assert make_gan().draw_labels(draws(make_gan())) is None
+    assert set(draws(gan, batch_size=64).labels(gan.label_frequencies).numpy()) == {0, 2}
+    assert draws(make_gan()).labels(make_gan().label_frequencies) is None
 
 
 def test_labels_that_are_missing_or_do_not_fit_are_named():

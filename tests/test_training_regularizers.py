@@ -5,14 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_discriminator, make_gan, make_images, values
+from tests.networks import (
+    make_discriminator,
+    make_gan,
+    make_images,
+    update_d,
+    values,
+)
 from tf_diffaug._keras import KERAS_3, raw_variables
 from tf_diffaug.augment import DiffAugment
 from tf_diffaug.images import to_float
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import R1, R2, WGANGP, Turn, parse_regularizers
-from tf_diffaug.training.step import discriminator_step
+from tf_diffaug.training.regularizers import R1, R2, WGANGP, Update, parse_regularizers
 from tf_diffaug.training.views import Views, discriminate
 
 
@@ -31,7 +36,7 @@ def make_views(policy="color,translation,cutout"):
 def penalty(r1, discriminator, views, mode, index=0):
     draws = Draws(0, tf.constant(0, tf.int64), 3, None)
     gan = SimpleNamespace(discriminator=discriminator)
-    turn = Turn(gan, draws, views, {}, MODES[mode], tf.cast(index, tf.int64))
+    turn = Update(gan, draws, views, {}, MODES[mode], tf.cast(index, tf.int64))
     return r1.discriminator_term(turn)
 
 
@@ -90,7 +95,7 @@ def make_pair():
 def test_wgan_gp_is_its_finite_difference():
     discriminator, views = make_discriminator(smooth=True), make_pair()
     seed = tf.constant(0, tf.int64)
-    share = Draws(0, seed, 3, None).uniform((1, 1, 1), "regularizer", index=0).numpy()
+    share = Draws(0, seed, 3, None).uniform((1, 1, 1), "wgan_gp", "share").numpy()
     assert len(np.unique(share)) == 3
     between = share * views["real"].numpy() + (1 - share) * views["fake"].numpy()
     squares = 2 * finite_difference_penalty(lambda x: discriminator(x)[:, 0], between)
@@ -179,7 +184,7 @@ def test_a_discriminator_may_say_the_same_several_times(text):
         outputs = discriminate(discriminator, views, names, joint=True)
         draws = Draws(0, tf.constant(0, tf.int64), 3, None)
         gan = SimpleNamespace(discriminator=discriminator, d_steps=1)
-        turn = Turn(gan, draws, views, outputs, MODES["none"], tf.constant(1, tf.int64))
+        turn = Update(gan, draws, views, outputs, MODES["none"], tf.constant(1, tf.int64))
         found.append(term.discriminator_term(turn).numpy())
     assert found[0].max() > 0
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
@@ -193,7 +198,7 @@ def test_what_is_logged_is_the_mean_over_ds_updates():
     for turn in range(2):
         draws = Draws(0, tf.constant(turn, tf.int64), 8, alone.augmenter)
         reals = to_float(tf.constant(images[turn::2]))
-        turns.append(discriminator_step(alone, reals, None, draws, tf.constant(turn, tf.int64)))
+        turns.append(update_d(alone, (reals, None), draws, tf.constant(turn, tf.int64)))
     assert turns[0]["r1"] > turns[1]["r1"] == 0
     for name in ("d_loss", "r1"):
         np.testing.assert_allclose(logs[name], np.mean([t[name] for t in turns]), rtol=1e-5)
@@ -259,7 +264,7 @@ def test_a_term_of_ds_loss_moves_d_and_never_g(name):
         before = values(gan)
         draws = Draws(0, tf.constant(5, tf.int64), 8, gan.augmenter)
         reals = to_float(tf.constant(make_images(8)))
-        discriminator_step(gan, reals, None, draws, tf.constant(2, tf.int64))
+        update_d(gan, (reals, None), draws, tf.constant(2, tf.int64))
         return before, values(gan)
 
     before, plain = updated(0.0)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.networks import SHAPE, make_conditional_gan, make_gan, make_images, values
 from tf_diffaug.images import to_float
-from tf_diffaug.training import CheckpointStore
+from tf_diffaug.runs import CheckpointStore
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES

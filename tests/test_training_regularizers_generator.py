@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from tests import networks
 from tests.networks import make_discriminator, make_generator, values
-from tf_diffaug import random
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.models import BigGANGenerator, StyleGAN2Discriminator, StyleGAN2Generator
 from tf_diffaug.training import GAN
 from tf_diffaug.training.draws import Draws
-from tf_diffaug.training.regularizers import Orthogonal, PathLength, Turn
+from tf_diffaug.training.regularizers import Orthogonal, PathLength, Update
 
 
 def make_gan(regularizers, **options):
@@ -31,15 +30,15 @@ def make_gan(regularizers, **options):
 
 def make_turn(gan, index=0, batch_size=4):
     draws = Draws(0, tf.constant(5, tf.int64), batch_size, None)
-    return Turn(gan, draws, None, {}, None, tf.cast(index, tf.int64))
+    return Update(gan, draws, None, {}, None, tf.cast(index, tf.int64))
 
 
 def expected_lengths(gan, turn, epsilon=1e-3):
     """sqrt(mean over layers |∂ Σ images·noise / ∂ styles|²), by central differences."""
     generator = gan.generator
-    latents = turn.draws.latents(4, purpose="regularizer")[::2]
-    noise = turn.draws.normal((8, 8, 3), "regularizer", index=1)[::2].numpy() / 8
-    seed = random.fold_in(turn.draws.seed("regularizer"), 2)
+    latents = turn.draws.normal([4], "path_length", "latents")[::2]
+    noise = turn.draws.normal((8, 8, 3), "path_length", "noise")[::2].numpy() / 8
+    seed = turn.draws.stream("path_length", "synthesis")
     styles = np.repeat(generator.mapping(latents).numpy()[:, None], generator.num_layers, axis=1)
 
     def project(styles):
@@ -171,7 +170,7 @@ def test_orthogonal_is_its_formula():
     ):
         products = matrix.T @ matrix
         expected += ((products * (1 - np.eye(len(products)))) ** 2).sum()
-    turn = SimpleNamespace(gan=SimpleNamespace(generator=generator))
+    turn = SimpleNamespace(networks=SimpleNamespace(generator=generator))
     value = Orthogonal(0.5).generator_term(turn)
     np.testing.assert_allclose(value, 0.5 * expected, rtol=1e-5)
 
@@ -180,7 +179,7 @@ def test_orthogonal_of_an_orthogonal_kernel_is_zero_to_the_last_digits():
     layer = keras.layers.Dense(64, kernel_initializer=keras.initializers.Orthogonal(seed=0))
     generator = keras.Sequential([keras.Input((64,)), layer])
     value = Orthogonal(1.0).generator_term(
-        SimpleNamespace(gan=SimpleNamespace(generator=generator))
+        SimpleNamespace(networks=SimpleNamespace(generator=generator))
     )
     assert 0 <= value < 1e-10
 
@@ -191,7 +190,7 @@ def test_orthogonal_has_the_gradient_of_its_formula(columns):
     kernel = raw_variables(generator, trainable=True)[0]
     with tf.GradientTape() as tape:
         value = Orthogonal(1.0).generator_term(
-            SimpleNamespace(gan=SimpleNamespace(generator=generator))
+            SimpleNamespace(networks=SimpleNamespace(generator=generator))
         )
     matrix = kernel.numpy().astype(np.float64)
     products = matrix.T @ matrix * (1 - np.eye(columns))
@@ -210,7 +209,7 @@ def test_orthogonal_falls_when_it_is_asked_for():
 def test_orthogonal_leaves_the_shared_class_embedding_alone():
     generator = BigGANGenerator(32, 3, 1, latent_dim=8, num_classes=3, shared_dim=4)
     generator.build()
-    turn = SimpleNamespace(gan=SimpleNamespace(generator=generator))
+    turn = SimpleNamespace(networks=SimpleNamespace(generator=generator))
     with tf.GradientTape() as tape:
         term = Orthogonal(1.0).generator_term(turn)
     kernels = [v for v in generator.trainable_variables if len(v.shape) > 1]

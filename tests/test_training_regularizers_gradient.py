@@ -17,7 +17,7 @@ from tf_diffaug.training.regularizers import (
     DRAGAN,
     AdversarialDefence,
     JensenShannon,
-    Turn,
+    Update,
     parse_regularizers,
 )
 from tf_diffaug.training.views import Views, discriminate
@@ -54,11 +54,11 @@ def make_turn(mode="none", index=0, d_steps=1, smooth=True):
     outputs = discriminate(discriminator, views, names, joint=True, features=True)
     draws = Draws(0, tf.constant(0, tf.int64), 3, None)
     gan = SimpleNamespace(discriminator=discriminator, d_steps=d_steps)
-    return Turn(gan, draws, views, outputs, MODES[mode], tf.cast(index, tf.int64))
+    return Update(gan, draws, views, outputs, MODES[mode], tf.cast(index, tf.int64))
 
 
 def judge(turn, images):
-    found = call_discriminator(turn.gan.discriminator, tf.constant(images), features=True)
+    found = call_discriminator(turn.networks.discriminator, tf.constant(images), features=True)
     return found.logits[:, 0].numpy().astype(np.float64), found.features.numpy().astype(np.float64)
 
 
@@ -80,8 +80,8 @@ def sums(numbers):
 @pytest.mark.parametrize("mode", ["none", "both"])
 def test_dragan_is_its_finite_difference(mode):
     turn = make_turn(mode)
-    noise = turn.draws.uniform(SHAPE, "regularizer", index=10).numpy()
-    share = turn.draws.uniform((1, 1, 1), "regularizer", index=11).numpy()
+    noise = turn.draws.uniform(SHAPE, "dragan", "noise").numpy()
+    share = turn.draws.uniform((1, 1, 1), "dragan", "share").numpy()
     assert noise.min() >= 0
     assert noise.std() > 0.2
     assert len(np.unique(share)) == 3
@@ -142,7 +142,7 @@ def test_a_small_attack_changes_the_features_in_proportion():
 @pytest.mark.parametrize("term", [DRAGAN(1.0), JensenShannon(1.0), AdversarialDefence(1.0, 0.1)])
 def test_the_gradient_of_the_weights_is_its_finite_difference(term):
     turn = make_turn()
-    weight = max(turn.gan.discriminator.trainable_variables, key=lambda v: len(v.shape))
+    weight = max(turn.networks.discriminator.trainable_variables, key=lambda v: len(v.shape))
     attack = term.name == "adversarial_defence"
     images, kinds = dict(turn.views._images), ("real", "fake")
     if attack:  # its own images are held fixed, so that they must not follow the weight
@@ -154,7 +154,9 @@ def test_the_gradient_of_the_weights_is_its_finite_difference(term):
             fixed[kind] = images[kind].numpy() + step
 
     def value():
-        fresh = discriminate(turn.gan.discriminator, turn.views, kinds, joint=True, features=True)
+        fresh = discriminate(
+            turn.networks.discriminator, turn.views, kinds, joint=True, features=True
+        )
         turn.outputs.update(fresh)
         return tf.reduce_sum(term.discriminator_term(turn))
 
@@ -199,7 +201,7 @@ def real_turn(gan):
     views = Views(images, tf.stop_gradient(fakes), augment_real=None, augment_fake=None)
     draws = Draws(0, tf.constant(0, tf.int64), 4, None)
     outputs = discriminate(gan.discriminator, views, ["real", "fake"], joint=True, features=True)
-    return Turn(gan, draws, views, outputs, MODES["none"], tf.constant(0, tf.int64))
+    return Update(gan, draws, views, outputs, MODES["none"], tf.constant(0, tf.int64))
 
 
 @pytest.mark.parametrize("text", ["dragan(%s)", "js(%s)", "adversarial_defence(%s, epsilon=0.1)"])

@@ -17,7 +17,7 @@ from tf_diffaug.training import make_strategy
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import ZCR, Turn, parse_regularizers
+from tf_diffaug.training.regularizers import ZCR, Update, parse_regularizers
 from tf_diffaug.training.views import Views
 
 
@@ -27,7 +27,7 @@ def descent():
 
 def make_turn(gan, mode="none", batch_size=6):
     draws = Draws(0, tf.constant(3, tf.int64), batch_size, None)
-    labels = gan.draw_labels(draws)
+    labels = draws.labels(gan.label_frequencies)
     inputs = draws.latents(LATENT_DIM)
     inputs = inputs if labels is None else (inputs, labels)
     views = Views(
@@ -37,7 +37,7 @@ def make_turn(gan, mode="none", batch_size=6):
         augment_fake=None,
         labels={"fake": labels},
     )
-    return Turn(gan, draws, views, {}, MODES[mode], tf.constant(0, tf.int64))
+    return Update(gan.networks, draws, views, {}, MODES[mode], tf.constant(0, tf.int64))
 
 
 def test_ds_term_is_its_formula(rng):
@@ -70,10 +70,10 @@ def test_the_step_is_normal_and_of_its_size():
 
         __call__ = call
 
-    gan = SimpleNamespace(generator=Remembering(), latent_dim=50, draw_labels=lambda draws: None)
+    gan = SimpleNamespace(generator=Remembering(), latent_dim=50, label_frequencies=None)
     draws = Draws(0, tf.constant(1, tf.int64), 400, None)
     views = Views(None, tf.zeros([400, 8, 8, 3]), augment_real=None, augment_fake=None)
-    turn = Turn(gan, draws, views, {}, MODES["none"], tf.constant(0, tf.int64))
+    turn = Update(gan, draws, views, {}, MODES["none"], tf.constant(0, tf.int64))
     ZCR(sigma=0.05).generator_term(turn)
     step = (seen[0] - draws.latents(50).numpy()) / 0.05
     assert abs(step.mean()) < 0.03

@@ -5,15 +5,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import assert_trained_alike, make_feature_gan, make_gan, values
-from tf_diffaug.training import GAN, CheckpointStore, make_strategy
+from tests.networks import (
+    assert_trained_alike,
+    make_feature_gan,
+    make_gan,
+    update_d,
+    update_g,
+    values,
+)
+from tf_diffaug.runs import CheckpointStore
+from tf_diffaug.training import GAN, make_strategy
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import SSGAN, Turn, parse_regularizers
+from tf_diffaug.training.regularizers import SSGAN, Update, parse_regularizers
 from tf_diffaug.training.regularizers.rotation import rotate
-from tf_diffaug.training.step import discriminator_step, generator_step
 from tf_diffaug.training.views import Views
 
 # Asks nothing: what moves, the regularizer moves.
@@ -74,7 +81,7 @@ def test_what_the_adversarial_loss_shows_is_turned(mode, rng):
         augment_fake=lambda batch: batch * 3,
         labels={"real": tf.range(4), "fake": tf.range(4, 8)},
     )
-    turn = Turn(None, first_draws(4), views, {}, MODES[mode], tf.constant(0, tf.int64))
+    turn = Update(None, first_draws(4), views, {}, MODES[mode], tf.constant(0, tf.int64))
     assert ssgan.discriminator_views(turn) == ("ssgan_real",)
     assert ssgan.generator_views(turn) == ("ssgan_fake",)
     for view, shown in (("ssgan_real", MODES[mode].d_real), ("ssgan_fake", MODES[mode].g_fake)):
@@ -103,13 +110,13 @@ def test_each_term_moves_its_own_network():
         return kernels, set(logs)
 
     index = tf.constant(0, tf.int64)
-    kernels, logs = moved(lambda g: discriminator_step(g, images, None, first_draws(8), index))
+    kernels, logs = moved(lambda g: update_d(g, (images, None), first_draws(8), index))
     assert logs == {"d_loss", "ssgan"}
     # All of D but its last layer, which makes the logits.
     assert kernels["discriminator"] == [True, False]
     assert all(kernels["regularizers"])
     assert not any(kernels["generator"])
-    kernels, logs = moved(lambda g: generator_step(g, first_draws(8), index))
+    kernels, logs = moved(lambda g: update_g(g, first_draws(8), index))
     assert logs == {"g_loss", "g_ssgan"}
     assert all(kernels["generator"])
     assert not any(kernels["discriminator"] + kernels["regularizers"])

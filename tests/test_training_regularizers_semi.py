@@ -11,16 +11,17 @@ from tests.networks import (
     make_conditional_gan,
     make_feature_gan,
     make_gan,
+    update_d,
     values,
 )
 from tf_diffaug.data import ImageData, batches, hide_labels
-from tf_diffaug.training import CheckpointStore, make_strategy
+from tf_diffaug.runs import CheckpointStore
+from tf_diffaug.training import make_strategy
 from tf_diffaug.training.calls import Outputs, call_discriminator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import S3GAN, parse_regularizers
-from tf_diffaug.training.step import discriminator_step
 
 # Asks nothing: what moves, the regularizer moves.
 SILENT = Loss("silent", *[lambda logits: 0.0 * logits] * 3)
@@ -121,7 +122,7 @@ def test_it_moves_d_and_its_head_and_not_the_embedding_or_g():
     groups = ("generator", "discriminator", "regularizers")
     before = values(gan, *groups)
     index = tf.constant(0, tf.int64)
-    logs = discriminator_step(gan, as_floats(images), tf.constant(labels), first_draws(8), index)
+    logs = update_d(gan, (as_floats(images), tf.constant(labels)), first_draws(8), index)
     after = values(gan, *groups)
     assert set(logs) == {"d_loss", "s3gan"}
     moved = {

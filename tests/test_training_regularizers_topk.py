@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.networks import make_gan, make_images, values
-from tf_diffaug.training import CheckpointStore
+from tf_diffaug.runs import CheckpointStore
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import TopK, parse_regularizers

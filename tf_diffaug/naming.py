@@ -13,8 +13,16 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return lowered[found[0]] if found else None
 
 
-def unknown(what: str, value: object, choices: Iterable[str]) -> str:
+def unknown(
+    what: str, value: object, choices: Iterable[str], *, received: str | None = None
+) -> str:
     """The text of an error about a name that is not among the choices.
+
+    Args:
+        what: what the name is of.
+        value: the name.
+        choices: those that are known.
+        received: how the user gave it, if not as `what=value`.
 
     >>> unknown("loss", "hing", ["hinge", "none"])
     "Unknown loss 'hing'. Did you mean 'hinge'? Choose from hinge, none. Received: loss='hing'."
@@ -22,7 +30,7 @@ def unknown(what: str, value: object, choices: Iterable[str]) -> str:
     choices = list(choices)
     match = nearest(str(value), choices)
     hint = f" Did you mean {match!r}?" if match else ""
+    received = f"{what}={value!r}" if received is None else received
     return (
-        f"Unknown {what} {value!r}.{hint} Choose from {', '.join(choices)}. "
-        f"Received: {what}={value!r}."
+        f"Unknown {what} {value!r}.{hint} Choose from {', '.join(choices)}. Received: {received}."
     )

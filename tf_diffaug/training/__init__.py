@@ -1,14 +1,11 @@
 """Training: the GAN, its step, and what a run does besides."""
 
-from tf_diffaug.training.checkpoints import CheckpointStore
 from tf_diffaug.training.ema import EMA
 from tf_diffaug.training.finite import NonFiniteLossError
 from tf_diffaug.training.gan import GAN
 from tf_diffaug.training.losses import LOSSES, Loss, get_loss
 from tf_diffaug.training.modes import MODES, resolve_augment
 from tf_diffaug.training.regularizers import REGULARIZERS, Regularizer, parse_regularizers
-from tf_diffaug.training.run_directory import RunDirectory
-from tf_diffaug.training.sampler import Sampler
 from tf_diffaug.training.strategy import STRATEGIES, make_strategy
 
 __all__ = [
@@ -18,12 +15,9 @@ __all__ = [
     "MODES",
     "REGULARIZERS",
     "STRATEGIES",
-    "CheckpointStore",
     "Loss",
     "NonFiniteLossError",
     "Regularizer",
-    "RunDirectory",
-    "Sampler",
     "get_loss",
     "make_strategy",
     "parse_regularizers",

@@ -12,66 +12,79 @@ from tf_diffaug.training.strategy import rows_of
 
 
 class Draws:
-    """What one turn of one step draws: this replica's rows, by purpose.
+    """What one update of one network draws: this replica's rows, by purpose.
 
     Args:
         seed: the run's seed.
-        turn: number of the turn, an int64 scalar: no two updates of a run share one.
+        update: number of the update, an int64 scalar: no two updates of a run share one.
         batch_size: rows of this replica.
-        augmenter: T.
-        probability: how likely each op of T is applied to an image, a float32 scalar; None: always.
+        augmenter: the run's augmentation.
+        probability: how likely each op of it is applied to an image, a float32 scalar; None:
+            always.
     """
 
     def __init__(
         self,
         seed: int,
-        turn: tf.Tensor,
+        update: tf.Tensor,
         batch_size: int | tf.Tensor,
         augmenter: DiffAugment,
         probability: tf.Tensor | None = None,
     ) -> None:
         self._seed = seed
-        self._turn = turn
+        self._update = update
         self.batch_size = batch_size
         self._augmenter = augmenter
         self._probability = probability
 
     def seed(self, purpose: str) -> tf.Tensor:
-        """This turn's seed for a purpose, the same on every replica."""
-        return random.derive(self._seed, purpose, step=self._turn)
+        """This update's seed for a purpose, the same on every replica."""
+        return random.derive(self._seed, purpose, step=self._update)
 
-    def latents(self, latent_dim: int, *, purpose: str = "latent") -> tf.Tensor:
+    def stream(self, owner: str, name: str) -> tf.Tensor:
+        """This update's seed for a regularizer's own draw, the same on every replica.
+
+        Args:
+            owner: the regularizer's name, so that no two regularizers share a stream.
+            name: of the draw among the owner's.
+        """
+        return random.fold_in(self.seed("regularizer"), random.name_index(f"{owner}/{name}"))
+
+    def latents(self, latent_dim: int) -> tf.Tensor:
         """Standard normal latents (batch, latent_dim)."""
-        seed = self.seed(purpose)
-        return random.global_rows(lambda n: random.normal([n, latent_dim], seed), self.batch_size)
+        return self._normal([latent_dim], self.seed("latent"))
 
-    def labels(self, frequencies: Sequence[float]) -> tf.Tensor:
-        """Labels of fakes, int32 (batch,), with these relative frequencies."""
+    def labels(self, frequencies: Sequence[float] | None) -> tf.Tensor | None:
+        """Labels of fakes, int32 (batch,), with these relative frequencies; None without any."""
+        if frequencies is None:
+            return None
         seed = self.seed("labels")
         return random.global_rows(
             lambda n: random.categorical(n, seed, frequencies), self.batch_size
         )
 
-    def normal(self, shape: Sequence[int], purpose: str, *, index: int) -> tf.Tensor:
-        """Standard normal numbers (batch, *shape); `index` tells several of a purpose apart."""
-        seed = random.fold_in(self.seed(purpose), index)
-        return random.global_rows(lambda n: random.normal([n, *shape], seed), self.batch_size)
+    def normal(self, shape: Sequence[int], owner: str, name: str) -> tf.Tensor:
+        """Standard normal numbers (batch, *shape) of a regularizer's stream."""
+        return self._normal(shape, self.stream(owner, name))
 
-    def uniform(self, shape: Sequence[int], purpose: str, *, index: int) -> tf.Tensor:
+    def uniform(self, shape: Sequence[int], owner: str, name: str) -> tf.Tensor:
         """Uniform numbers in [0, 1), (batch, *shape), likewise."""
-        seed = random.fold_in(self.seed(purpose), index)
+        seed = self.stream(owner, name)
         return random.global_rows(lambda n: random.uniform([n, *shape], seed), self.batch_size)
 
     def augment(self, images: tf.Tensor, purpose: str) -> tf.Tensor:
-        """T(images) with this turn's draw for the purpose; asked again, the same draw."""
+        """Augmented images, by this update's draw for the purpose; asked again, the same draw."""
         seed = self.seed(purpose)
         return augment(self._augmenter, images, seed, probability=self._probability)
 
     def view(self, images: tf.Tensor, name: str, augmenter: DiffAugment) -> tf.Tensor:
-        """Images augmented by a regularizer's T, with this turn's draw for a view of its own."""
+        """Images augmented for a regularizer, by this update's draw for a view of its own."""
         seed = random.fold_in(self.seed("view"), random.name_index(name))
         own = augmenter is not self._augmenter
         return augment(augmenter, images, seed, probability=None if own else self._probability)
+
+    def _normal(self, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
+        return random.global_rows(lambda n: random.normal([n, *shape], seed), self.batch_size)
 
 
 def augment(
@@ -84,7 +97,7 @@ def augment(
     """This replica's images augmented with its rows of the global batch's draw.
 
     Args:
-        augmenter: T.
+        augmenter: the augmentation.
         images: (batch, height, width, channels) in [-1, 1].
         seed: int32 (2,).
         probability: how likely each op is applied to an image; None: always.

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
-
-from tf_diffaug import random
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -38,25 +33,24 @@ class StopOnNonFinite(keras.callbacks.Callback):
             raise NonFiniteLossError(int(self.model.step.numpy()), terms)
 
 
-def check_finite(gan: GAN) -> None:
-    """Looks for weights that are not finite, or that make images which are not.
+def check_finite(tensors: dict[str, Sequence[tf.Tensor]], step: int) -> None:
+    """Looks for numbers that are not finite; what is no float is passed over.
 
-    A loss shows them a step late: by then they may have been saved.
+    Args:
+        tensors: what to look at, tensors or variables by the name of their group.
+        step: the step that has ended, for the message.
 
     Raises:
-        NonFiniteLossError: naming what is not finite.
+        NonFiniteLossError: naming the groups that hold such a number.
     """
-    tensors = {
-        group: [v for v in variables if v.dtype.is_floating]
-        for group, variables in gan.state().items()
-    }
-    seed = random.derive(gan.seed, "sample")
-    inputs = random.normal([2, gan.latent_dim], seed), gan.labels(2, seed)
-    tensors["samples"] = [gan.generate(*inputs), gan.generate(*inputs, ema=False)]
     bad = {
         group: math.nan
         for group, values in tensors.items()
-        if not all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in values)
+        if not all(
+            bool(tf.reduce_all(tf.math.is_finite(value)))
+            for value in values
+            if value.dtype.is_floating
+        )
     }
     if bad:
-        raise NonFiniteLossError(int(gan.step.numpy()), bad)
+        raise NonFiniteLossError(step, bad)

@@ -21,14 +21,15 @@ from tf_diffaug.training.calls import (
     common_classes,
     latent_length,
 )
-from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
-from tf_diffaug.training.finite import StopOnNonFinite
+from tf_diffaug.training.finite import StopOnNonFinite, check_finite
 from tf_diffaug.training.losses import Loss, get_loss
 from tf_diffaug.training.measure import measure
-from tf_diffaug.training.modes import FAILURES, resolve_augment
+from tf_diffaug.training.modes import FAILURES, MODES, resolve_augment
+from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
-from tf_diffaug.training.step import train_step
+from tf_diffaug.training.step import Objective, train_step
+from tf_diffaug.training.strategy import num_replicas, rows_of
 from tf_diffaug.training.views import check_groups, looks_across_batch
 
 VIEWS = ("auto", "joint", "separate")
@@ -116,6 +117,13 @@ class GAN(keras.Model):
         self._build_networks()
         across = looks_across_batch(discriminator)
         self.joint_views = views == "joint" or (views == "auto" and not across)
+        self.objective = Objective(
+            networks=self.networks,
+            mode=MODES[self.augment],
+            loss=self.adversarial_loss,
+            regularizers=self.regularizers,
+            joint_views=self.joint_views,
+        )
 
     def _build_networks(self) -> None:
         inputs = self.example_inputs()
@@ -140,8 +148,19 @@ class GAN(keras.Model):
             name="step",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+        self.networks = Networks(
+            generator=self.generator,
+            discriminator=self.discriminator,
+            latent_dim=self.latent_dim,
+            image_shape=self.image_shape,
+            num_classes=self.num_classes,
+            label_frequencies=self.label_frequencies,
+            augmenter=self.augmenter,
+            d_steps=self.d_steps,
+            seed=self.seed,
+        )
         for regularizer in self.regularizers:
-            regularizer.build(self)
+            regularizer.build(self.networks)
         # A step's losses are those of the global batch already, the same on every replica.
         self.distribute_reduction_method = "first"
         self.built = True
@@ -180,7 +199,7 @@ class GAN(keras.Model):
         )
         with self.distribute_strategy.scope():
             self.g_optimizer.build(self.generator.trainable_variables)
-            self.d_optimizer.build(self.discriminator_variables())
+            self.d_optimizer.build(self.objective.discriminator_variables())
 
     def fit(
         self, x: Any, y: Any = None, *, callbacks: Sequence | None = None, **kwargs: Any
@@ -202,13 +221,29 @@ class GAN(keras.Model):
         """Keras' hook: one step on one batch; returns the losses by name."""
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         if self.num_classes is None:
-            return train_step(self, to_float(images))
+            return self._step(to_float(images))
         if labels is None:
             raise ValueError(
                 f"Networks of {self.num_classes} classes train on images and labels: "
                 "fit(images, labels). Received: labels=None."
             )
-        return train_step(self, to_float(images), tf.reshape(tf.cast(labels, tf.int32), [-1]))
+        return self._step(to_float(images), tf.reshape(tf.cast(labels, tf.int32), [-1]))
+
+    def _step(self, images: tf.Tensor, labels: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        batch_size = rows_of(images) // self.d_steps
+        self.check_batch_size(batch_size)
+        step = tf.identity(self.step)
+        logs = train_step(
+            self.objective,
+            images,
+            labels,
+            step=step,
+            g_optimizer=self.g_optimizer,
+            d_optimizer=self.d_optimizer,
+        )
+        self.update_ema(step, batch_size * num_replicas())
+        self.step.assign_add(1)
+        return logs
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Images of the averaged generator; in training, those of the generator itself.
@@ -239,12 +274,7 @@ class GAN(keras.Model):
 
     def labels(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
         """Labels for fakes, int32 (count,), as in training; None for unconditional networks."""
-        known = self.num_classes is not None
-        return random.categorical(count, seed, self.label_frequencies) if known else None
-
-    def draw_labels(self, draws: Draws) -> tf.Tensor | None:
-        """The labels of a turn's fakes; None for unconditional networks."""
-        return None if self.num_classes is None else draws.labels(self.label_frequencies)
+        return self.networks.labels(count, seed)
 
     @tf.function(autograph=False)
     def measure(
@@ -265,22 +295,12 @@ class GAN(keras.Model):
 
         Returns the float32 scalars that `measure.measure` lists.
         """
-        return measure(self, (images, labels), held_out, step)
+        return measure(self.objective, (images, labels), held_out, step)
 
     @property
     def num_replicas(self) -> int:
         """How many replicas train it."""
         return self.distribute_strategy.num_replicas_in_sync
-
-    def discriminator_variables(self) -> list:
-        """What D's optimizer trains: D's weights and the regularizers'."""
-        own = [v for regularizer in self.regularizers for v in regularizer.trainable_variables]
-        return [*self.discriminator.trainable_variables, *own]
-
-    def probability(self) -> tf.Tensor | None:
-        """How likely each op of T is applied to an image, float32; None if always."""
-        known = [regularizer.probability() for regularizer in self.regularizers]
-        return next((p for p in known if p is not None), None)
 
     def update_ema(self, step: tf.Tensor, batch_size: int | tf.Tensor) -> None:
         """Moves the averaged generator at the end of a step of `batch_size` images."""
@@ -301,6 +321,19 @@ class GAN(keras.Model):
         if self.ema_generator is not None:
             groups["ema_generator"] = raw_variables(self.ema_generator)
         return groups
+
+    def check_finite(self) -> None:
+        """Looks for weights that are not finite, or that make images which are not.
+
+        A loss shows them a step late: by then they may have been saved.
+
+        Raises:
+            NonFiniteLossError: naming what is not finite.
+        """
+        seed = random.derive(self.seed, "sample")
+        inputs = random.normal([2, self.latent_dim], seed), self.labels(2, seed)
+        samples = [self.generate(*inputs, ema=ema) for ema in (True, False)]
+        check_finite({**self.state(), "samples": samples}, int(self.step.numpy()))
 
 
 def _adam() -> keras.optimizers.Optimizer:

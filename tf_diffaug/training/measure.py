@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.training.calls import call_discriminator, call_generator
 from tf_diffaug.training.draws import augment
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.modes import MODES
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
+from tf_diffaug.training.step import Objective
 
 Examples = tuple[tf.Tensor, tf.Tensor | None]
 
 
 def measure(
-    gan: GAN, reals: Examples, held_out: Examples | None, step: tf.Tensor
+    objective: Objective, reals: Examples, held_out: Examples | None, step: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """`GAN.measure` on pairs of images and labels, the labels None if there are none.
 
@@ -30,28 +25,30 @@ def measure(
         overfitting and the failure of `d_only` off these). The overfitting gauges `r_t` and, with
         images held out, `r_v` (arXiv 2006.06676, equation 1): E[sign D(x)] and
         (E[D(x)] - E[D(v)]) / (E[D(x)] - E[D(G(z))]), all images augmented as D's loss sees them;
-        near 0 for a D that has not learnt its training images by heart, near 1 for one that has.
+        near 0 for a D that has not memorised its training images, near 1 for one that has.
     """
+    networks, mode = objective.networks, objective.mode
     count = tf.shape(reals[0])[0]
-    seeds = {p: random.derive(gan.seed, p, step=step) for p in ("measure", "augment")}
+    seeds = {p: random.derive(networks.seed, p, step=step) for p in ("measure", "augment")}
     noise_seed, label_seed = (random.fold_in(seeds["measure"], k) for k in range(2))
-    latents = random.normal([count, gan.latent_dim], seeds["measure"])
-    fake_labels = gan.labels(count, label_seed)
-    images = call_generator(gan.generator, latents, fake_labels, training=False, seed=noise_seed)
+    latents = random.normal([count, networks.latent_dim], seeds["measure"])
+    fake_labels = networks.labels(count, label_seed)
+    images = call_generator(
+        networks.generator, latents, fake_labels, training=False, seed=noise_seed
+    )
     fakes = images, fake_labels
 
     def judge(examples: Examples, *, augmented: bool = False) -> tf.Tensor:
         images, labels = examples
         if augmented:
-            seed, p = seeds["augment"], gan.probability()
-            images = augment(gan.augmenter, images, seed, probability=p)
-        outputs = call_discriminator(gan.discriminator, images, labels, training=False)
+            seed, p = seeds["augment"], objective.probability()
+            images = augment(networks.augmenter, images, seed, probability=p)
+        outputs = call_discriminator(networks.discriminator, images, labels, training=False)
         return per_example(outputs.logits)
 
     plain = {"real": judge(reals), "fake": judge(fakes)}
     plain |= {} if held_out is None else {"held_out": judge(held_out)}
     real_aug, fake_aug = judge(reals, augmented=True), judge(fakes, augmented=True)
-    mode = MODES[gan.augment]
     real = real_aug if mode.d_real == "real_aug" else plain["real"]
     logs = {f"d_{name}": tf.reduce_mean(logits) for name, logits in plain.items()}
     logs |= {

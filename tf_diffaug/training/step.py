@@ -1,128 +1,168 @@
 """One training step: D's updates, then G's.
 
-The networks come in as they are; what the step adds is which views they see, what is asked of them,
-and that each network's spectral norms advance in its own update alone.
+The networks come in as they are; what the step adds is which views they see, which terms their
+losses have, and that each network's spectral norms advance in its own update alone.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug.layers import advance_power_iteration
 from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
-from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import Turn
-from tf_diffaug.training.strategy import global_mean, num_replicas, rows_of, sum_over_replicas
+from tf_diffaug.training.losses import Loss, per_example
+from tf_diffaug.training.modes import Mode
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers import Regularizer, Update
+from tf_diffaug.training.strategy import global_mean, rows_of, sum_over_replicas
 from tf_diffaug.training.views import Views, discriminate
 
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What the networks are trained for.
+
+    Args:
+        networks: the two networks.
+        mode: the views that the adversarial losses look at.
+        loss: the adversarial loss.
+        regularizers: the extra terms of the losses, and what else has a hand in the step.
+        joint_views: whether D judges all views in one pass.
+    """
+
+    networks: Networks
+    mode: Mode
+    loss: Loss
+    regularizers: tuple[Regularizer, ...]
+    joint_views: bool
+
+    def discriminator_variables(self) -> list:
+        """What D's optimizer trains: D's weights and the regularizers'."""
+        own = [v for regularizer in self.regularizers for v in regularizer.trainable_variables]
+        return [*self.networks.discriminator.trainable_variables, *own]
+
+    def probability(self) -> tf.Tensor | None:
+        """How likely each op of the augmentation is applied to an image, float32; None: always."""
+        known = [regularizer.probability() for regularizer in self.regularizers]
+        return next((p for p in known if p is not None), None)
 
 
 def train_step(
-    gan: GAN, images: tf.Tensor, labels: tf.Tensor | None = None
+    objective: Objective,
+    images: tf.Tensor,
+    labels: tf.Tensor | None = None,
+    *,
+    step: tf.Tensor,
+    g_optimizer: Any,
+    d_optimizer: Any,
 ) -> dict[str, tf.Tensor]:
-    """Updates D `d_steps` times and G and its average once; returns the losses by name.
+    """Updates D `d_steps` times and G once; returns the losses by name.
 
     D's are means over its updates.
 
     Args:
-        gan: a compiled GAN.
+        objective: what is trained, and for what.
         images: reals in [-1, 1], `d_steps` batches in one.
         labels: theirs, int32, if the networks are conditional.
+        step: int64 scalar, the number of this step.
+        g_optimizer: a Keras optimizer of G's trainable variables.
+        d_optimizer: one of the objective's `discriminator_variables`.
     """
-    step = tf.identity(gan.step)
-    turns = gan.d_steps + 1
-    batch_size = _positive(rows_of(images) // gan.d_steps, gan.d_steps)
-    images = images[: batch_size * gan.d_steps]
-    gan.check_batch_size(batch_size)
+    networks = objective.networks
+    d_steps = networks.d_steps
+    batch_size = _positive(rows_of(images) // d_steps, d_steps)
+    images = images[: batch_size * d_steps]
+    probability = objective.probability()
 
-    def draws(turn: int) -> Draws:
-        return Draws(gan.seed, step * turns + turn, batch_size, gan.augmenter, gan.probability())
+    def draws(update: int) -> Draws:
+        number = step * (d_steps + 1) + update
+        return Draws(networks.seed, number, batch_size, networks.augmenter, probability)
 
-    turn_logs = []
-    for turn in range(gan.d_steps):
-        # Strided, so that each of several replicas takes the same turns as a single one would.
-        rows = slice(turn, batch_size * gan.d_steps, gan.d_steps)
+    d_logs = []
+    for update in range(d_steps):
+        # Strided, so that each of several replicas takes the updates that a single one would.
+        rows = slice(update, batch_size * d_steps, d_steps)
         reals = images[rows], None if labels is None else labels[rows]
-        index = step * gan.d_steps + turn
-        turn_logs.append(discriminator_step(gan, *reals, draws(turn), index))
+        index = step * d_steps + update
+        d_logs.append(discriminator_step(objective, reals, draws(update), index, d_optimizer))
     # The last update's alone would never show a term that is due in others only.
-    logs = {name: tf.add_n([t[name] for t in turn_logs]) / gan.d_steps for name in turn_logs[0]}
-    logs |= generator_step(gan, draws(gan.d_steps), step)
-    gan.update_ema(step, batch_size * num_replicas())
-    gan.step.assign_add(1)
+    logs = {name: tf.add_n([one[name] for one in d_logs]) / d_steps for name in d_logs[0]}
+    logs |= generator_step(objective, draws(d_steps), step, g_optimizer)
     logs = sum_over_replicas(logs)
-    for regularizer in gan.regularizers:
+    for regularizer in objective.regularizers:
         logs |= regularizer.gauges()
     return logs
 
 
 def discriminator_step(
-    gan: GAN, reals: tf.Tensor, labels: tf.Tensor | None, draws: Draws, index: tf.Tensor
+    objective: Objective,
+    reals: tuple[tf.Tensor, tf.Tensor | None],
+    draws: Draws,
+    index: tf.Tensor,
+    optimizer: Any,
 ) -> dict[str, tf.Tensor]:
-    """One update of D, its `index`-th, on a batch of reals and as many fakes."""
-    advance_power_iteration(gan.discriminator)
-    fake_labels = gan.draw_labels(draws)
-    fakes = _fakes(gan, draws, fake_labels)
-    for regularizer in gan.regularizers:
-        reals, labels = regularizer.exchange_reals(
-            gan, draws, (reals, labels), (fakes, fake_labels)
-        )
+    """One update of D, its `index`-th, on a batch of reals, with labels or None, and of fakes."""
+    networks, mode, loss = objective.networks, objective.mode, objective.loss
+    advance_power_iteration(networks.discriminator)
+    fake_labels = draws.labels(networks.label_frequencies)
+    fakes = _fakes(networks, draws, fake_labels)
+    for regularizer in objective.regularizers:
+        reals = regularizer.exchange_reals(networks, draws, reals, (fakes, fake_labels))
     views = Views(
-        reals,
+        reals[0],
         fakes,
         augment_real=lambda images: draws.augment(images, "augment_real"),
         augment_fake=lambda images: draws.augment(images, "augment_fake"),
-        labels={"real": labels, "fake": fake_labels},
+        labels={"real": reals[1], "fake": fake_labels},
     )
-    mode, loss = MODES[gan.augment], gan.adversarial_loss
-    turn = Turn(gan, draws, views, {}, mode, index)
+    update = Update(networks, draws, views, {}, mode, index)
     names = [mode.d_real, mode.d_fake]
-    for regularizer in gan.regularizers:
-        names += regularizer.discriminator_views(turn)
+    for regularizer in objective.regularizers:
+        names += regularizer.discriminator_views(update)
     with tf.GradientTape() as tape:
-        turn.outputs.update(_judge(gan, views, names))
-        adversarial = per_example(loss.real(turn.outputs[mode.d_real].logits))
-        adversarial += per_example(loss.fake(turn.outputs[mode.d_fake].logits))
+        update.outputs.update(_judge(objective, views, names))
+        adversarial = per_example(loss.real(update.outputs[mode.d_real].logits))
+        adversarial += per_example(loss.fake(update.outputs[mode.d_fake].logits))
         logs = {"d_loss": global_mean(adversarial)}
-        for regularizer in gan.regularizers:
-            _add(logs, regularizer.name, regularizer.discriminator_term(turn))
+        for regularizer in objective.regularizers:
+            _add(logs, regularizer.name, regularizer.discriminator_term(update))
         total = tf.add_n(list(logs.values()))
-    _update(gan.d_optimizer, tape, total, gan.discriminator_variables())
+    _apply(optimizer, tape, total, objective.discriminator_variables())
     return logs
 
 
-def generator_step(gan: GAN, draws: Draws, index: tf.Tensor) -> dict[str, tf.Tensor]:
+def generator_step(
+    objective: Objective, draws: Draws, index: tf.Tensor, optimizer: Any
+) -> dict[str, tf.Tensor]:
     """One update of G, its `index`-th, on a batch of fakes of its own."""
-    advance_power_iteration(gan.generator)
-    mode = MODES[gan.augment]
-    labels = gan.draw_labels(draws)
+    networks, mode = objective.networks, objective.mode
+    advance_power_iteration(networks.generator)
+    labels = draws.labels(networks.label_frequencies)
     with tf.GradientTape() as tape:
         views = Views(
             None,
-            _fakes(gan, draws, labels),
+            _fakes(networks, draws, labels),
             augment_real=None,
             augment_fake=lambda images: draws.augment(images, "augment_generator"),
             labels={"fake": labels},
         )
-        turn = Turn(gan, draws, views, {}, mode, index)
+        update = Update(networks, draws, views, {}, mode, index)
         names = [mode.g_fake]
-        for regularizer in gan.regularizers:
-            names += regularizer.generator_views(turn)
-        turn.outputs.update(_judge(gan, views, names))
-        values = per_example(gan.adversarial_loss.generator(turn.outputs[mode.g_fake].logits))
-        for regularizer in gan.regularizers:
-            values = regularizer.weigh_fakes(turn, values)
+        for regularizer in objective.regularizers:
+            names += regularizer.generator_views(update)
+        update.outputs.update(_judge(objective, views, names))
+        values = per_example(objective.loss.generator(update.outputs[mode.g_fake].logits))
+        for regularizer in objective.regularizers:
+            values = regularizer.weigh_fakes(update, values)
         logs = {"g_loss": global_mean(values)}
-        for regularizer in gan.regularizers:
-            _add(logs, regularizer.generator_name, regularizer.generator_term(turn))
+        for regularizer in objective.regularizers:
+            _add(logs, regularizer.generator_name, regularizer.generator_term(update))
         total = tf.add_n(list(logs.values()))
-    _update(gan.g_optimizer, tape, total, gan.generator.trainable_variables)
+    _apply(optimizer, tape, total, networks.generator.trainable_variables)
     return logs
 
 
@@ -136,9 +176,14 @@ def _positive(batch_size: int | tf.Tensor, d_steps: int) -> int | tf.Tensor:
         return tf.identity(batch_size)
 
 
-def _judge(gan: GAN, views: Views, names: list[str]) -> dict[str, Outputs]:
-    features = any(regularizer.needs_features for regularizer in gan.regularizers)
-    return discriminate(gan.discriminator, views, names, joint=gan.joint_views, features=features)
+def _judge(objective: Objective, views: Views, names: list[str]) -> dict[str, Outputs]:
+    return discriminate(
+        objective.networks.discriminator,
+        views,
+        names,
+        joint=objective.joint_views,
+        features=any(regularizer.needs_features for regularizer in objective.regularizers),
+    )
 
 
 def _add(logs: dict[str, tf.Tensor], name: str, values: tf.Tensor | None) -> None:
@@ -146,11 +191,11 @@ def _add(logs: dict[str, tf.Tensor], name: str, values: tf.Tensor | None) -> Non
         logs[name] = global_mean(tf.reshape(values, [-1]))
 
 
-def _fakes(gan: GAN, draws: Draws, labels: tf.Tensor | None) -> tf.Tensor:
-    latents, seed = draws.latents(gan.latent_dim), draws.seed("generator")
-    return call_generator(gan.generator, latents, labels, training=True, seed=seed)
+def _fakes(networks: Networks, draws: Draws, labels: tf.Tensor | None) -> tf.Tensor:
+    latents, seed = draws.latents(networks.latent_dim), draws.seed("generator")
+    return call_generator(networks.generator, latents, labels, training=True, seed=seed)
 
 
-def _update(optimizer, tape: tf.GradientTape, loss: tf.Tensor, variables: list) -> None:
+def _apply(optimizer: Any, tape: tf.GradientTape, loss: tf.Tensor, variables: list) -> None:
     # The optimizers sum gradients over the replicas, and `global_mean` has divided them.
     optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))

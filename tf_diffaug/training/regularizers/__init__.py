@@ -13,7 +13,7 @@ from tf_diffaug.language import bind, parse_calls
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.regularizers.adaptive import ADA, APA
 from tf_diffaug.training.regularizers.adversarial import AdversarialDefence
-from tf_diffaug.training.regularizers.base import Regularizer, Turn
+from tf_diffaug.training.regularizers.base import Regularizer, Update
 from tf_diffaug.training.regularizers.consistency import BCR, CR
 from tf_diffaug.training.regularizers.contrastive import Cntr
 from tf_diffaug.training.regularizers.dragan import DRAGAN
@@ -47,7 +47,7 @@ __all__ = [
     "PathLength",
     "Regularizer",
     "TopK",
-    "Turn",
+    "Update",
     "parse_regularizers",
 ]
 

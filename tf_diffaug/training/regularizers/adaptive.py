@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import per_example
+from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import (
     Batch,
     Regularizer,
-    Turn,
+    Update,
     checked_cadence,
     is_number,
 )
 from tf_diffaug.training.strategy import num_replicas, replica_state, sum_over_replicas
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.draws import Draws
-    from tf_diffaug.training.gan import GAN
-
-_APA_COINS = 0x617061  # "apa" in ASCII: a stream that no other regularizer counts up to
 
 
 class Adaptive(Regularizer):
@@ -58,7 +54,7 @@ class Adaptive(Regularizer):
         self.kimg = float(kimg)
         self.limit = float(limit)
 
-    def build(self, gan: GAN) -> None:
+    def build(self, networks: Networks) -> None:
         # p, and since it last changed: the sum of the signs, the number of images.
         self._state = replica_state([0.0, 0.0, 0.0], f"{self.name}_state")
 
@@ -71,9 +67,9 @@ class Adaptive(Regularizer):
         """The probability, a float32 scalar."""
         return tf.convert_to_tensor(self._state)[0]
 
-    def discriminator_term(self, turn: Turn) -> None:
+    def discriminator_term(self, update: Update) -> None:
         """Takes this update's logits in; D's loss has no term of it."""
-        signs = tf.sign(per_example(turn.outputs[turn.mode.d_real].logits))
+        signs = tf.sign(per_example(update.outputs[update.mode.d_real].logits))
         batch_size = tf.cast(tf.shape(signs)[0] * num_replicas(), tf.float32)
         # Sums of whole numbers are exact, so that p is the same on any number of replicas.
         now = sum_over_replicas({"signs": tf.reduce_sum(signs)})["signs"]
@@ -123,9 +119,9 @@ class APA(Adaptive):
 
     name = "apa"
 
-    def exchange_reals(self, gan: GAN, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
-        del gan
-        coins = draws.uniform((), "regularizer", index=_APA_COINS) < self.p
+    def exchange_reals(self, networks: Networks, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
+        del networks
+        coins = draws.uniform((), self.name, "coins") < self.p
         (images, labels), (fake_images, fake_labels) = reals, fakes
         images = tf.where(coins[:, None, None, None], fake_images, images)
         return images, None if labels is None else tf.where(coins, fake_labels, labels)

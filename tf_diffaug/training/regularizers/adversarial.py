@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug.training.calls import call_discriminator
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, feature_size, is_number
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers.base import Regularizer, Update, feature_size, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import image_gradient
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 # Half the distance of neighbouring numbers below 1.
 _ROUNDING = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
@@ -51,31 +49,33 @@ class AdversarialDefence(Regularizer):
         self.epsilon = float(epsilon)
         self.steps = steps
 
-    def build(self, gan: GAN) -> None:
-        feature_size(gan, self.name)
-        dtype = getattr(gan.discriminator, "compute_dtype", "float32")
-        least = _ROUNDING.get(dtype, 0.0) * math.sqrt(math.prod(gan.image_shape))
+    def build(self, networks: Networks) -> None:
+        feature_size(networks, self.name)
+        dtype = getattr(networks.discriminator, "compute_dtype", "float32")
+        least = _ROUNDING.get(dtype, 0.0) * math.sqrt(math.prod(networks.image_shape))
         if self.epsilon < least:
             raise ValueError(
                 f"In {dtype} such a small change of the images is rounded away: epsilon must be "
                 f"{least:.2g} or more. Received: {self.name} epsilon={self.epsilon}."
             )
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        real = self._change(turn, turn.mode.d_real, -1.0)
-        return self.weight * (real + self._change(turn, turn.mode.d_fake, 1.0))
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        real = self._change(update, update.mode.d_real, -1.0)
+        return self.weight * (real + self._change(update, update.mode.d_fake, 1.0))
 
-    def _change(self, turn: Turn, name: str, sign: float) -> tf.Tensor:
+    def _change(self, update: Update, name: str, sign: float) -> tf.Tensor:
         """|φ(x + v) - φ(x)| with v up (1) or down (-1) D's logit, float32 (batch,)."""
-        labels = turn.views.labels(name)
-        attacked = turn.views[name]
+        labels = update.views.labels(name)
+        attacked = update.views[name]
         for _ in range(self.steps):
-            gradient = image_gradient(turn, attacked, labels)
+            gradient = image_gradient(update, attacked, labels)
             length = tf.sqrt(tf.reduce_sum(gradient**2, axis=[1, 2, 3], keepdims=True))
             attacked += sign * self.epsilon / self.steps * gradient / (length + 1e-8)
             attacked = tf.stop_gradient(attacked)
-        found = call_discriminator(turn.gan.discriminator, attacked, labels, features=True).features
-        before = turn.outputs[name].features
+        found = call_discriminator(
+            update.networks.discriminator, attacked, labels, features=True
+        ).features
+        before = update.outputs[name].features
         change = tf.cast(found, tf.float32) - tf.cast(before, tf.float32)
         # A change of length 0 has no derivative.
         return tf.sqrt(tf.reduce_sum(change**2, axis=1) + 1e-24)

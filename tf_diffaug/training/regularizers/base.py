@@ -10,31 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy, as_policy
 from tf_diffaug.language import literal
 from tf_diffaug.training.calls import Outputs, call_discriminator
 from tf_diffaug.training.draws import Draws
+from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.views import Views
 
 if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
     from tf_diffaug.training.modes import Mode
 
 
 @dataclasses.dataclass(frozen=True)
-class Turn:
+class Update:
     """One update of one network, as a regularizer sees it.
 
     Args:
-        gan: the networks.
-        draws: the turn's random numbers.
+        networks: the two networks, and what does not change of them.
+        draws: the update's random numbers.
         views: its images by name.
         outputs: D's outputs for the views that the losses and the regularizers asked for.
         mode: the views that the adversarial losses look at.
         index: int64 scalar, number of this update of this network.
     """
 
-    gan: GAN
+    networks: Networks
     draws: Draws
     views: Views
     outputs: dict[str, Outputs]
@@ -91,44 +92,44 @@ class Regularizer:
         """What G's term is called in the logs; one that D has too needs another name."""
         return self.name
 
-    def build(self, gan: GAN) -> None:
+    def build(self, networks: Networks) -> None:
         """Makes the variables, once the networks are there.
 
         Raises:
             ValueError: if the networks lack what this regularizer needs.
         """
-        del gan
+        del networks
 
-    def exchange_reals(self, gan: GAN, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
+    def exchange_reals(self, networks: Networks, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
         """What D is shown as reals in an update, in place of `reals`."""
-        del gan, draws, fakes
+        del networks, draws, fakes
         return reals
 
-    def discriminator_views(self, turn: Turn) -> Sequence[str]:
-        """The views that D's update needs; own ones are defined here (`turn.views.define`)."""
-        del turn
+    def discriminator_views(self, update: Update) -> Sequence[str]:
+        """The views that D's update needs; own ones are defined here (`update.views.define`)."""
+        del update
         return self.views
 
-    def generator_views(self, turn: Turn) -> Sequence[str]:
+    def generator_views(self, update: Update) -> Sequence[str]:
         """The views that G's update needs; own ones are defined here."""
-        del turn
+        del update
         return ()
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor | None:
+    def discriminator_term(self, update: Update) -> tf.Tensor | None:
         """The weighted term of D's loss for each example of this replica's batch, float32 (batch,).
 
         A scalar stands for all examples; None for no term.
         """
-        del turn
+        del update
 
-    def weigh_fakes(self, turn: Turn, values: tf.Tensor) -> tf.Tensor:
+    def weigh_fakes(self, update: Update, values: tf.Tensor) -> tf.Tensor:
         """G's adversarial loss of each fake, float32 (batch,), as it is to count."""
-        del turn
+        del update
         return values
 
-    def generator_term(self, turn: Turn) -> tf.Tensor | None:
+    def generator_term(self, update: Update) -> tf.Tensor | None:
         """The weighted term of G's loss, likewise."""
-        del turn
+        del update
 
     def probability(self) -> tf.Tensor | None:
         """How likely each op of T is applied to an image, a float32 scalar; None: always."""
@@ -186,14 +187,14 @@ class PolicyRegularizer(Regularizer):
             )
         self.uses_policy = self.policy is None
 
-    def build(self, gan: GAN) -> None:
+    def build(self, networks: Networks) -> None:
         own = self.policy is not None
-        self.augmenter = DiffAugment(self.policy, seed=gan.seed) if own else gan.augmenter
+        self.augmenter = DiffAugment(self.policy, seed=networks.seed) if own else networks.augmenter
 
-    def define_augmented(self, turn: Turn, name: str, of: str, kind: str) -> str:
+    def define_augmented(self, update: Update, name: str, of: str, kind: str) -> str:
         """Defines the view `name`: T of the view `of`, with a draw of its own."""
-        return turn.views.define(
-            name, kind, lambda: turn.draws.view(turn.views[of], name, self.augmenter)
+        return update.views.define(
+            name, kind, lambda: update.draws.view(update.views[of], name, self.augmenter)
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -201,28 +202,43 @@ class PolicyRegularizer(Regularizer):
         return {**super().get_config(), **own}
 
 
-def feature_size(gan: GAN, name: str) -> int:
+def feature_size(networks: Networks, name: str) -> int:
     """The length of D's features.
 
     Args:
-        gan: the networks, with its image shape known.
+        networks: the networks, with its image shape known.
         name: the regularizer's that asks.
 
     Raises:
         ValueError: if D gives none, or not one row an image.
     """
-    labels = None if gan.num_classes is None else tf.zeros([2], tf.int32)
-    images = tf.zeros([2, *gan.image_shape])
-    outputs = call_discriminator(gan.discriminator, images, labels, training=False, features=True)
+    labels = None if networks.num_classes is None else tf.zeros([2], tf.int32)
+    images = tf.zeros([2, *networks.image_shape])
+    outputs = call_discriminator(
+        networks.discriminator, images, labels, training=False, features=True
+    )
     features = outputs.features
     if features is None or features.shape.rank != 2:
         found = "none" if features is None else f"features of shape {tuple(features.shape)}"
         raise ValueError(
             f"{name} needs a discriminator that returns a dict of `logits` and `features` (batch, "
             "length), or takes `return_features`. "
-            f"Received: {gan.discriminator.name!r} with {found}."
+            f"Received: {networks.discriminator.name!r} with {found}."
         )
     return features.shape[-1]
+
+
+def weights_seed(networks: Networks, owner: str, name: str) -> int:
+    """The seed of a regularizer's initial weights, an int for Keras' initializers.
+
+    Args:
+        networks: the networks, whose seed it follows.
+        owner: the regularizer's name.
+        name: of the weights among the owner's.
+    """
+    return random.derive_int(
+        networks.seed, "regularizer", index=random.name_index(f"{owner}/{name}")
+    )
 
 
 def is_number(value: Any) -> bool:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import TYPE_CHECKING
-
 import keras
 import tensorflow as tf
 
 from tf_diffaug._keras import raw_variables, sublayers
 from tf_diffaug.layers import SpectralNormalization, advance_power_iteration
-from tf_diffaug.random import derive_int
 from tf_diffaug.training.calls import Outputs
-from tf_diffaug.training.regularizers.base import feature_size
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers.base import feature_size, weights_seed
 
 
 class Classifier:
@@ -25,7 +19,7 @@ class Classifier:
     kernel starts as the network's do; this one starts as Glorot's.
 
     Args:
-        gan: the networks.
+        networks: the networks.
         name: the regularizer's that owns it.
         classes: how many there are.
 
@@ -33,14 +27,14 @@ class Classifier:
         ValueError: if D gives no features.
     """
 
-    def __init__(self, gan: GAN, name: str, classes: int) -> None:
-        size = feature_size(gan, name)
-        seed = derive_int(gan.seed, "init", index=zlib.crc32(name.encode()))
+    def __init__(self, networks: Networks, name: str, classes: int) -> None:
+        size = feature_size(networks, name)
+        seed = weights_seed(networks, name, "classifier")
         initializer = keras.initializers.GlorotUniform(seed=seed)
         self.layer = keras.layers.Dense(
             classes, kernel_initializer=initializer, dtype="float32", name=f"{name}_classifier"
         )
-        if sublayers(gan.discriminator, SpectralNormalization):
+        if sublayers(networks.discriminator, SpectralNormalization):
             self.layer = SpectralNormalization(self.layer, seed=seed)
         self.layer.build((None, size))
 

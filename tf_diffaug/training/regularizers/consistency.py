@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_diffaug.augment import Policy
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import PolicyRegularizer, Turn
+from tf_diffaug.training.regularizers.base import PolicyRegularizer, Update
 
 
 def squared_change(one: Outputs, other: Outputs) -> tf.Tensor:
@@ -34,18 +34,18 @@ class CR(PolicyRegularizer):
     def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
         super().__init__(weight, policy)
 
-    def _pair(self, turn: Turn) -> tuple[str, str]:
-        return ("real", "real_aug") if self.policy is None else (turn.mode.d_real, "cr_real")
+    def _pair(self, update: Update) -> tuple[str, str]:
+        return ("real", "real_aug") if self.policy is None else (update.mode.d_real, "cr_real")
 
-    def discriminator_views(self, turn: Turn) -> tuple[str, ...]:
-        shown, other = self._pair(turn)
+    def discriminator_views(self, update: Update) -> tuple[str, ...]:
+        shown, other = self._pair(update)
         if self.policy is not None:
-            self.define_augmented(turn, other, shown, "real")
+            self.define_augmented(update, other, shown, "real")
         return shown, other
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        shown, other = self._pair(turn)
-        return self.weight * squared_change(turn.outputs[shown], turn.outputs[other])
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        shown, other = self._pair(update)
+        return self.weight * squared_change(update.outputs[shown], update.outputs[other])
 
 
 class BCR(PolicyRegularizer):
@@ -65,21 +65,21 @@ class BCR(PolicyRegularizer):
     def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
         super().__init__(weight, policy)
 
-    def _pairs(self, turn: Turn) -> tuple[tuple[str, str], ...]:
+    def _pairs(self, update: Update) -> tuple[tuple[str, str], ...]:
         if self.policy is None:
             return ("real", "real_aug"), ("fake", "fake_aug")
-        return (turn.mode.d_real, "bcr_real"), (turn.mode.d_fake, "bcr_fake")
+        return (update.mode.d_real, "bcr_real"), (update.mode.d_fake, "bcr_fake")
 
-    def discriminator_views(self, turn: Turn) -> tuple[str, ...]:
-        pairs = self._pairs(turn)
+    def discriminator_views(self, update: Update) -> tuple[str, ...]:
+        pairs = self._pairs(update)
         if self.policy is not None:
             for kind, (shown, other) in zip(("real", "fake"), pairs, strict=True):
-                self.define_augmented(turn, other, shown, kind)
+                self.define_augmented(update, other, shown, kind)
         return tuple(name for pair in pairs for name in pair)
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
+    def discriminator_term(self, update: Update) -> tf.Tensor:
         changes = [
-            squared_change(turn.outputs[shown], turn.outputs[other])
-            for shown, other in self._pairs(turn)
+            squared_change(update.outputs[shown], update.outputs[other])
+            for shown, other in self._pairs(update)
         ]
         return self.weight * tf.add_n(changes)

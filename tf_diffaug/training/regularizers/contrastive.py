@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import Policy
-from tf_diffaug.random import derive_int
-from tf_diffaug.training.regularizers.base import PolicyRegularizer, Turn, feature_size, is_number
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers.base import (
+    PolicyRegularizer,
+    Update,
+    feature_size,
+    is_number,
+    weights_seed,
+)
 from tf_diffaug.training.strategy import gather_over_replicas, replica_context
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50
 FAR = 1e9  # what takes an image out of its own negatives; finite, as inf - inf is not a number
@@ -97,11 +100,11 @@ class Cntr(PolicyRegularizer):
         self.hidden = hidden
         self.out = out
 
-    def build(self, gan: GAN) -> None:
-        super().build(gan)
-        size = feature_size(gan, self.name)
+    def build(self, networks: Networks) -> None:
+        super().build(networks)
+        size = feature_size(networks, self.name)
         hidden = min(size, WIDEST) if self.hidden is None else self.hidden
-        seeds = (derive_int(gan.seed, "regularizer", index=index) for index in range(2))
+        seeds = (weights_seed(networks, self.name, f"head{k}") for k in range(2))
         self._head = [
             keras.layers.Dense(
                 units,
@@ -131,16 +134,16 @@ class Cntr(PolicyRegularizer):
             for name in (f"cntr_{kind}_1" if own else f"{kind}_aug", f"cntr_{kind}_2")
         ]
 
-    def discriminator_views(self, turn: Turn) -> list[str]:
+    def discriminator_views(self, update: Update) -> list[str]:
         names = self._names()
         for name in names:
             if name.startswith("cntr_"):
                 kind = "real" if "real" in name else "fake"
-                self.define_augmented(turn, name, kind, kind)
+                self.define_augmented(update, name, kind, kind)
         return names
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        features = [turn.outputs[name].features for name in self._names()]
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        features = [update.outputs[name].features for name in self._names()]
         hidden = tf.cast(tf.concat(features, axis=0), tf.float32)
         for layer in self._head:
             hidden = layer(hidden)

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import away_from_one, squared_norms
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
@@ -32,12 +32,12 @@ class DRAGAN(Regularizer):
             raise ValueError(f"A scale is 0 or more. Received: dragan scale={scale!r}.")
         self.scale = float(scale)
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        reals = turn.views[turn.mode.d_real]
-        noise = turn.draws.uniform(reals.shape[1:], "regularizer", index=10)
-        share = turn.draws.uniform((1, 1, 1), "regularizer", index=11)
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        reals = update.views[update.mode.d_real]
+        noise = update.draws.uniform(reals.shape[1:], self.name, "noise")
+        share = update.draws.uniform((1, 1, 1), self.name, "share")
         around = reals + share * self.scale * _global_deviation(reals) * noise
-        squares = squared_norms(turn, around, turn.views.labels("real"))
+        squares = squared_norms(update, around, update.views.labels("real"))
         return self.weight * away_from_one(squares)
 
     def get_config(self) -> dict[str, Any]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tf_diffaug import random
 from tf_diffaug._keras import sublayers
+from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import (
     Regularizer,
-    Turn,
+    Update,
     checked_cadence,
     is_number,
 )
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 
 class Orthogonal(Regularizer):
@@ -40,15 +37,15 @@ class Orthogonal(Regularizer):
     def __init__(self, weight: float = 1e-4) -> None:
         super().__init__(weight)
 
-    def generator_term(self, turn: Turn) -> tf.Tensor:
-        terms = [_off_diagonal(layer) for layer in _linear_layers(turn.gan.generator)]
+    def generator_term(self, update: Update) -> tf.Tensor:
+        terms = [_off_diagonal(layer) for layer in _linear_layers(update.networks.generator)]
         return self.weight * tf.add_n(terms)
 
-    def build(self, gan: GAN) -> None:
-        if not _linear_layers(gan.generator):
+    def build(self, networks: Networks) -> None:
+        if not _linear_layers(networks.generator):
             raise ValueError(
                 "Orthogonal regularization needs dense or convolutional layers. "
-                f"Received: generator={gan.generator.name!r}, which has none."
+                f"Received: generator={networks.generator.name!r}, which has none."
             )
 
 
@@ -106,12 +103,12 @@ class PathLength(Regularizer):
         self.shrink = shrink
         self.decay = float(decay)
 
-    def build(self, gan: GAN) -> None:
+    def build(self, networks: Networks) -> None:
         for part in ("mapping", "synthesis", "num_layers"):
-            if not hasattr(gan.generator, part):
+            if not hasattr(networks.generator, part):
                 raise ValueError(
                     "Path length regularization needs a generator with styles, such as StyleGAN2. "
-                    f"Received: generator={gan.generator.name!r} without `{part}`."
+                    f"Received: generator={networks.generator.name!r} without `{part}`."
                 )
         self._mean = replica_state(0.0, "path_length_mean")
 
@@ -119,15 +116,16 @@ class PathLength(Regularizer):
     def variables(self) -> list:
         return [self._mean]
 
-    def generator_term(self, turn: Turn) -> tf.Tensor:
-        generator, draws = turn.gan.generator, turn.draws
-        latents = draws.latents(turn.gan.latent_dim, purpose="regularizer")[:: self.shrink]
-        labels = turn.gan.draw_labels(draws)
+    def generator_term(self, update: Update) -> tf.Tensor:
+        networks, draws = update.networks, update.draws
+        generator = networks.generator
+        latents = draws.normal([networks.latent_dim], self.name, "latents")[:: self.shrink]
+        labels = draws.labels(networks.label_frequencies)
         labels = None if labels is None else labels[:: self.shrink]
-        height, width, _ = turn.gan.image_shape
-        noise = draws.normal(turn.gan.image_shape, "regularizer", index=1)[:: self.shrink]
+        height, width, _ = networks.image_shape
+        noise = draws.normal(networks.image_shape, self.name, "noise")[:: self.shrink]
         noise /= math.sqrt(height * width)
-        seed = random.fold_in(draws.seed("regularizer"), 2)
+        seed = draws.stream(self.name, "synthesis")
 
         def lengths() -> tf.Tensor:
             style = generator.mapping(latents, labels)
@@ -141,8 +139,8 @@ class PathLength(Regularizer):
             return tf.sqrt(squares + 1e-12)  # a length of 0 has no gradient
 
         rows = -(-draws.batch_size // self.shrink)
-        found = turn.lazily(self.every, rows, lengths)
-        due = turn.is_due(self.every)
+        found = update.lazily(self.every, rows, lengths)
+        due = update.is_due(self.every)
         mean = self._moved_mean(tf.stop_gradient(found), due)
         penalty = tf.where(due, tf.square(found - mean), 0.0)
         return self.weight * self.every * penalty

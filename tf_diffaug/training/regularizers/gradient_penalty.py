@@ -9,12 +9,12 @@ import tensorflow as tf
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence
+from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence
 from tf_diffaug.training.views import Augment
 
 
 def image_gradient(
-    turn: Turn, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
+    update: Update, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
 ) -> tf.Tensor:
     """∇D with regard to the images, through T if given, float32 of their shape.
 
@@ -23,16 +23,16 @@ def image_gradient(
     with tf.GradientTape() as tape:
         tape.watch(images)
         seen = images if augment is None else augment(images)
-        outputs = call_discriminator(turn.gan.discriminator, seen, labels)
+        outputs = call_discriminator(update.networks.discriminator, seen, labels)
         logits = tf.reduce_sum(per_example(outputs.logits))
     return tf.cast(tape.gradient(logits, images), tf.float32)
 
 
 def squared_norms(
-    turn: Turn, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
+    update: Update, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
 ) -> tf.Tensor:
     """|∇D|² of each image, float32 (batch,), likewise."""
-    gradient = image_gradient(turn, images, labels, augment)
+    gradient = image_gradient(update, images, labels, augment)
     return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
 
 
@@ -54,16 +54,16 @@ class _ZeroCentred(Regularizer):
         self.on = on
         self.every = checked_cadence(self.name, every)
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        views, kind = turn.views, self.kind
-        shown = turn.mode.d_real if kind == "real" else turn.mode.d_fake
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        views, kind = update.views, self.kind
+        shown = update.mode.d_real if kind == "real" else update.mode.d_fake
         through = shown != kind and self.on == "raw"
         images = views[kind] if through else views[shown]
         augment = views.augment[kind] if through else None
-        norms = turn.lazily(
+        norms = update.lazily(
             self.every,
-            turn.draws.batch_size,
-            lambda: squared_norms(turn, images, views.labels(kind), augment),
+            update.draws.batch_size,
+            lambda: squared_norms(update, images, views.labels(kind), augment),
         )
         return 0.5 * self.weight * self.every * norms
 
@@ -112,9 +112,9 @@ class WGANGP(Regularizer):
     def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        real, fake = turn.views[turn.mode.d_real], turn.views[turn.mode.d_fake]
-        share = turn.draws.uniform((1, 1, 1), "regularizer", index=0)
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        real, fake = update.views[update.mode.d_real], update.views[update.mode.d_fake]
+        share = update.draws.uniform((1, 1, 1), self.name, "share")
         between = share * real + (1.0 - share) * fake
-        squares = squared_norms(turn, between, turn.views.labels("real"))
+        squares = squared_norms(update, between, update.views.labels("real"))
         return self.weight * away_from_one(squares)

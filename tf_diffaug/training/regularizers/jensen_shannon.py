@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import squared_norms
 
 
@@ -37,18 +37,18 @@ class JensenShannon(Regularizer):
         self.anneal = anneal
         self.decay = float(decay)
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        views, names = turn.views, (turn.mode.d_real, turn.mode.d_fake)
-        real, fake = (per_example(turn.outputs[name].logits) for name in names)
-        slopes = [squared_norms(turn, views[name], views.labels(name)) for name in names]
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        views, names = update.views, (update.mode.d_real, update.mode.d_fake)
+        real, fake = (per_example(update.outputs[name].logits) for name in names)
+        slopes = [squared_norms(update, views[name], views.labels(name)) for name in names]
         # 1 - σ(l) is σ(-l), which does not round to 0.
         term = tf.square(tf.sigmoid(-real)) * slopes[0] + tf.square(tf.sigmoid(fake)) * slopes[1]
-        return 0.5 * self.weight * self._share(turn) * term
+        return 0.5 * self.weight * self._share(update) * term
 
-    def _share(self, turn: Turn) -> float | tf.Tensor:
+    def _share(self, update: Update) -> float | tf.Tensor:
         if not self.anneal:
             return 1.0
-        step = tf.cast(turn.index // turn.gan.d_steps, tf.float32)
+        step = tf.cast(update.index // update.networks.d_steps, tf.float32)
         return self.decay ** (step / self.anneal)
 
     def get_config(self) -> dict[str, Any]:

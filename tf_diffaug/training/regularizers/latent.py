@@ -6,9 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug import random
 from tf_diffaug.training.calls import call_generator
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.consistency import squared_change
 
 
@@ -52,27 +51,26 @@ class ZCR(Regularizer):
     def generator_name(self) -> str:
         return "g_zcr"
 
-    def _fakes_nearby(self, turn: Turn) -> tf.Tensor:
-        gan, draws = turn.gan, turn.draws
-        index = random.name_index(self.name)
-        step = draws.normal([gan.latent_dim], "regularizer", index=index)
+    def _fakes_nearby(self, update: Update) -> tf.Tensor:
+        networks, draws = update.networks, update.draws
+        step = draws.normal([networks.latent_dim], self.name, "step")
         return call_generator(
-            gan.generator,
-            draws.latents(gan.latent_dim) + self.sigma * step,
-            gan.draw_labels(draws),
+            networks.generator,
+            draws.latents(networks.latent_dim) + self.sigma * step,
+            draws.labels(networks.label_frequencies),
             training=True,
             seed=draws.seed("generator"),
         )
 
-    def discriminator_views(self, turn: Turn) -> tuple[str, ...]:
-        images = self._fakes_nearby(turn)  # made here, where no tape of D's follows G
-        return "fake", turn.views.define("zcr_fake", "fake", lambda: images)
+    def discriminator_views(self, update: Update) -> tuple[str, ...]:
+        images = self._fakes_nearby(update)  # made here, where no tape of D's follows G
+        return "fake", update.views.define("zcr_fake", "fake", lambda: images)
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        return self.weight * squared_change(turn.outputs["fake"], turn.outputs["zcr_fake"])
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        return self.weight * squared_change(update.outputs["fake"], update.outputs["zcr_fake"])
 
-    def generator_term(self, turn: Turn) -> tf.Tensor:
-        change = turn.views["fake"] - self._fakes_nearby(turn)
+    def generator_term(self, update: Update) -> tf.Tensor:
+        change = update.views["fake"] - self._fakes_nearby(update)
         return -self.generator_weight * tf.reduce_mean(tf.square(change), axis=[1, 2, 3])
 
     def get_config(self) -> dict[str, Any]:

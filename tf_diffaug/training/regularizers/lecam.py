@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 
 class LeCam(Regularizer):
@@ -40,17 +38,17 @@ class LeCam(Regularizer):
         self.decay = float(decay)
         self.start = start
 
-    def build(self, gan: GAN) -> None:
+    def build(self, networks: Networks) -> None:
         self._means = replica_state([0.0, 0.0], "lecam_means")
 
     @property
     def variables(self) -> list:
         return [self._means]
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        names = (turn.mode.d_real, turn.mode.d_fake)
-        real, fake = (tf.cast(turn.outputs[name].logits, tf.float32) for name in names)
-        step = turn.index // turn.gan.d_steps
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        names = (update.mode.d_real, update.mode.d_fake)
+        real, fake = (tf.cast(update.outputs[name].logits, tf.float32) for name in names)
+        step = update.index // update.networks.d_steps
         mean_real, mean_fake = self._moved_means(real, fake, step)
         term = per_example(tf.square(tf.nn.relu(real - mean_fake)))
         term += per_example(tf.square(tf.nn.relu(mean_real - fake)))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, is_number
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.classifier import Classifier
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 ROTATIONS = 4
 
@@ -45,39 +43,39 @@ class SSGAN(Regularizer):
     def generator_name(self) -> str:
         return "g_ssgan"
 
-    def build(self, gan: GAN) -> None:
-        height, width, _ = gan.image_shape
+    def build(self, networks: Networks) -> None:
+        height, width, _ = networks.image_shape
         if height != width:
             raise ValueError(
                 f"Turned by 90 degrees, only square images keep their shape. Received: {self.name} "
                 f"with images of height {height} and width {width}."
             )
-        self._classifier = Classifier(gan, self.name, ROTATIONS)
+        self._classifier = Classifier(networks, self.name, ROTATIONS)
 
-    def discriminator_views(self, turn: Turn) -> tuple[str, ...]:
+    def discriminator_views(self, update: Update) -> tuple[str, ...]:
         self._classifier.advance()
-        return (self._define_turned(turn, "ssgan_real", turn.mode.d_real, "real"),)
+        return (self._define_turned(update, "ssgan_real", update.mode.d_real, "real"),)
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        return self.weight * self._cross_entropy(turn, "ssgan_real")
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        return self.weight * self._cross_entropy(update, "ssgan_real")
 
-    def generator_views(self, turn: Turn) -> tuple[str, ...]:
+    def generator_views(self, update: Update) -> tuple[str, ...]:
         if not self.generator_weight:
             return ()
-        return (self._define_turned(turn, "ssgan_fake", turn.mode.g_fake, "fake"),)
+        return (self._define_turned(update, "ssgan_fake", update.mode.g_fake, "fake"),)
 
-    def generator_term(self, turn: Turn) -> tf.Tensor | None:
+    def generator_term(self, update: Update) -> tf.Tensor | None:
         return (
-            self.generator_weight * self._cross_entropy(turn, "ssgan_fake")
+            self.generator_weight * self._cross_entropy(update, "ssgan_fake")
             if self.generator_weight
             else None
         )
 
-    def _define_turned(self, turn: Turn, name: str, of: str, kind: str) -> str:
-        return turn.views.define(name, kind, lambda: rotate(turn.views[of], rotations(turn)))
+    def _define_turned(self, update: Update, name: str, of: str, kind: str) -> str:
+        return update.views.define(name, kind, lambda: rotate(update.views[of], rotations(update)))
 
-    def _cross_entropy(self, turn: Turn, name: str) -> tf.Tensor:
-        return self._classifier.cross_entropy(turn.outputs[name], rotations(turn))
+    def _cross_entropy(self, update: Update, name: str) -> tf.Tensor:
+        return self._classifier.cross_entropy(update.outputs[name], rotations(update))
 
     @property
     def trainable_variables(self) -> list:
@@ -91,10 +89,10 @@ class SSGAN(Regularizer):
         return {"weight": self.weight, "generator_weight": self.generator_weight}
 
 
-def rotations(turn: Turn) -> tf.Tensor:
+def rotations(update: Update) -> tf.Tensor:
     """By how many right angles each image of a turn is turned, int32 (batch,): 0, 1, 2, 3, 0..."""
     # Of the global batch's rows: two replicas turn their images as one would.
-    return random.global_rows(lambda n: tf.range(n) % ROTATIONS, turn.draws.batch_size)
+    return random.global_rows(lambda n: tf.range(n) % ROTATIONS, update.draws.batch_size)
 
 
 def rotate(images: tf.Tensor, quarters: tf.Tensor) -> tf.Tensor:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from tf_diffaug.training.calls import NO_LABEL, call_discriminator
 from tf_diffaug.training.draws import Draws
-from tf_diffaug.training.regularizers.base import Batch, Regularizer, Turn
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers.base import Batch, Regularizer, Update
 from tf_diffaug.training.regularizers.classifier import Classifier
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 
 class S3GAN(Regularizer):
@@ -45,15 +42,15 @@ class S3GAN(Regularizer):
         # and not to the end, so that one attribute would be another replica's.
         self._known: weakref.WeakKeyDictionary[Draws, tf.Tensor] = weakref.WeakKeyDictionary()
 
-    def build(self, gan: GAN) -> None:
-        if gan.num_classes is None:
+    def build(self, networks: Networks) -> None:
+        if networks.num_classes is None:
             raise ValueError(
                 f"{self.name} is about labels: the networks must be conditional. "
                 "Received: num_classes=None."
             )
-        self._classifier = Classifier(gan, self.name, gan.num_classes)
+        self._classifier = Classifier(networks, self.name, networks.num_classes)
 
-    def exchange_reals(self, gan: GAN, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
+    def exchange_reals(self, networks: Networks, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
         del fakes
         self._classifier.advance()
         images, labels = reals
@@ -61,14 +58,14 @@ class S3GAN(Regularizer):
         self._known[draws] = known
         # D's features are asked for, not its logits: any class will do.
         some = tf.where(known, labels, 0)
-        outputs = call_discriminator(gan.discriminator, images, some, features=True)
+        outputs = call_discriminator(networks.discriminator, images, some, features=True)
         predicted = tf.argmax(self._classifier(outputs), axis=1, output_type=labels.dtype)
         return images, tf.where(known, labels, tf.stop_gradient(predicted))
 
-    def discriminator_term(self, turn: Turn) -> tf.Tensor:
-        shown = turn.mode.d_real
-        known = tf.cast(self._known[turn.draws], tf.float32)
-        values = self._classifier.cross_entropy(turn.outputs[shown], turn.views.labels(shown))
+    def discriminator_term(self, update: Update) -> tf.Tensor:
+        shown = update.mode.d_real
+        known = tf.cast(self._known[update.draws], tf.float32)
+        values = self._classifier.cross_entropy(update.outputs[shown], update.views.labels(shown))
         share = sum_over_replicas({"known": global_mean(known)})["known"]
         # The step takes the mean over all rows: that of these is the mean over the labelled ones.
         return self.weight * tf.math.divide_no_nan(known * values, share)

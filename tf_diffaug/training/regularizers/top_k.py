@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Turn, checked_cadence, is_number
+from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence, is_number
 from tf_diffaug.training.strategy import gather_over_replicas, num_replicas, replica_state, rows_of
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.gan import GAN
 
 
 class TopK(Regularizer):
@@ -46,21 +44,21 @@ class TopK(Regularizer):
         self.decay = float(decay)
         self.every = checked_cadence(self.name, every)
 
-    def build(self, gan: GAN) -> None:
+    def build(self, networks: Networks) -> None:
         self._k = replica_state(0.0, "topk_k")
 
     @property
     def variables(self) -> list:
         return [self._k]
 
-    def weigh_fakes(self, turn: Turn, values: tf.Tensor) -> tf.Tensor:
+    def weigh_fakes(self, update: Update, values: tf.Tensor) -> tf.Tensor:
         rows = rows_of(values)
         batch_size = tf.cast(rows * num_replicas(), tf.float32)
-        decays = tf.cast(turn.index // self.every, tf.float32)
+        decays = tf.cast(update.index // self.every, tf.float32)
         share = tf.maximum(tf.pow(self.decay, decays), self.least)
         k = tf.maximum(tf.round(share * batch_size), 1.0)
         self._k.assign(k)
-        logits = tf.stop_gradient(per_example(turn.outputs[turn.mode.g_fake].logits))
+        logits = tf.stop_gradient(per_example(update.outputs[update.mode.g_fake].logits))
         order = tf.argsort(gather_over_replicas(logits), direction="DESCENDING", stable=True)
         ranks = tf.cast(tf.argsort(order), tf.float32)
         weights = tf.where(ranks < k, batch_size / k, 0.0)

@@ -1,1 +1,0 @@
-"""The reference application on tf_diffaug: flags, recipes, and what the scripts are made of."""

@@ -1,0 +1,253 @@
+"""train.py as a user sees it: exit codes, one line for a mistake, and nothing written."""
+
+import fcntl
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tf_diffaug.commands import main
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SMALL = ["--width=2", "--num_images=16", "--batch_size=4", "--num_fakes=20", "--log_every=2"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
+    return tmp_path
+
+
+def run(*flags):
+    """The exit code of train.py, in this process."""
+    return main(["train", *flags, "--nodeterministic"], program="train.py")
+
+
+def written(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def command(folder, *flags):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    return subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *flags],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--stepz=4"], "train.py: unknown flag --stepz. Did you mean --steps?"),
+        (["--policy=colour"], "Did you mean 'color'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(here, flags, line):
+    done = command(here, *flags)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("train.py: ")
+    assert done.stderr.count("\n") == 1
+    assert line in done.stderr
+    assert written(here) == []
+
+
+MISTAKES = {
+    "dataset": (["--dataset=emoji_face"], "emoji_faces"),
+    "missing folder": (["--dataset=folder:/no/such/place"], "/no/such/place"),
+    "missing CIFAR": (["--dataset=cifar10", "--data_dir=/no/such/place"], "/no/such/place"),
+    "resolution": (["--resolution=20"], "multiples of 8"),
+    "features": (["--fid_features=emoji-cmm"], "emoji-cnn"),
+    "split": (["--fid_split=test"], "no test images"),
+    "too many images": (["--num_images=4000"], "4000"),
+    "strategy": (["--strategy=multi_worker"], "TF_CONFIG"),
+    "replicas": (["--strategy=mirrored", "--batch_size=5"], "multiple of the 2 replicas"),
+    "regularizer": (["--regularizers=r3:1"], "r1"),
+    "model option": (["--model=biggan(attention=7)"], "attention"),
+    "model of words": (["--model=stylegan2(w_dim=wide)"], "w_dim is int"),
+    "model's resolution": (["--model=biggan", "--resolution=48"], "32, 64, 128"),
+    "group": (["--model=stylegan2", "--batch_size=6", "--width=2"], "in groups of 4"),
+    "psi": (["--model=stylegan2", "--truncation=2", "--width=2"], "truncation is in [0, 1]"),
+    "no styles": (["--regularizers=path_length"], "add --model=stylegan2"),
+    "model option's value": (["--model=biggan(layout=autor)", "--explain"], "'author'"),
+    "no path": (["--dataset=folder:"], "folder:PATH"),
+    "one image": (["--num_images=1"], "add --fid_features=none"),
+    "preview of a folder": (["--policy=color", "--preview=."], "directory: ."),
+    "no labels": (
+        ["--model=biggan", "--width=2", "--conditional", "--dataset=emoji_faces"],
+        "labels",
+    ),
+    "no labels to hide": (
+        ["--model=biggan", "--conditional", "--label_fraction=.1", "--regularizers=s3gan"],
+        "has no labels",
+    ),
+    "no one to label": (
+        ["--model=biggan", "--conditional", "--dataset=emoji", "--label_fraction=.1"],
+        "add --regularizers=s3gan",
+    ),
+    "nothing to compare": (["--regularizers=bcr:10"], "bcr compares images"),
+    "unused policy": (["--policy=color", "--augment=none"], "Nothing would use the policy"),
+    "no policy": (["--augment=reals"], "needs an augmentation"),
+    "preview of nothing": (["--preview"], "--policy="),
+    "damaged run": (["--run_dir=damaged"], "config.json"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_writes_nothing(here, capsys, mistake):
+    flags, expected = MISTAKES[mistake]
+    if mistake == "damaged run":
+        (here / "damaged").mkdir()
+        (here / "damaged" / "config.json").write_text("{")
+    before = written(here)
+    assert run(*flags) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert expected in error
+    assert written(here) == before
+
+
+def test_a_bug_keeps_its_traceback(here, monkeypatch):
+    # A function whose code lies outside the project, as NumPy's does.
+    broken = eval(compile("lambda *a, **k: int('x')", "/elsewhere/numpy.py", "eval"))
+    monkeypatch.setattr("tf_diffaug.data.load", broken)
+    with pytest.raises(ValueError, match="invalid literal"):
+        run()
+
+
+def test_explain_writes_nothing(here, capsys):
+    assert run("--explain", "--policy=color") == 0
+    assert "D sees" in capsys.readouterr().out
+    assert written(here) == []
+
+
+def test_a_dry_run_takes_real_steps_and_writes_nothing(here, capsys):
+    assert run("--dry-run", "--policy=color", "--steps=1000", *SMALL) == 0
+    text = capsys.readouterr().out
+    assert "nothing was written" in text
+    assert "parameters  G " in text
+    assert "ms on 1 replica(s)" in text
+    assert "for 1,000 steps" in text
+    assert written(here) == []
+
+
+def test_a_preview_is_the_only_file(here, capsys):
+    assert run("--preview=sheets/color.png", "--policy=color") == 0
+    assert "sheets/color.png" in capsys.readouterr().out
+    assert written(here) == ["sheets", "sheets/color.png"]
+
+
+def test_a_run_ends_resumes_and_is_finished(here, capsys):
+    flags = ["--policy=color", *SMALL]
+    assert run("--steps=4", *flags) == 0
+    first = capsys.readouterr().out
+    (run_dir,) = (here / "runs").iterdir()
+    assert run_dir.name.startswith("emoji_faces-32px-16img-sndcgan-w2-color-both-s0-")
+    for expected in ("Done: 4 steps", "samples/0000004.png", "FID ", "step-4", "Next: "):
+        assert expected in first
+    assert {"config.json", "metrics.jsonl", "checkpoints", "samples"} <= {
+        path.name for path in run_dir.iterdir()
+    }
+    config = (run_dir / "config.json").read_text()
+    assert '"tensorflow"' in config
+    assert '"augment": "both"' in config
+
+    assert run("--steps=4", *flags) == 0
+    again = capsys.readouterr().out
+    assert "This run is finished: step 4 of 4." in again
+    assert "FID " in again
+
+    assert run(f"--run_dir={run_dir}", "--steps=6") == 0
+    longer = capsys.readouterr().out
+    assert "Going on from step 4." in longer
+    assert "Done: 6 steps" in longer
+
+    assert run(f"--run_dir={run_dir}", "--seed=1", "--policy=cutout") == 2
+    assert "--policy=cutout (saved: color), --seed=1 (saved: 0)" in capsys.readouterr().err
+    assert json.loads((run_dir / "config.json").read_text())["settings"]["steps"] == 6
+
+    (run_dir / "checkpoints" / "step-6.index").write_bytes(b"damaged")
+    assert run(f"--run_dir={run_dir}", "--steps=8") == 3
+    error = capsys.readouterr().err
+    assert "step-6 can't be restored" in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_on_few_labels_ends_and_resumes(here, capsys):
+    flags = ["--dataset=emoji", "--model=biggan", "--conditional", "--label_fraction=0.2"]
+    flags += ["--fake_labels=data", "--regularizers=ssgan,s3gan", "--latent_dim=8"]
+    assert run("--steps=2", *flags, *SMALL) == 0
+    assert "Done: 2 steps" in capsys.readouterr().out
+    (run_dir,) = (here / "runs").iterdir()
+    assert "-biggan-w2-cond-20pctlabels-s3gan-ssgan-s0-" in run_dir.name
+    assert run(f"--run_dir={run_dir}", "--steps=4") == 0
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    trained = [line for line in lines if line["kind"] == "train"]
+    assert [line["step"] for line in trained] == [2, 4]
+    assert all({"s3gan", "ssgan", "g_ssgan", "r_t"} <= set(line) for line in trained)
+    assert run(f"--run_dir={run_dir}", "--label_fraction=0.3") == 2
+
+
+def test_other_images_are_not_the_same_run(here, capsys):
+    from PIL import Image
+
+    folder = here / "pictures"
+    folder.mkdir()
+
+    def paint(shade):
+        for index in range(8):
+            Image.new("RGB", (32, 32), (shade, 20 * index, 0)).save(folder / f"{index}.png")
+
+    flags = [f"--dataset=folder:{folder}", "--width=2", "--batch_size=4", "--fid_features=none"]
+    paint(10)
+    assert run("--steps=1", *flags) == 0
+    paint(200)
+    assert run("--steps=2", *flags) == 2
+    assert "was trained on other images" in capsys.readouterr().err
+
+
+def test_a_folder_in_use_is_left_alone(here, capsys):
+    folder = here / "busy"
+    folder.mkdir()
+    claim = os.open(folder, os.O_RDONLY)
+    fcntl.flock(claim, fcntl.LOCK_EX)
+    try:
+        assert run("--run_dir=busy", "--steps=1", *SMALL) == 2
+    finally:
+        os.close(claim)
+    assert "in use by another process" in capsys.readouterr().err
+    assert written(folder) == []
+
+
+def test_a_file_in_the_way_is_one_line(here, capsys):
+    (here / "taken").write_text("mine")
+    assert run("--run_dir=taken", "--steps=1", *SMALL) == 2
+    assert "cannot write to taken" in capsys.readouterr().err
+    assert (here / "taken").read_text() == "mine"
+
+
+def test_a_run_that_diverges_says_so(here, capsys):
+    assert run("--steps=200", "--d_lr=1e30", "--g_lr=1e30", "--loss=wasserstein", *SMALL) == 3
+    error = capsys.readouterr().err
+    assert "Training failed in step" in error
+    assert error.count("train.py: ") <= 1
+
+
+def test_the_console_of_a_run_is_clean(here):
+    done = command(here, "--steps=2", "--policy=color", "--fid_features=none", *SMALL)
+    assert done.returncode == 0, done.stderr
+    # stderr is the progress bar alone.
+    lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip()]
+    assert all("step" in line for line in lines), lines
+    assert done.stdout.splitlines()[0].split()[0] == "policy"

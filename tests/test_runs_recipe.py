@@ -1,0 +1,194 @@
+"""The three coordinates: how they are settled, and the words for it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_diffaug.commands.explain import in_words, mirrored
+from tf_diffaug.errors import UserError, user_mistakes
+from tf_diffaug.runs import parts
+from tf_diffaug.runs.config import Config, fields
+from tf_diffaug.runs.recipe import settle
+from tf_diffaug.training import regularizers
+
+
+class Consistency(regularizers.Regularizer):
+    """Stands for a regularizer that uses T."""
+
+    name = "consistency"
+    uses_policy = True
+
+    def __init__(self, weight=10.0):
+        super().__init__(weight)
+
+    def discriminator_term(self, turn):
+        raise NotImplementedError
+
+
+def words(features="emoji-cnn", **settings):
+    text = in_words(settle(Config(**settings)), fid_features=features)
+    assert max(map(len, text.splitlines())) <= 100
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("settings", "augment", "why"),
+    [
+        ({}, "none", "there is no policy"),
+        ({"policy": "color"}, "both", "a policy that nothing else uses is DiffAugment's"),
+        ({"policy": "color", "regularizers": "r1:10"}, "both", "a policy that nothing else uses"),
+        ({"policy": "color", "augment": "d_only"}, "d_only", "as asked"),
+    ],
+)
+def test_where_t_stands_is_settled_with_a_reason(settings, augment, why):
+    recipe = settle(Config(**settings))
+    assert recipe.config.augment == augment
+    assert recipe.why.startswith(why)
+
+
+def test_a_regularizer_that_uses_the_policy_leaves_the_losses_plain(monkeypatch):
+    monkeypatch.setitem(regularizers.REGULARIZERS, "consistency", Consistency)
+    settings = {"policy": "color", "regularizers": "consistency:10"}
+    recipe = settle(Config(**settings))
+    assert recipe.config.augment == "none"
+    assert recipe.why == "consistency uses the policy"
+    text = words(**settings)
+    assert "nowhere in the adversarial losses, augment=none: consistency uses the policy" in text
+    assert "(uses the policy), each added to its network's loss" in text
+
+
+def test_what_has_no_term_is_said_in_a_sentence_of_its_own():
+    text = words(policy="color", regularizers="ada:0.5,r1:10,topk,apa")
+    assert "r1(weight=10, on=raw, every=1), each added to its network's loss with its" in text
+    for start in ("ada(target=0.5, ", "apa(target=0.6, ", "topk(least=0.5, "):
+        assert start in text
+    for said in ("each op of T with a probability", "exchanged for a fake", "all, later fewer"):
+        assert said in text
+    assert "with its weight" not in words(regularizers="apa")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"policy": "colour"}, "Did you mean 'color'?"),
+        ({"policy": "color:9"}, "9"),
+        ({"policy": "color,"}, "color,"),
+        ({"policy": "color(", "augment": "both"}, "bracket"),
+        ({"regularizers": "r11:10"}, "Did you mean 'r1'?"),
+        ({"regularizers": "r1:10,r1:5"}, "twice"),
+        ({"policy": "color", "augment": "none"}, "Nothing would use the policy"),
+        ({"regularizers": "path_length"}, "add --model=stylegan2. Received: --model=sndcgan."),
+        ({"regularizers": "s3gan"}, "add --conditional. Received: --regularizers=s3gan"),
+        (
+            {"model": "biggan", "conditional": True, "label_fraction": 0.1, "regularizers": "r1"},
+            "add --regularizers=s3gan. Received: --label_fraction=0.1",
+        ),
+    ],
+)
+def test_a_mistake_in_a_coordinate_is_one_line(settings, message):
+    with pytest.raises(UserError) as caught, user_mistakes():
+        settle(Config(**settings))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_spellings_of_a_recipe_are_one():
+    spellings = ("color, cutout(0.25)", "color,cutout:0.25")
+    assert len({settle(Config(policy=text)).config for text in spellings}) == 1
+    spellings = ("r1:10", "r1(weight=10)")
+    assert len({settle(Config(regularizers=text)).config for text in spellings}) == 1
+
+
+def test_regularizers_stand_in_one_order():
+    first, second = (settle(Config(regularizers=text)) for text in ("r2:1,r1:2", "r1:2,r2:1"))
+    assert first.config == second.config
+    assert [[r.name for r in d.regularizers] for d in (first, second)] == [["r1", "r2"]] * 2
+
+
+def test_labels_are_hidden_and_fakes_have_those_that_are_known():
+    settings = {"model": "biggan", "conditional": True, "label_fraction": 0.1}
+    config = Config(dataset="emoji", resolution=8, fake_labels="data", **settings)
+    whole = parts.load_data(Config(dataset="emoji", resolution=8))
+    data = parts.load_data(config)
+    known = data.labels[data.labels >= 0]
+    assert len(known) == round(len(data) / 10)
+    assert data.num_classes == whole.num_classes
+    counts = np.bincount(known, minlength=data.num_classes)
+    label_counts = parts.data_facts(data)["label_counts"]
+    np.testing.assert_array_equal(parts._frequencies(config, label_counts), counts)
+
+
+def test_the_words_about_flips_hold_for_the_data_itself(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    for dataset in ("emoji", "emoji_faces", f"folder:{tmp_path}"):
+        config = Config(dataset=dataset, resolution=8)
+        assert mirrored(config) == parts.is_flipped(config, parts.load_data(config))
+
+
+def test_diffaugment_in_words():
+    text = words(policy="color,translation,cutout")
+    assert "D sees augmented reals and augmented fakes" in text
+    assert "G follows D's judgement of augmented fakes" in text
+    assert "augment=both: a policy that nothing else uses is DiffAugment's" in text
+    assert "averaged with decay 0.999 a step from the start" in text
+    assert "fakes of the averaged G (batch norm by moving averages)" in text
+    assert "features of emoji-cnn" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "D sees plain reals and plain fakes"),
+        ({"policy": "color", "augment": "reals"}, "traces of the augmentation in the samples"),
+        ({"policy": "color", "augment": "d_only"}, "G's gradient loses its meaning"),
+        ({"flip": True}, "half of the reals are mirrored, as asked"),
+        ({"flip": False, "dataset": "cifar10"}, "no images are mirrored, as asked"),
+        ({"dataset": "cifar10"}, "half of the reals are mirrored, as this dataset says"),
+        ({}, "no images are mirrored, as this dataset says"),
+        ({"regularizers": "r1:10"}, "Extra terms r1(weight=10"),
+        ({"num_images": 50, "subset": "paper"}, "50 images, drawn as DiffAugment's own code"),
+        ({"data_fraction": 0.1}, "10 % of the images, drawn at random once, from --data_seed=0"),
+        ({"ema_decay": 0.0}, "G's own weights are sampled"),
+        ({"ema_half_life": 1000.0}, "a half-life of 1000 images"),
+        ({"ema_start": 1000}, "from step 1000"),
+        ({"ema_ramp": 0.1}, "at most 10% of the steps so far"),
+        ({"d_steps": 4}, "4 D steps before each"),
+        ({"eval_batch_norm": "standing"}, "statistics of 100 batches taken for it"),
+        ({"truncation": 0.5}, "truncation 0.5"),
+        ({}, "labels are not looked at"),
+        ({"model": "biggan", "conditional": True}, "fakes' labels are drawn uniformly"),
+        (
+            {"model": "biggan", "conditional": True, "fake_labels": "data"},
+            "as often as the data has them",
+        ),
+        (
+            {
+                "model": "biggan",
+                "conditional": True,
+                "label_fraction": 0.1,
+                "regularizers": "s3gan",
+            },
+            "10 % of the reals' labels are known, drawn at random once, from --data_seed=0",
+        ),
+        ({"eval_batch_norm": "batch"}, "batch norm by each batch's statistics"),
+        ({"eval_ema": False}, "samples and FID ignore it"),
+        ({"features": "none"}, "Evaluation no FID."),
+    ],
+)
+def test_a_setting_shows_in_the_words(settings, expected):
+    assert expected in words(**settings)
+
+
+def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
+    from tf_diffaug.data.core import SUBSET_MODES
+    from tf_diffaug.runs.sampler import BATCH_NORM
+    from tf_diffaug.training import LOSSES, MODES, STRATEGIES
+    from tf_diffaug.training.gan import VIEWS
+
+    choices = {field.name: field.metadata["choices"] for field in fields().values()}
+    assert set(choices["augment"]) == set(MODES)
+    assert all(name in fields()["loss"].metadata["text"] for name in LOSSES)
+    assert set(choices["strategy"]) == set(STRATEGIES)
+    assert set(choices["views"]) == set(VIEWS)
+    assert set(choices["subset"]) == set(SUBSET_MODES)
+    assert set(choices["eval_batch_norm"]) == set(BATCH_NORM)

@@ -1,0 +1,55 @@
+"""The last lines of a run: where the results are, and what to try next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tf_diffaug.runs.checkpoints import newest_step
+from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.directory import RunDirectory
+
+_BASELINE = "color,translation,cutout"
+
+
+def closing_lines(run: RunDirectory, config: Config) -> str:
+    """Where the results are, and what to try next."""
+    samples = sorted(run.samples.glob("*.png"))
+    record = run.last("eval")
+    places = {
+        "samples": samples[-1] if samples else None,
+        "checkpoint": tf.train.latest_checkpoint(str(run.checkpoints)),
+        "metrics": run.metrics,
+    }
+    lines = [f"In {run.path}:"]
+    for what, place in places.items():
+        if place is not None:
+            lines.append(f"  {what:<11} {os.path.relpath(place, run.path)}")
+    if record is not None:
+        lines.append(f"  FID         {record['fid']:.2f} ({_protocol(record['protocol'])})")
+        best = min(run.records("eval"), key=lambda evaluated: evaluated["fid"])
+        if best["step"] != record["step"]:
+            lines.append(
+                f"  best FID    {best['fid']:.2f} at step {best['step']}, chosen by this FID "
+                "itself: checkpoints/best"
+            )
+    lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
+    longer = 2 * max(config.steps, newest_step(run.checkpoints) or 0)
+    lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
+    return "\n".join(lines)
+
+
+def _protocol(protocol: Mapping[str, Any]) -> str:
+    return (
+        f"{protocol['features']['name']} features, {protocol['num_fakes']:,} fakes, "
+        f"{protocol['num_reals']:,} {protocol['split']} images"
+    )
+
+
+def _idea(config: Config) -> str:
+    if config.policy == "none":
+        return f"--policy={_BASELINE} is DiffAugment; --preset=help lists recipes"
+    return "--policy=none shows what the augmentation is worth, --preview what it does"

@@ -1,0 +1,126 @@
+"""`train`: starts a run or goes on with it, or says, draws or tries what would run."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tf_diffaug.commands import presets
+from tf_diffaug.commands.flags import Flag, help_lines, read_flags
+from tf_diffaug.commands.resolve import as_flags, resolve, table
+from tf_diffaug.errors import UserError, user_mistakes
+from tf_diffaug.naming import nearest
+from tf_diffaug.runs.config import Config, fields, kinds, shown, unset_words
+
+SUMMARY = "train a GAN, or go on with a run"
+PREVIEW_PATH = "preview.png"
+_ACTIONS = (
+    Flag(
+        "explain",
+        bool,
+        "say in words what would run",
+        group="Instead of training (nothing is written but the preview)",
+    ),
+    Flag("dry_run", bool, "build it, try a step, estimate the time"),
+    Flag("preview", str, "draw the augmentation on your images", implied=PREVIEW_PATH),
+)
+_DIFFAUGMENT = "that flag of the paper's code is --policy here: --policy=color,translation,cutout"
+_HINTS = {"diffaugment": _DIFFAUGMENT, "augpipe": _DIFFAUGMENT}
+
+
+class Asked(NamedTuple):
+    """What the user asked for: settings and where each is from, and what to do with them."""
+
+    config: Config
+    origins: dict[str, str]
+    explain: bool = False
+    dry_run: bool = False
+    preview: str | None = None
+
+
+def help_text(program: str, full: bool) -> str:
+    """The text of `--help` (what most runs need, one screen) or `--helpfull`."""
+    command = program if program.endswith(".py") else f"{program.split()[0]} train"
+    command = f"python {command}" if command.endswith(".py") else command
+    title = f"Trains a GAN on few images. Try: {command} --policy=color,translation,cutout"
+    end = "A flag beats the preset, which beats the default shown."
+    end += "" if full else " --helpfull lists all."
+    return "\n".join([title, *help_lines([*_flags(), *_ACTIONS], full=full), end])
+
+
+def read(arguments: Sequence[str]) -> Asked | None:
+    """Reads a command line; None if what was asked for, a list of presets, is printed.
+
+    Raises:
+        UserError: if it has a mistake.
+    """
+    given, rest = read_flags([*_flags(), *_ACTIONS], arguments, hints=_HINTS)
+    if rest:
+        match = nearest(rest[0], fields())
+        hint = f" Did you mean --{match}?" if match else ""
+        raise UserError(f"unexpected argument {rest[0]!r}: every setting is a --flag=value.{hint}")
+    if given.get("preset") == "help":
+        print(presets.describe())
+        return None
+    preview = given.pop("preview", None)
+    if preview is not None and pathlib.Path(preview).suffix not in ("", ".png"):
+        raise UserError(f"--preview is a .png file. Received: --preview={preview}.")
+    explain, dry_run = (bool(given.pop(name, False)) for name in ("explain", "dry_run"))
+    return Asked(*resolve(given), explain, dry_run, preview)
+
+
+def run(asked: Asked) -> int:
+    """Settles the recipe and does one of: explain, preview, dry run, train; the exit code.
+
+    Raises:
+        UserError: for a mistake in what was asked.
+        Failure: if training cannot go on.
+    """
+    from tf_diffaug.commands import dry_run, explain, preview, training
+    from tf_diffaug.runs.recipe import settle
+    from tf_diffaug.runs.saved import default_directory, read_saved, refuse_other_settings
+
+    origins = dict(asked.origins)
+    mistakes = functools.partial(user_mistakes, functools.partial(as_flags, asked.config))
+    with mistakes():
+        recipe = settle(asked.config)
+        if asked.config.augment is None:
+            origins["augment"] = f"default: {recipe.why}"
+        if asked.config.run_dir is None:
+            recipe = recipe.replace(run_dir=str(default_directory(recipe.config)))
+            origins["run_dir"] = "named after the recipe"
+        run_dir = pathlib.Path(recipe.config.run_dir)
+        saved = read_saved(run_dir)
+        if saved is not None:
+            refuse_other_settings(run_dir, saved["settings"], recipe.config)
+    print(table(recipe.config, origins))
+    with mistakes():
+        if asked.explain:
+            return explain.say(recipe)
+        if asked.preview is not None:
+            return preview.write(recipe, asked.preview)
+        if asked.dry_run:
+            return dry_run.try_out(recipe)
+        ready = training.prepare(recipe, saved)
+    return training.train(ready)
+
+
+def _flags() -> list[Flag]:
+    return [_flag(name, field.metadata) for name, field in fields().items()]
+
+
+def _flag(name: str, rules: Any) -> Flag:
+    text = rules["text"]
+    if rules["choices"]:
+        text += f": {', '.join(map(str, rules['choices']))}"
+    return Flag(
+        name,
+        kinds()[name],
+        text,
+        shown(name, fields()[name].default),
+        unset_words(name),
+        group=rules["group"],
+        rare=rules["rare"],
+    )

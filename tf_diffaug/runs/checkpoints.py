@@ -1,0 +1,133 @@
+"""Checkpoints: everything a run is, whole or not there."""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+import re
+import shutil
+
+import tensorflow as tf
+
+from tf_diffaug.training.gan import GAN
+
+
+class CheckpointStore:
+    """The newest checkpoints of a run, and the one with the best FID under `best/`.
+
+    They are `tf.train.Checkpoint`'s: groups of variables (`generator`, `ema_generator`,
+    `discriminator`, both optimizers, ...) in the order of `GAN.state`. TensorFlow writes each under
+    another name and renames it, and the state file last: a kill leaves the checkpoint before.
+
+    Args:
+        gan: a compiled GAN; build the store in the scope of its strategy.
+        directory: where the checkpoints lie.
+        keep: how many of the newest are kept.
+    """
+
+    def __init__(self, gan: GAN, directory: str | os.PathLike, *, keep: int = 3) -> None:
+        if keep < 1:
+            raise ValueError(f"A run keeps one checkpoint or more. Received: keep={keep}.")
+        self.gan = gan
+        self.directory = pathlib.Path(directory)
+        self._best_fid = tf.Variable(math.inf, trainable=False, dtype=tf.float64, name="best_fid")
+        checkpoint = tf.train.Checkpoint(**gan.state(), best_fid=[self._best_fid])
+        self._newest = self._manager(checkpoint, self.directory, keep)
+        self._best = self._manager(checkpoint, self.directory / "best", 1)
+
+    @staticmethod
+    def _manager(
+        checkpoint: tf.train.Checkpoint, directory: pathlib.Path, keep: int
+    ) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(
+            checkpoint, str(directory), max_to_keep=keep, checkpoint_name="step"
+        )
+
+    @property
+    def latest(self) -> str | None:
+        """Path prefix of the newest checkpoint, if there is one."""
+        return self._newest.latest_checkpoint
+
+    @property
+    def best(self) -> str | None:
+        """Path prefix of the checkpoint with the best FID, if there is one."""
+        return self._best.latest_checkpoint
+
+    @property
+    def best_fid(self) -> float:
+        """The best FID so far; infinity before the first."""
+        return float(self._best_fid.numpy())
+
+    def save(self) -> str:
+        """Writes the state of the run at its step.
+
+        Raises:
+            NonFiniteLossError: if there is something in it that is not finite.
+            OSError: if it cannot be written; the checkpoints before are as they were.
+        """
+        return self._save(self._newest)
+
+    def save_if_best(self, fid: float) -> bool:
+        """Writes the state under `best/` if no FID was better before."""
+        if not fid < self.best_fid:
+            return False
+        self._best_fid.assign(fid)
+        self._save(self._best)
+        return True
+
+    def restore(self) -> int | None:
+        """Takes the newest checkpoint up; returns its step, or None if there is none.
+
+        Raises:
+            OSError: if it cannot be read, or holds other variables than this GAN has.
+        """
+        _remove_unfinished(self.directory)
+        _remove_unfinished(self.directory / "best")
+        return None if self.latest is None else self.load(self.latest)
+
+    def load(self, path: str) -> int:
+        """Takes up one checkpoint, by the prefix of its path, and returns its step.
+
+        It leaves the directory alone, so that a run that is still training may be looked at.
+
+        Raises:
+            OSError: if it cannot be read, or holds other variables than this GAN has.
+        """
+        try:
+            status = self._newest.checkpoint.restore(path)
+            status.assert_consumed()
+        except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+            # A file that is cut short is an IndexError.
+            raise OSError(f"The checkpoint {path} can't be restored: {_reason(error)}") from error
+        return int(self.gan.step.numpy())
+
+    def _save(self, manager: tf.train.CheckpointManager) -> str:
+        self.gan.check_finite()
+        directory = pathlib.Path(manager.directory)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            return manager.save(checkpoint_number=int(self.gan.step.numpy()))
+        except tf.errors.OpError as error:
+            _remove_unfinished(directory)
+            raise OSError(
+                f"No checkpoint could be written to {directory}: {_reason(error)}"
+            ) from error
+
+
+def newest_step(directory: str | os.PathLike) -> int | None:
+    """The step of the newest checkpoint in a folder, read off its name; None without one."""
+    path = tf.train.latest_checkpoint(str(directory))
+    return None if path is None else int(path.rsplit("-", 1)[1])
+
+
+def _remove_unfinished(directory: pathlib.Path) -> None:
+    """Removes what TensorFlow began to write and did not rename: a full disk, a kill."""
+    for folder in directory.glob("step-*_temp*"):
+        shutil.rmtree(folder)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of TensorFlow's message, without the graph nodes it came through."""
+    message = getattr(error, "message", None) or str(error)
+    return re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", message).strip().splitlines()[0].strip()

@@ -1,0 +1,331 @@
+"""Every setting of a run, in one place: what config.json holds, and what the flags are made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from typing import Any
+
+from tf_diffaug.errors import UserError
+from tf_diffaug.naming import unknown
+
+
+def _option(
+    default: Any,
+    text: str,
+    *,
+    group: str | None = None,
+    rare: bool = False,
+    choices: tuple[str | int, ...] = (),
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    changeable: bool = False,
+    unset: str = "",
+) -> Any:
+    """One field.
+
+    Args:
+        default: the quick start's value.
+        text: what it is, the one description that help and documentation show.
+        group: the title under which it and the fields after it stand in help.
+        rare: whether the short help leaves it out.
+        choices: the values that it may have; or `least`, `above`, `most`, `below`: their bounds.
+        changeable: whether it may differ when a run is resumed.
+        unset: what None means.
+    """
+    rules = {"choices": choices, "least": least, "above": above, "most": most, "below": below}
+    extra = {"text": text, "changeable": changeable, "unset": unset, "group": group, "rare": rare}
+    return dataclasses.field(default=default, metadata={**rules, **extra})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of a run. The defaults are the quick start's recipe.
+
+    Raises:
+        UserError: if a value is out of its range, or two contradict each other.
+    """
+
+    preset: str | None = _option(
+        None, "a named recipe to start from; --preset=help lists them", group="Recipe"
+    )
+    policy: str = _option("none", "the augmentation, such as color,translation,cutout")
+    augment: str | None = _option(
+        None,
+        "what the losses see augmented; both: DiffAugment",
+        choices=("none", "reals", "d_only", "both"),
+        unset="auto",
+    )
+    regularizers: str = _option("none", "extra loss terms, such as r1:10 or bcr:10,cntr:0.1")
+
+    dataset: str = _option(
+        "emoji_faces",
+        "emoji_faces, emoji, cifar10, cifar100, folder:PATH or folder:FILE.zip",
+        group="Images",
+    )
+    data_dir: str | None = _option(
+        None, "folder with CIFAR's files, else downloaded", changeable=True
+    )
+    resolution: int = _option(32, "pixels a side", least=1)
+    channels: int = _option(
+        3, "3: colour; 1: grey; 4: with transparency", choices=(1, 3, 4), rare=True
+    )
+    fit: str = _option(
+        "crop",
+        "images smaller than the resolution: refuse, pad or enlarge them",
+        choices=("crop", "pad", "enlarge"),
+        rare=True,
+    )
+    flip: bool | None = _option(None, "mirror half of the real images", unset="auto")
+    skip_broken: bool = _option(
+        False, "leave broken or too small image files out and count them", rare=True
+    )
+    num_images: int | None = _option(None, "train on this many images", least=1, unset="all")
+    data_fraction: float | None = _option(
+        None, "train on this share of the images", above=0, most=1, unset="all"
+    )
+    subset: str = _option(
+        "random",
+        "how part of the data is drawn; paper: DiffAugment's own draw",
+        choices=("random", "paper", "balanced"),
+        rare=True,
+    )
+    data_seed: int = _option(0, "draws the part of the data", least=0, rare=True)
+
+    model: str = _option(
+        "sndcgan",
+        "sndcgan, biggan or stylegan2, with options: 'stylegan2(mapping_layers=2)'",
+        group="Networks",
+    )
+    conditional: bool = _option(False, "train with the dataset's labels (biggan, stylegan2)")
+    fake_labels: str = _option(
+        "uniform",
+        "labels of fakes: all alike, or as often as in the data",
+        choices=("uniform", "data"),
+        rare=True,
+    )
+    label_fraction: float | None = _option(
+        None, "train with this share of the labels", above=0, most=1, unset="all", rare=True
+    )
+    width: int = _option(16, "base channels: the papers use 64 to 128", least=1)
+    latent_dim: int = _option(128, "length of G's input z", least=1, rare=True)
+
+    # Adam's constants are those recalled of the second paper's SNDCGAN.
+    loss: str = _option(
+        "hinge",
+        "the adversarial loss, such as hinge, non_saturating or wasserstein",
+        group="Training",
+    )
+    steps: int = _option(5000, "G steps in all", least=1, changeable=True)
+    batch_size: int = _option(32, "images of a D step, over all replicas", least=1)
+    d_steps: int = _option(1, "D steps per G step", least=1)
+    g_lr: float = _option(2e-4, "G's learning rate", above=0)
+    d_lr: float = _option(2e-4, "D's learning rate", above=0)
+    beta1: float = _option(
+        0.5, "Adam's decay of the mean gradient", least=0, below=1, rare=True
+    )
+    beta2: float = _option(0.999, "Adam's decay of the mean square", least=0, below=1, rare=True)
+    ema_decay: float = _option(
+        0.999,
+        "decay a step of the average of G's weights; 0: none",
+        least=0,
+        below=1,
+        rare=True,
+    )
+    ema_start: int = _option(0, "step from which G's weights are averaged", least=0, rare=True)
+    ema_half_life: float | None = _option(
+        None,
+        "half-life of the average in images, in place of ema_decay",
+        above=0,
+        unset="none",
+        rare=True,
+    )
+    ema_ramp: float | None = _option(
+        0.25,
+        "the half-life is at most this share of the run so far",
+        above=0,
+        unset="none",
+        rare=True,
+    )
+    seed: int = _option(0, "the run's seed: the same command gives the same bits", least=0)
+    strategy: str = _option(
+        "auto",
+        "how training is distributed",
+        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
+    )
+    views: str = _option(
+        "auto",
+        "whether D sees a step's batches in one pass",
+        choices=("auto", "joint", "separate"),
+        rare=True,
+    )
+    deterministic: bool = _option(True, "the same bits every time, on a GPU too", rare=True)
+
+    run_dir: str | None = _option(
+        None,
+        "folder of the run; auto: runs/, named by recipe",
+        changeable=True,
+        unset="auto",
+        group="Written (every so many G steps; 0: only at the end)",
+    )
+    log_every: int = _option(50, "losses and other metrics", least=1, changeable=True)
+    sample_every: int = _option(500, "sample grids", least=0, changeable=True)
+    eval_every: int = _option(1000, "FIDs", least=0, changeable=True)
+    checkpoint_every: int = _option(500, "checkpoints", least=0, changeable=True)
+    keep_checkpoints: int = _option(
+        3, "newest checkpoints kept, besides the best by FID", least=1, changeable=True, rare=True
+    )
+
+    # The evaluation protocol: a number means nothing without it.
+    fid_features: str = _option(
+        "auto", "auto, inception, emoji-cnn, none or a model's path", group="Evaluation"
+    )
+    num_fakes: int = _option(2000, "fakes an FID is measured on; the papers use 10000", least=2)
+    fid_split: str = _option(
+        "auto", "real images an FID is measured against", choices=("auto", "train", "test")
+    )
+    eval_batch_norm: str = _option(
+        "moving",
+        "statistics of G's batch norm in samples and FID",
+        choices=("moving", "batch", "standing"),
+        rare=True,
+    )
+    truncation: float | None = _option(
+        None,
+        "bound of z (biggan), or psi (stylegan2), in samples and FID",
+        least=0,
+        unset="none",
+        rare=True,
+    )
+    eval_ema: bool = _option(True, "take samples and FID from the averaged G", rare=True)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        if self.num_images is not None and self.data_fraction is not None:
+            raise UserError(
+                "--num_images and --data_fraction exclude each other. Received: "
+                f"--num_images={self.num_images} --data_fraction={self.data_fraction}."
+            )
+        if self.subset != "random" and self.num_images is None and self.data_fraction is None:
+            raise UserError(
+                f"--subset={self.subset} says how a part of the images is drawn: "
+                "give --num_images or --data_fraction too."
+            )
+        if self.fake_labels != "uniform" and not self.conditional:
+            raise UserError(f"--fake_labels={self.fake_labels} is about labels: add --conditional.")
+        if self.label_fraction is not None and not self.conditional:
+            raise UserError(
+                "--label_fraction hides labels of networks that look at them: add --conditional. "
+                f"Received: --label_fraction={self.label_fraction}."
+            )
+        if self.policy == "none" and self.augment not in (None, "none"):
+            raise UserError(
+                f"--augment={self.augment} needs an augmentation: add "
+                "--policy=color,translation,cutout, for example."
+            )
+
+    @property
+    def family(self) -> str:
+        """The model's name, its options left out."""
+        return self.model.split("(")[0].strip()
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the images are files of the user's own."""
+        return self.dataset.startswith("folder:")
+
+    def lasting(self) -> dict[str, Any]:
+        """What makes two runs the same experiment: all that may not change on resume."""
+        return {
+            name: getattr(self, name)
+            for name, field in fields().items()
+            if not field.metadata["changeable"] and name != "preset"
+        }
+
+
+@functools.cache
+def kinds() -> dict[str, type]:
+    """The type of each field, None aside."""
+    found = {}
+    for name, hint in typing.get_type_hints(Config).items():
+        union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+        found[name] = typing.get_args(hint)[0] if union else hint
+    return found
+
+
+@functools.cache
+def fields() -> dict[str, dataclasses.Field]:
+    """The fields by name, in order."""
+    return {field.name: field for field in dataclasses.fields(Config)}
+
+
+@functools.cache
+def _optional() -> frozenset[str]:
+    hints = typing.get_type_hints(Config)
+    return frozenset(n for n, hint in hints.items() if type(None) in typing.get_args(hint))
+
+
+def unset_words(name: str) -> tuple[str, ...]:
+    """What a user may type for None, the word that help shows for it first."""
+    if name not in _optional():
+        return ()
+    rules = fields()[name].metadata
+    words = (rules["unset"] or "none", "none")
+    return tuple(word for word in dict.fromkeys(words) if word not in rules["choices"])
+
+
+def shown(name: str, value: Any) -> str:
+    """A setting's value as a person would type it."""
+    if value is None:
+        return unset_words(name)[0]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def checked_settings(settings: dict[str, Any], source: str) -> dict[str, Any]:
+    """Checks the names and types of settings read from a file; fills nothing in.
+
+    Raises:
+        UserError: if a name is unknown or a value of another type than its field.
+    """
+    for name, value in settings.items():
+        if name not in fields():
+            raise UserError(f"{source}: {unknown('setting', name, fields())}")
+        kind = kinds()[name]
+        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+        fits = fits or (kind is float and type(value) is int)
+        if not (fits or (value is None and name in _optional())):
+            raise UserError(f"{source}: {name} is {_a(kind)}. Received: {name}={value!r}.")
+    return settings
+
+
+def _a(kind: type) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    return names[kind]
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
+    if value is None:
+        return
+    rules, received = field.metadata, f"--{field.name}={value}"
+    if rules["choices"] and value not in rules["choices"]:
+        choices = map(str, rules["choices"])
+        raise UserError(unknown(field.name, value, choices, received=received))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{field.name} must be a finite number. Received: {received}.")
+    limits = (
+        ("least", "at least", lambda limit: value >= limit),
+        ("above", "above", lambda limit: value > limit),
+        ("most", "at most", lambda limit: value <= limit),
+        ("below", "below", lambda limit: value < limit),
+    )
+    for rule, words, holds in limits:
+        if rules[rule] is not None and not holds(rules[rule]):
+            raise UserError(f"--{field.name} must be {words} {rules[rule]}. Received: {received}.")

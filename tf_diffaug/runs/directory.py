@@ -1,0 +1,138 @@
+"""The folder of a run, and the only code that knows what lies where in it."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import pathlib
+import shutil
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tf_diffaug.files import write_atomically
+from tf_diffaug.images import encode_png
+
+
+class RunDirectory:
+    """`config.json`, `metrics.jsonl`, `checkpoints/`, `samples/STEP.png` and `tensorboard/`.
+
+    Nothing is made before something is written. TensorBoard's files are a view of the metrics and
+    samples, written again from them when a run resumes; without TensorBoard they are left out.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.tensorboard = self.path / "tensorboard"
+        self._board = None
+        self._last = {record["kind"]: record for record in self.records()}
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Writes `config.json`."""
+        write_atomically(self.config, json.dumps(config, indent=2) + "\n")
+
+    def records(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """The metric records in order, of one kind (`train`, `eval`) or all.
+
+        A last line without its end was cut short by a kill, and is not a record.
+
+        Raises:
+            ValueError: if another line is damaged.
+        """
+        if not self.metrics.exists():
+            return []
+        lines = self.metrics.read_bytes().split(b"\n")[:-1]
+        found = [self._record(number, line) for number, line in enumerate(lines, 1)]
+        return [record for record in found if kind is None or record["kind"] == kind]
+
+    def _record(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+            if isinstance(record, dict) and {"step", "kind"} <= record.keys():
+                return record
+        except ValueError:
+            pass
+        raise ValueError(
+            f"{self.metrics} is damaged: line {number} is no record. Mend or remove that line. "
+            f"Received: {line[:40]!r}."
+        )
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Adds a record, which has a `step`, a `kind` and scalars, to metrics and TensorBoard."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        # One write of a whole line: a reader never sees half a record of a run that goes on.
+        line = (json.dumps(record) + "\n").encode()
+        with open(self.metrics, "ab", buffering=0) as file:
+            written = file.write(line)
+            if written < len(line):
+                file.truncate(file.tell() - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
+        self._last[record["kind"]] = record
+        self._board_record(record)
+
+    def last(self, kind: str) -> dict[str, Any] | None:
+        """The last record of a kind, if there is one."""
+        return self._last.get(kind)
+
+    def write_sample(self, step: int, sheet: np.ndarray, *, scale: int = 2) -> pathlib.Path:
+        """Writes a grid of samples, uint8 (height, width, channels), and returns its path."""
+        path = self.samples / f"{step:07d}.png"
+        write_atomically(path, encode_png(sheet, scale=scale))
+        self._board_sample(path, step)
+        return path
+
+    def rewind(self, step: int) -> None:
+        """Drops the records and samples past `step`, and writes TensorBoard's files again."""
+        kept = [record for record in self.records() if record["step"] <= step]
+        if self.metrics.exists():
+            write_atomically(self.metrics, "".join(json.dumps(r) + "\n" for r in kept))
+        self._last = {record["kind"]: record for record in kept}
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+        if self.tensorboard.exists():
+            shutil.rmtree(self.tensorboard)
+        for record in kept:
+            self._board_record(record)
+        for path in sorted(self.samples.glob("*.png")):
+            if int(path.stem) > step:
+                path.unlink()
+            else:
+                self._board_sample(path, int(path.stem))
+
+    def _writer(self) -> tf.summary.SummaryWriter | None:
+        if self._board is None:
+            try:
+                import tensorboard  # noqa: F401
+            except ModuleNotFoundError:
+                return None
+            self._board = tf.summary.create_file_writer(str(self.tensorboard))
+        return self._board
+
+    def _board_record(self, record: dict[str, Any]) -> None:
+        if (writer := self._writer()) is None:
+            return
+        with writer.as_default(record["step"]):
+            for name, value in record.items():
+                if isinstance(value, float):
+                    tf.summary.scalar(f"{record['kind']}/{name}", value)
+        writer.flush()
+
+    def _board_sample(self, path: pathlib.Path, step: int) -> None:
+        if (writer := self._writer()) is None:
+            return
+        picture = np.asarray(Image.open(io.BytesIO(path.read_bytes())))
+        with writer.as_default(step):
+            tf.summary.image("samples", picture.reshape(1, *picture.shape[:2], -1))
+        writer.flush()

@@ -1,0 +1,195 @@
+"""From a settled recipe to its parts: where it computes, data, networks, the GAN, samples."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_diffaug import data as data_lib
+from tf_diffaug.data import ImageData
+from tf_diffaug.errors import UserError
+from tf_diffaug.runs import networks
+from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.recipe import Recipe
+from tf_diffaug.runs.sampler import Sampler
+from tf_diffaug.training import EMA, GAN, make_strategy
+
+
+def set_up(config: Config) -> tf.distribute.Strategy:
+    """Sets what holds for the whole process, and returns where the run computes.
+
+    Raises:
+        UserError: if the batch does not divide among the strategy's replicas.
+        ValueError: if the strategy cannot be had.
+    """
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = make_strategy(config.strategy)
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise UserError(
+            f"--batch_size must be a multiple of the {replicas} replicas that share it. "
+            f"Received: --batch_size={config.batch_size}."
+        )
+    return strategy
+
+
+def load_data(config: Config) -> ImageData:
+    """The images that the run trains on.
+
+    Raises:
+        ValueError: if they cannot be had as asked.
+    """
+    images = data_lib.load(
+        config.dataset,
+        data_dir=config.data_dir,
+        resolution=config.resolution,
+        skip_broken=config.skip_broken,
+    )
+    images = data_lib.subset(
+        images,
+        fraction=config.data_fraction,
+        num_images=config.num_images,
+        mode=config.subset,
+        seed=config.data_seed,
+    )
+    if config.conditional and images.labels is None:
+        raise UserError(
+            f"{config.dataset} has no labels (a folder has those of its subfolders): drop "
+            "--conditional, or choose another dataset. Received: --conditional."
+        )
+    if config.label_fraction is None:
+        return images
+    return data_lib.hide_labels(images, config.label_fraction, seed=config.data_seed)
+
+
+def is_flipped(config: Config, data: ImageData) -> bool:
+    """Whether half of the reals are mirrored."""
+    return data.flip if config.flip is None else config.flip
+
+
+def make_gan(
+    recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[str, Any]
+) -> GAN:
+    """Networks, optimizers and the GAN, compiled.
+
+    Args:
+        recipe: the settled recipe.
+        strategy: where it computes.
+        facts: what the networks must know of the images, see `data_facts`.
+
+    Raises:
+        ValueError: if the networks cannot be made as asked, or not for these images.
+    """
+    config = recipe.config
+    with strategy.scope():
+        generator, discriminator = networks.make_networks(
+            config.model,
+            resolution=config.resolution,
+            channels=facts["channels"],
+            width=config.width,
+            latent_dim=config.latent_dim,
+            num_classes=len(facts["label_counts"]) if config.conditional else None,
+            seed=config.seed,
+        )
+        gan = GAN(
+            generator,
+            discriminator,
+            latent_dim=config.latent_dim,
+            label_frequencies=_frequencies(config, facts["label_counts"]),
+            policy=recipe.policy,
+            augment=config.augment,
+            loss=config.loss,
+            regularizers=recipe.regularizers,
+            d_steps=config.d_steps,
+            ema=_average(config),
+            views=config.views,
+            seed=config.seed,
+        )
+        gan.check_batch_size(config.batch_size // strategy.num_replicas_in_sync)
+        gan.compile(_adam(config, config.g_lr), _adam(config, config.d_lr), jit_compile=False)
+    return gan
+
+
+def make_dataset(config: Config, data: ImageData, *, start_step: int = 0) -> tf.data.Dataset:
+    """Batches from a step on: each holds the reals of all D steps of one G step.
+
+    Raises:
+        ValueError: if the images cannot be had in such batches.
+    """
+    if not config.conditional:  # labels that are not read are not shuffled along
+        data = dataclasses.replace(data, labels=None, class_names=None)
+    return data_lib.batches(
+        data,
+        config.batch_size * config.d_steps,
+        seed=config.seed,
+        start_step=start_step,
+        flip=is_flipped(config, data),
+    )
+
+
+def make_sampler(gan: GAN, config: Config) -> Sampler:
+    """Makes images the way this run evaluates and shows them.
+
+    Raises:
+        ValueError: if G can't be sampled so.
+    """
+    return Sampler(
+        gan,
+        ema=config.eval_ema,
+        batch_norm=config.eval_batch_norm,
+        truncation=config.truncation,
+        standing_batch_size=config.batch_size,
+    )
+
+
+def parameter_counts(gan: GAN) -> dict[str, int]:
+    """Trainable parameters of G and D."""
+    return {
+        name: sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+        for name, network in (("G", gan.generator), ("D", gan.discriminator))
+    }
+
+
+def data_facts(data: ImageData) -> dict[str, Any]:
+    """What config.json says of the data, and all that the networks must know of it."""
+    counts = None
+    if data.labels is not None:
+        known = data.labels[data.labels >= 0]
+        counts = np.bincount(known, minlength=data.num_classes).tolist()
+    return {
+        "name": data.name,
+        "num_images": len(data.images),
+        "num_test": 0 if data.test is None else len(data.test),
+        "fingerprint": data.fingerprint,
+        "channels": data.images.shape[-1],
+        "label_counts": counts,
+    }
+
+
+def _frequencies(config: Config, label_counts: Sequence[int] | None) -> list[float] | None:
+    """How often fakes have each label: a class without a real image has no fakes either."""
+    if not config.conditional:
+        return None
+    uniform = config.fake_labels == "uniform"
+    return [float(count > 0 if uniform else count) for count in label_counts]
+
+
+def _average(config: Config) -> EMA | None:
+    if config.ema_half_life is None and config.ema_decay == 0:
+        return None
+    return EMA(
+        config.ema_decay,
+        start=config.ema_start,
+        half_life=config.ema_half_life,
+        ramp=config.ema_ramp,
+    )
+
+
+def _adam(config: Config, rate: float) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=1e-8)

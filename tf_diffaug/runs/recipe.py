@@ -1,0 +1,102 @@
+"""A configuration whose three choices are read: the augmentation, who sees it, the extra terms."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tf_diffaug.augment import Policy, parse_policy
+from tf_diffaug.errors import UserError
+from tf_diffaug.runs import networks
+from tf_diffaug.runs.config import Config
+from tf_diffaug.training import REGULARIZERS, Regularizer, get_loss, parse_regularizers
+from tf_diffaug.training.modes import resolve_augment
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What `settle` makes of a configuration.
+
+    Args:
+        config: the settings, policy, regularizers and model in their one spelling and `augment` a
+            mode.
+        policy: the augmentation.
+        regularizers: the extra loss terms.
+        why: why `augment` is what it is, in words.
+    """
+
+    config: Config
+    policy: Policy
+    regularizers: tuple[Regularizer, ...]
+    why: str
+
+    def replace(self, **settings: Any) -> Recipe:
+        """A copy with some settings that decide nothing else, such as the directory."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, **settings))
+
+
+def settle(config: Config) -> Recipe:
+    """Reads the three choices and decides what was left open.
+
+    Raises:
+        UserError: if two settings contradict each other.
+        ValueError: for a policy, regularizer, loss or model that does not parse, or a policy that
+            nothing uses.
+    """
+    policy = parse_policy(config.policy)
+    # A saved run is resumed with the order in which it was trained, whatever was typed.
+    regularizers = tuple(sorted(parse_regularizers(config.regularizers), key=str))
+    get_loss(config.loss)
+    model = networks.spell_model(config.model)
+    _check_labels(config, regularizers)
+    _check_styles(config, regularizers)
+    augment = resolve_augment(policy, config.augment, regularizers)
+    why = "as asked" if config.augment is not None else _reason(policy, regularizers)
+    settled = dataclasses.replace(
+        config,
+        policy=str(policy),
+        regularizers=",".join(map(str, regularizers)) or "none",
+        augment=augment,
+        model=model,
+    )
+    return Recipe(settled, policy, regularizers, why)
+
+
+def _check_labels(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+    if config.conditional and not networks.take_labels(config.model):
+        known = " or ".join(f"--model={name}" for name in networks.conditional_models())
+        raise UserError(
+            f"{config.family} knows no classes: add {known}. Received: --conditional."
+        )
+    about_labels = [regularizer.name for regularizer in regularizers if regularizer.fills_labels]
+    if about_labels and not config.conditional:
+        raise UserError(
+            f"{' and '.join(about_labels)} is about labels: add --conditional. "
+            f"Received: --regularizers={config.regularizers}."
+        )
+    fillers = [name for name, kind in REGULARIZERS.items() if kind.fills_labels]
+    if config.label_fraction is not None and not about_labels:
+        raise UserError(
+            "--label_fraction leaves images without labels, which something must fill in: add "
+            f"--regularizers={' or '.join(fillers)}. "
+            f"Received: --label_fraction={config.label_fraction}."
+        )
+
+
+def _check_styles(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+    about_styles = [regularizer.name for regularizer in regularizers if regularizer.needs_styles]
+    if about_styles and not networks.have_styles(config.model):
+        raise UserError(
+            f"{' and '.join(about_styles)} is about a generator's styles: add --model=stylegan2. "
+            f"Received: --model={config.model}."
+        )
+
+
+def _reason(policy: Policy, regularizers: tuple[Regularizer, ...]) -> str:
+    if not policy.ops:
+        return "there is no policy"
+    if steering := [r.name for r in regularizers if r.steers_policy]:
+        return f"{' and '.join(steering)} is about the augmentation in the adversarial losses"
+    if users := [r.name for r in regularizers if r.uses_policy]:
+        return f"{' and '.join(users)} uses the policy"
+    return "a policy that nothing else uses is DiffAugment's"

@@ -1,0 +1,133 @@
+"""A saved run as an object: its recipe, its images, its GAN with the weights of a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import pathlib
+from typing import Any
+
+import tensorflow as tf
+
+from tf_diffaug.data import ImageData
+from tf_diffaug.errors import Failure, UserError, one_line
+from tf_diffaug.runs import parts
+from tf_diffaug.runs.checkpoints import CheckpointStore
+from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.directory import RunDirectory
+from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
+from tf_diffaug.runs.recipe import Recipe, settle
+from tf_diffaug.runs.sampler import Sampler
+from tf_diffaug.runs.saved import read_saved, refuse_other_data
+from tf_diffaug.training import GAN
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What `load_run` returns.
+
+    Args:
+        directory: where everything of the run lies.
+        recipe: its settings.
+        facts: what it was trained on, see `parts.data_facts`.
+        gan: its networks, with the weights of the checkpoint.
+        checkpoint: which one was asked for.
+        seed: of what is sampled and measured.
+    """
+
+    directory: RunDirectory
+    recipe: Recipe
+    facts: dict[str, Any]
+    gan: GAN
+    checkpoint: str
+    seed: int
+
+    @property
+    def config(self) -> Config:
+        """Its settings, with the seed that samples are drawn by."""
+        return dataclasses.replace(self.recipe.config, seed=self.seed)
+
+    @functools.cached_property
+    def data(self) -> ImageData:
+        """The images that it was trained on, loaded when first asked for.
+
+        Raises:
+            ValueError: if they cannot be had, or are other ones.
+        """
+        data = parts.load_data(self.recipe.config)
+        refuse_other_data(self.directory.path, {"data": self.facts}, parts.data_facts(data))
+        return data
+
+    @functools.cached_property
+    def sampler(self) -> Sampler:
+        """Makes images the way that the run evaluates and shows them."""
+        return parts.make_sampler(self.gan, self.config)
+
+    def evaluator(self) -> Evaluator | None:
+        """What measures its FID in its own protocol; None for a run without features."""
+        return make_evaluator(self.config, self.data, self.sampler)
+
+
+def load_run(
+    run_dir: str | os.PathLike,
+    *,
+    checkpoint: str = "newest",
+    seed: int | None = None,
+    **settings: Any,
+) -> Run:
+    """Takes up a run as its config.json says, on one device.
+
+    >>> run = load_run("runs/NAME")  # doctest: +SKIP
+    >>> run.sampler(16, run.config.seed)  # doctest: +SKIP
+
+    Args:
+        run_dir: its folder; nothing in it is changed.
+        checkpoint: `newest`, `best` (by FID) or the number of a step.
+        seed: of what will be sampled; by default the run's.
+        **settings: evaluation settings of `Config` in place of the run's own, such as `num_fakes`
+            or `fid_features`; `dataset` and `data_dir` where its images lie now.
+
+    Raises:
+        UserError: if there is no such run or checkpoint.
+        Failure: if the checkpoint cannot be restored.
+    """
+    run_dir = pathlib.Path(run_dir)
+    saved = read_saved(run_dir)
+    if saved is None:
+        raise UserError(f"{run_dir} is not the folder of a run: it has no config.json.")
+    path = _checkpoint_path(run_dir, checkpoint)
+    recipe = settle(Config(**{**saved["settings"], "strategy": "one_device", **settings}))
+    facts = saved.get("data", {})
+    if "label_counts" not in facts:  # as runs of older versions
+        facts = parts.data_facts(parts.load_data(recipe.config))
+        refuse_other_data(run_dir, saved, facts)
+    gan = parts.make_gan(recipe, parts.set_up(recipe.config), facts)
+    try:
+        CheckpointStore(gan, path.parent).load(str(path))
+    except OSError as error:
+        raise Failure(one_line(error)) from error
+    seed = recipe.config.seed if seed is None else seed
+    return Run(RunDirectory(run_dir), recipe, facts, gan, checkpoint, seed)
+
+
+def _checkpoint_path(run_dir: pathlib.Path, checkpoint: str) -> pathlib.Path:
+    """Path prefix of the checkpoint asked for."""
+    folder = run_dir / "checkpoints"
+    if checkpoint in ("newest", "best"):
+        place = folder / "best" if checkpoint == "best" else folder
+        path = tf.train.latest_checkpoint(str(place))
+        if path is None:
+            raise UserError(f"{run_dir} has no checkpoint in {place.name}/ yet.")
+        return pathlib.Path(path)
+    found = {
+        path.stem.removeprefix("step-"): path.with_suffix("")
+        for place in (folder / "best", folder)
+        for path in place.glob("step-*.index")
+    }
+    if checkpoint not in found:
+        raise UserError(
+            f"{run_dir} has checkpoints of steps {', '.join(sorted(found, key=int))}. "
+            f"Received: --checkpoint={checkpoint}."
+        )
+    return found[checkpoint]

@@ -1,0 +1,161 @@
+"""What a run's config.json holds, where a run lies by default, and what a resume may change."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tf_diffaug.errors import UserError
+from tf_diffaug.language import parse_calls
+from tf_diffaug.runs.config import Config, checked_settings, fields, shown
+
+CONFIG_FILE = "config.json"
+RUNS = pathlib.Path("runs")
+_LONGEST_NAME = 80
+
+
+def default_directory(config: Config) -> pathlib.Path:
+    """runs/NAME: the recipe at a glance, and a hash so that no other recipe ever lands in it."""
+    parts = [config.dataset.removeprefix("folder:").rstrip("/").split("/")[-1]]
+    parts.append(f"{config.resolution}px")
+    if config.data_fraction is not None:
+        parts.append(f"{100 * config.data_fraction:g}pct")
+    if config.num_images is not None:
+        parts.append(f"{config.num_images}img")
+    classes = "-cond" if config.conditional else ""
+    parts.append(f"{config.family}-w{config.width}{classes}")
+    if config.label_fraction is not None:
+        parts.append(f"{100 * config.label_fraction:g}pctlabels")
+    if config.policy != "none":
+        parts += [config.policy.replace(",", "+"), config.augment or "auto"]
+    if config.regularizers != "none":
+        parts += [call.name for call in parse_calls(config.regularizers, what="regularizers")]
+    parts.append(f"s{config.seed}")
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(parts)).lstrip(".-")[:_LONGEST_NAME]
+    settings = config.lasting()
+    if config.is_folder:  # however its path is spelt
+        path = os.path.expanduser(config.dataset.removeprefix("folder:"))
+        settings["dataset"] = f"folder:{os.path.realpath(path)}"
+    text = json.dumps(settings, sort_keys=True)
+    return RUNS / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def read_saved(run_dir: pathlib.Path) -> dict[str, Any] | None:
+    """The contents of a run directory's config.json, its settings checked; None without a run.
+
+    Raises:
+        UserError: if the file is damaged, or of a version with other settings.
+    """
+    path = run_dir / CONFIG_FILE
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}). Give another --run_dir.") from error
+    if not isinstance(saved, dict) or not isinstance(saved.get("settings"), dict):
+        raise UserError(f"{path} is not a run's configuration. Give another --run_dir.")
+    checked_settings(saved["settings"], str(path))
+    return saved
+
+
+def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wanted: Config) -> None:
+    """Checks that a run is resumed with its own recipe.
+
+    The folder of images may be another: what lies in it decides, see `refuse_other_data`.
+
+    Args:
+        run_dir: where the run is, for the message.
+        saved: the settings it was made with.
+        wanted: those of now, settled.
+
+    Raises:
+        UserError: naming each setting that differs and may not.
+    """
+    differ = [
+        f"--{name}={shown(name, value)} (saved: {shown(name, saved[name])})"
+        for name, value in wanted.lasting().items()
+        if name in saved
+        and value != saved[name]
+        and not (name == "dataset" and wanted.is_folder and saved[name].startswith("folder:"))
+    ]
+    if differ:
+        raise UserError(
+            f"{run_dir} holds a run with other settings: {', '.join(differ)}. Only steps, cadences "
+            "and the directory may change; give another --run_dir to start anew."
+        )
+
+
+def refuse_other_data(
+    run_dir: pathlib.Path, saved: Mapping[str, Any], facts: Mapping[str, Any]
+) -> None:
+    """Checks that a run goes on with the images that it was trained on.
+
+    Args:
+        run_dir: where the run is, for the message.
+        saved: the contents of its config.json.
+        facts: those of the data of now, see `parts.data_facts`.
+
+    Raises:
+        UserError: if there are other images.
+    """
+    before = saved.get("data", {})
+    if before.get("fingerprint") != facts["fingerprint"]:
+        raise UserError(
+            f"{run_dir} was trained on other images: {before.get('num_images')} then, "
+            f"{facts['num_images']} now, or with other content. Give another --run_dir."
+        )
+
+
+def make_saved(config: Config, *, data: Mapping[str, Any], replicas: int) -> dict[str, Any]:
+    """What config.json holds: every setting, what the data was, and what it ran on.
+
+    Args:
+        config: the settled settings.
+        data: the facts of the data that was trained on, its fingerprint among them.
+        replicas: devices that share a batch.
+    """
+    return {
+        "settings": dataclasses.asdict(config),
+        "data": dict(data),
+        "versions": {**versions(), "replicas": replicas},
+    }
+
+
+def versions() -> dict[str, Any]:
+    """The software and machine that the bits of a run depend on."""
+    import keras
+    import numpy
+    import tensorflow as tf
+
+    import tf_diffaug
+
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": numpy.__version__,
+        "tf_diffaug": tf_diffaug.__version__,
+        "platform": f"{sys.platform}-{platform.machine()}",
+        "cpu_count": os.cpu_count(),
+    }
+
+
+def version_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """One line on what changed since the run began, or None."""
+    changed = [
+        f"{name} {saved.get(name)} -> {now[name]}" for name in now if saved.get(name) != now[name]
+    ]
+    if not changed:
+        return None
+    return f"Note: since this run began: {', '.join(changed)}; it may not end with the same bits."
