@@ -117,9 +117,12 @@ def test_the_generator_is_the_published_one(options):
 
 def restated_discriminator(network, images, downsamplings):
     hidden = images.astype(np.float64)
+    if network.layout == "compare_gan":
+        hidden = (hidden + 1.0) / 2.0  # its images are of [0, 1]
     for index in range(4):
         block = getattr(network, f"block{index + 1}")
-        inner = hidden if index == 0 else np.maximum(hidden, 0.0)
+        plain = index == 0 and network.layout == "author"
+        inner = hidden if plain else np.maximum(hidden, 0.0)
         inner = convolved(block.conv2, np.maximum(convolved(block.conv1, inner), 0.0))
         keeps = hidden.shape[-1] == inner.shape[-1]
         is_down = index < downsamplings
@@ -154,10 +157,19 @@ def test_the_discriminator_is_the_published_one(options, widths, downsamplings):
     network = stirred(built(BigGANDiscriminator, width=2, seed=0, **options))
     found = [getattr(network, f"block{n}").conv1.layer.filters for n in (1, 2, 3, 4)]
     assert tuple(found) == widths
-    images = np.random.default_rng(1).uniform(-1.0, 1.0, (4, 32, 32, 3)).astype(np.float32)
+    # As an augmentation may leave them, below -1 too.
+    images = np.random.default_rng(1).uniform(-1.5, 1.5, (4, 32, 32, 3)).astype(np.float32)
     inputs = (images, LABELS) if "num_classes" in options else images
     expected = restated_discriminator(network, images, downsamplings)
     np.testing.assert_allclose(network(inputs), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", ["author", "compare_gan"])
+def test_labels_start_from_the_published_embedding(layout):
+    network = built(BigGANDiscriminator, width=8, num_classes=500, layout=layout, seed=0)
+    table = network.embedding.layer.embeddings.numpy()
+    expected = 0.02 if layout == "author" else (2 / sum(table.shape)) ** 0.5  # Glorot's
+    assert np.std(table) == pytest.approx(expected, rel=0.05)
 
 
 def test_the_gradients_of_the_zeros_are_those_of_the_published_steps():

@@ -84,12 +84,12 @@ class GeneratorBlock(keras.layers.Layer):
 
 
 class DiscriminatorBlock(keras.layers.Layer):
-    """ReLU, 3 × 3, ReLU, 3 × 3 and perhaps average pooling, beside a shortcut.
+    """Perhaps ReLU, 3 × 3, ReLU, 3 × 3 and perhaps average pooling, beside a shortcut.
 
     Args:
         filters: output channels, and those between the convolutions (the "wide" block).
         make_conv: makes a convolution.
-        is_first: whether the inputs are images: no ReLU then.
+        begins_with_relu: whether there is a ReLU before the first convolution.
         downsample: whether to halve the resolution.
         shortcut: "conv" (1 × 1), "identity", or "none": no residual connection at all.
 
@@ -104,13 +104,13 @@ class DiscriminatorBlock(keras.layers.Layer):
         filters: int,
         *,
         make_conv: MakeConv,
-        is_first: bool,
+        begins_with_relu: bool,
         downsample: bool,
         shortcut: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.is_first = is_first
+        self.begins_with_relu = begins_with_relu
         self.downsample = downsample
         self.shortcut_kind = shortcut
         self.conv1 = make_conv(keras.layers.Conv2D, filters, 3, padding="same", name="conv1")
@@ -130,7 +130,7 @@ class DiscriminatorBlock(keras.layers.Layer):
         return tuple(self.conv2.compute_output_shape(shape))
 
     def call(self, hidden: tf.Tensor) -> tf.Tensor:
-        outputs = hidden if self.is_first else tf.nn.relu(hidden)
+        outputs = tf.nn.relu(hidden) if self.begins_with_relu else hidden
         outputs = self.conv2(tf.nn.relu(self.conv1(outputs)))
         if self.shortcut_kind == "none":
             return outputs

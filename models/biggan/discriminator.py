@@ -13,7 +13,9 @@ from tf_diffaug.models.biggan.base import BigGANNetwork, Init, Layout
 from tf_diffaug.models.biggan.blocks import DiscriminatorBlock
 
 # Multiples of the width after each block, and how many blocks, from the first, halve the
-# resolution. compare_gan's has no residual connection where a block keeps the number of channels.
+# resolution. compare_gan's (architectures/resnet_biggan.py) has no residual connection where a
+# block keeps the number of channels, a ReLU in the first block too, which takes images of [0, 1],
+# and its embedding of labels starts from Glorot's normal numbers, whatever `init`.
 DISCRIMINATOR_LAYOUTS = {
     "author": {
         32: ((4, 4, 4, 4), 2),
@@ -46,8 +48,8 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         attention: resolution of the feature map that self-attention stands on (64 at 128 px in the
             original), or None for none.
         init: "normal", N(0, 0.02), or "orthogonal", the original's.
-        layout: whose table of channels and of downsamplings, one of `LAYOUTS`: "author" or
-            "compare_gan".
+        layout: whose table of channels and of downsamplings, first block and first embedding of
+            labels, one of `LAYOUTS`: "author" or "compare_gan".
         seed: seed of the initial weights. None draws anew each time; 0 is a seed.
 
     Call arguments:
@@ -96,7 +98,7 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
             block = DiscriminatorBlock(
                 sizes[index + 1],
                 make_conv=self._normalized,
-                is_first=index == 0,
+                begins_with_relu=index > 0 or layout == "compare_gan",
                 downsample=downsample,
                 shortcut=self._shortcut(sizes[index] == sizes[index + 1], downsample),
                 dtype=self.dtype_policy.name,
@@ -110,12 +112,17 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
                 keras.layers.Embedding(
                     num_classes,
                     self.features_dim,
-                    embeddings_initializer=self._initializer(),
+                    embeddings_initializer=self._embedding_initializer(),
                     dtype=self.dtype_policy.name,
                 ),
                 seed=self._layer_seed() or 0,
                 name="embedding",
             )
+
+    def _embedding_initializer(self) -> keras.initializers.Initializer:
+        if self.layout == "compare_gan":
+            return keras.initializers.GlorotNormal(seed=self._layer_seed())
+        return self._initializer()
 
     def _blocks(self) -> list[DiscriminatorBlock]:
         count = len(DISCRIMINATOR_LAYOUTS[self.layout][self.resolution][0])
@@ -152,7 +159,7 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         """The last hidden representation of images alone, of shape (batch, features_dim)."""
         if not self.built:
             self.build()
-        hidden = inputs
+        hidden = inputs * 0.5 + 0.5 if self.layout == "compare_gan" else inputs
         for index, block in enumerate(self._blocks()):
             hidden = block(hidden)
             if index == self._attention_after():
