@@ -7,16 +7,18 @@ downsamplings and starts from a larger map: resolution / 8 on each side.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
 
 from tf_diffaug.layers import BatchNorm, SpectralNormalization
 from tf_diffaug.models.base import Network, judged
+from tf_diffaug.naming import unknown
 
 # compare_gan, architectures/sndcgan.py.
 LEAK = 0.1
+Latents = Literal["normal", "uniform"]
 
 
 class _SNDCGAN(Network):
@@ -45,6 +47,8 @@ class SNDCGANGenerator(_SNDCGAN):
         channels: channels of the images.
         width: channels before the last layer, 64 as published; the others are 2, 4, 8 times that.
         latent_dim: length of a latent vector.
+        latents: what latents are drawn from where it is trained and sampled, "normal" or
+            "uniform": the numbers of [-1, 1), compare_gan's default.
         seed: seed of the initial weights. None draws anew each time; 0 is a seed.
 
     Call arguments:
@@ -55,7 +59,8 @@ class SNDCGANGenerator(_SNDCGAN):
     mixed precision too.
 
     Raises:
-        ValueError: for a resolution that is not a multiple of 8, or a size below 1.
+        ValueError: for a resolution that is not a multiple of 8, a size below 1, or unknown
+            `latents`.
     """
 
     def __init__(
@@ -65,13 +70,17 @@ class SNDCGANGenerator(_SNDCGAN):
         width: int = 64,
         *,
         latent_dim: int = 128,
+        latents: Latents = "normal",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(resolution, channels, width, seed, **kwargs)
         if latent_dim < 1:
             raise ValueError(f"`latent_dim` must be at least 1. Received: latent_dim={latent_dim}.")
+        if latents not in get_args(Latents):
+            raise ValueError(unknown("latents", latents, get_args(Latents)))
         self.latent_dim = latent_dim
+        self.latent_distribution = latents
         side = resolution // 8
         dtype = self.dtype_policy.name
         self.dense = self._new(keras.layers.Dense, side * side * 8 * width, name="dense")
@@ -119,7 +128,11 @@ class SNDCGANGenerator(_SNDCGAN):
         return (input_shape[0], self.resolution, self.resolution, self.channels)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "latent_dim": self.latent_dim}
+        return {
+            **super().get_config(),
+            "latent_dim": self.latent_dim,
+            "latents": self.latent_distribution,
+        }
 
 
 @keras.saving.register_keras_serializable(package="tf_diffaug_models")

@@ -6,7 +6,11 @@ import tensorflow as tf
 from tests.networks import LATENT_DIM, make_conditional_gan, make_gan, make_images, values
 from tf_diffaug import random
 from tf_diffaug.layers import BatchNorm
+from tf_diffaug.models import SNDCGANDiscriminator, SNDCGANGenerator
 from tf_diffaug.runs import Sampler
+from tf_diffaug.training import GAN
+from tf_diffaug.training.calls import draw_latents
+from tf_diffaug.training.draws import Draws
 
 SEED = random.as_seed(3)
 
@@ -68,6 +72,19 @@ def test_truncation_bounds_the_latents_of_a_generator_without_styles():
     gan = trained()
     assert np.abs(Sampler(gan, truncation=0.5).latents(500, SEED)).max() <= 0.5
     assert np.abs(Sampler(gan).latents(500, SEED)).max() > 2
+
+
+def test_uniform_latents_are_drawn_wherever_latents_are_and_have_no_truncation():
+    generator = SNDCGANGenerator(8, width=1, latent_dim=500, latents="uniform", seed=0)
+    gan = GAN(generator, SNDCGANDiscriminator(8, width=1, seed=0), seed=0)
+    draws = Draws(0, tf.constant(0, tf.int64), 4, gan.augmenter)
+    seen = [Sampler(gan).latents(4, SEED), draws.latents(500, gan.generator)]
+    seen.append(draw_latents(gan.ema_generator, [4, 500], SEED))
+    for latents in seen:
+        assert np.abs(latents).max() <= 1
+        assert np.std(latents) == pytest.approx(3**-0.5, rel=0.05)
+    with pytest.raises(ValueError, match=r"uniform in \[-1, 1\).*Received: truncation=0.5"):
+        Sampler(gan, truncation=0.5)
 
 
 def test_labels_are_drawn_as_in_training_unless_given():

@@ -12,7 +12,12 @@ from tf_diffaug import random
 from tf_diffaug._keras import sublayers
 from tf_diffaug.layers import BatchNorm, batch_statistics, standing_statistics
 from tf_diffaug.naming import unknown
-from tf_diffaug.training.calls import call_generator, takes
+from tf_diffaug.training.calls import (
+    call_generator,
+    draw_latents,
+    has_uniform_latents,
+    takes,
+)
 from tf_diffaug.training.ema import clone_network, copy_weights
 
 if TYPE_CHECKING:
@@ -65,6 +70,11 @@ class Sampler:
         ):
             bounds = "in [0, 1] with styles" if self._has_styles else "above 0 without styles"
             raise ValueError(f"truncation is {bounds}. Received: truncation={truncation}.")
+        if truncation is not None and has_uniform_latents(gan.generator):
+            raise ValueError(
+                "Truncation is of normal latents, and this generator's are uniform in [-1, 1): "
+                f"leave it out. Received: truncation={truncation}."
+            )
         self._gan = gan
         self._batch_norm = batch_norm
         self._truncation = truncation
@@ -100,7 +110,7 @@ class Sampler:
         """Latents (count, latent_dim), truncated if that is this sampler's way."""
         shape = [count, self._gan.latent_dim]
         if self._truncation is None or self._has_styles:
-            return random.normal(shape, seed)
+            return draw_latents(self._gan.generator, shape, seed)
         return random.truncated_normal(shape, seed, self._truncation)
 
     def generate(

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_diffaug import random
+
 # In place of the label of a real that has none; only where a regularizer fills labels in.
 NO_LABEL = -1
 
@@ -68,6 +70,24 @@ def call_generator(
     options: dict[str, Any] = {"seed": seed, "truncation_psi": truncation_psi}
     options = {k: v for k, v in options.items() if v is not None and takes(generator, k)}
     return tf.cast(generator(_inputs(latents, labels), training=training, **options), tf.float32)
+
+
+def draw_latents(
+    generator: keras.Model, shape: Sequence[int | tf.Tensor], seed: tf.Tensor
+) -> tf.Tensor:
+    """Latents, float32 of a shape, from the distribution that a generator states.
+
+    A generator with the attribute `latent_distribution` gets what that says, "normal" (standard
+    normal) or "uniform" (in [-1, 1)); one without gets normal ones.
+    """
+    if has_uniform_latents(generator):
+        return random.uniform(shape, seed, -1.0, 1.0)
+    return random.normal(shape, seed)
+
+
+def has_uniform_latents(generator: keras.Model) -> bool:
+    """Whether a generator's latents are uniform, not normal."""
+    return getattr(generator, "latent_distribution", "normal") == "uniform"
 
 
 def takes(network: keras.Model, option: str) -> bool:

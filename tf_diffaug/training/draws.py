@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import keras
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment
+from tf_diffaug.training.calls import draw_latents
 from tf_diffaug.training.strategy import rows_of
 
 
@@ -50,9 +52,12 @@ class Draws:
         """
         return random.fold_in(self.seed("regularizer"), random.name_index(f"{owner}/{name}"))
 
-    def latents(self, latent_dim: int) -> tf.Tensor:
-        """Standard normal latents (batch, latent_dim)."""
-        return self._normal([latent_dim], self.seed("latent"))
+    def latents(self, latent_dim: int, generator: keras.Model | None = None) -> tf.Tensor:
+        """Latents (batch, latent_dim) for a generator, standard normal unless it says otherwise."""
+        seed = self.seed("latent")
+        return random.global_rows(
+            lambda n: draw_latents(generator, [n, latent_dim], seed), self.batch_size
+        )
 
     def labels(self, frequencies: Sequence[float] | None) -> tf.Tensor | None:
         """Labels of fakes, int32 (batch,), with these relative frequencies; None without any."""

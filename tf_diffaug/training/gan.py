@@ -19,6 +19,7 @@ from tf_diffaug.training.calls import (
     check_labels,
     checked_frequencies,
     common_classes,
+    draw_latents,
     latent_length,
 )
 from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
@@ -331,7 +332,8 @@ class GAN(keras.Model):
             NonFiniteLossError: naming what is not finite.
         """
         seed = random.derive(self.seed, "sample")
-        inputs = random.normal([2, self.latent_dim], seed), self.labels(2, seed)
+        latents = draw_latents(self.generator, [2, self.latent_dim], seed)
+        inputs = latents, self.labels(2, seed)
         samples = [self.generate(*inputs, ema=ema) for ema in (True, False)]
         check_finite({**self.state(), "samples": samples}, int(self.step.numpy()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug.training.calls import call_discriminator, call_generator
+from tf_diffaug.training.calls import call_discriminator, call_generator, draw_latents
 from tf_diffaug.training.draws import augment
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.step import Objective
@@ -31,7 +31,7 @@ def measure(
     count = tf.shape(reals[0])[0]
     seeds = {p: random.derive(networks.seed, p, step=step) for p in ("measure", "augment")}
     noise_seed, label_seed = (random.fold_in(seeds["measure"], k) for k in range(2))
-    latents = random.normal([count, networks.latent_dim], seeds["measure"])
+    latents = draw_latents(networks.generator, [count, networks.latent_dim], seeds["measure"])
     fake_labels = networks.labels(count, label_seed)
     images = call_generator(
         networks.generator, latents, fake_labels, training=False, seed=noise_seed

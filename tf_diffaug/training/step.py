@@ -192,7 +192,8 @@ def _add(logs: dict[str, tf.Tensor], name: str, values: tf.Tensor | None) -> Non
 
 
 def _fakes(networks: Networks, draws: Draws, labels: tf.Tensor | None) -> tf.Tensor:
-    latents, seed = draws.latents(networks.latent_dim), draws.seed("generator")
+    latents = draws.latents(networks.latent_dim, networks.generator)
+    seed = draws.seed("generator")
     return call_generator(networks.generator, latents, labels, training=True, seed=seed)
 
 

@@ -56,7 +56,7 @@ class ZCR(Regularizer):
         step = draws.normal([networks.latent_dim], self.name, "step")
         return call_generator(
             networks.generator,
-            draws.latents(networks.latent_dim) + self.sigma * step,
+            draws.latents(networks.latent_dim, networks.generator) + self.sigma * step,
             draws.labels(networks.label_frequencies),
             training=True,
             seed=draws.seed("generator"),
