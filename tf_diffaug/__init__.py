@@ -27,6 +27,7 @@ _HOME = {
     "SpectralNormalization": "layers",
     "advance_power_iteration": "layers",
     "frechet_distance": "evaluation",
+    "load_run": "runs",
     "parse_policy": "augment",
 }
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "SpectralNormalization",
     "advance_power_iteration",
     "frechet_distance",
+    "load_run",
     "parse_policy",
 ]
 
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         SpectralNormalization,
         advance_power_iteration,
     )
+    from tf_diffaug.runs import load_run
     from tf_diffaug.training import EMA, GAN
 
 

@@ -73,9 +73,7 @@ def is_flipped(config: Config, data: ImageData) -> bool:
     return data.flip if config.flip is None else config.flip
 
 
-def make_gan(
-    recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[str, Any]
-) -> GAN:
+def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[str, Any]) -> GAN:
     """Networks, optimizers and the GAN, compiled.
 
     Args:
