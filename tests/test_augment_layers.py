@@ -1,9 +1,14 @@
-"""What the layers add to the ops: range, clipping, seeds, counter, errors."""
+"""What the layers add to the ops: range, clipping, dtype, seeds, counter, errors."""
 
+import copy
+import pickle
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_diffaug import random
 from tf_diffaug.augment import AugmentationLayer, Brightness, Cutout, DiffAugment, Translation
 
 
@@ -96,10 +101,12 @@ def test_arguments_are_checked(arguments, message):
 
 def test_images_are_checked():
     layer = DiffAugment("color")
-    with pytest.raises(ValueError, match=r"floating images. Received: images.dtype=uint8"):
+    with pytest.raises(
+        ValueError, match=r"Rescaling\(1 / 127.5, offset=-1\).*Received: images.dtype=uint8"
+    ):
         layer.apply(tf.zeros([1, 2, 2, 3], tf.uint8), [])
-    with pytest.raises(ValueError, match="rank 4"):
-        layer.apply(tf.zeros([2, 2, 3]), [])
+    with pytest.raises(ValueError, match=r"\(N, H, W, C\) or one"):
+        layer.apply(tf.zeros([2, 3]), [])
 
 
 class Doubled(AugmentationLayer):
@@ -116,3 +123,116 @@ def test_a_users_own_layer():
     np.testing.assert_array_equal(Doubled()(images_of()), 2 * images_of())
     first = Doubled(data_format="channels_first")
     assert first(images_of((2, 3, 4, 5))).shape == (2, 3, 4, 5)
+
+
+def test_a_layer_without_a_seed_obeys_keras_set_random_seed():
+    seeds = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        seeds.append([Brightness().seed, DiffAugment("color").seed])
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == 2
+
+
+def test_integers_of_numpy_and_scalar_tensors_are_seeds():
+    images = images_of()
+    expected = DiffAugment("color", seed=7)
+    for seed in (np.int64(7), np.uint8(7), tf.constant(7), tf.constant(7, tf.int64)):
+        layer = DiffAugment("color", seed=seed)
+        assert layer.get_config()["seed"] == 7
+        np.testing.assert_array_equal(layer(images, seed=seed), expected(images, seed=7))
+    big = 2**40 + 5
+    np.testing.assert_array_equal(
+        expected(images, seed=tf.constant(big, tf.int64)), expected(images, seed=big)
+    )
+    for wrong in (0.5, "one"):
+        with pytest.raises(ValueError, match=r"A seed is an integer. Received: seed="):
+            DiffAugment("color", seed=wrong)
+    with pytest.raises(ValueError, match="A seed is an integer or integers of shape"):
+        random.as_seed(0.5)
+
+
+def test_the_dtype_that_is_asked_for_is_obeyed():
+    for text in ("color,translation", "none"):
+        layer = DiffAugment(text, dtype="float16", seed=0)
+        for training in (True, False):
+            assert layer(images_of(), training=training).dtype == "float16"
+        twin = DiffAugment.from_config(layer.get_config())
+        assert twin(images_of()).dtype == "float16"
+        assert keras.Sequential([keras.Input([8, 8, 3]), layer]).output_shape == (None, 8, 8, 3)
+    free = Brightness.from_config(Brightness(seed=0).get_config())
+    for dtype in ("float16", "float64"):
+        assert free(tf.cast(images_of(), dtype)).dtype == dtype
+
+
+def test_the_data_format_is_keras_global_one_unless_given():
+    keras.backend.set_image_data_format("channels_first")
+    try:
+        assert Brightness(seed=0).data_format == "channels_first"
+        assert Brightness(data_format="channels_last").data_format == "channels_last"
+    finally:
+        keras.backend.set_image_data_format("channels_last")
+    assert Brightness().get_config()["data_format"] == "channels_last"
+
+
+def test_the_representation_shows_the_policy():
+    assert repr(DiffAugment(["color", "cutout:0.25"], name="a")) == (
+        "<DiffAugment('color,cutout:0.25'), name=a>"
+    )
+    assert repr(Cutout(0.25, name="b")) == "<Cutout(strength=0.25, fill='zero'), name=b>"
+
+
+def test_a_single_image_is_a_batch_of_one():
+    image = images_of()[0]
+    for text in ("color,translation,cutout", "cutmix:0.4,rotation:0.2"):
+        for data_format in ("channels_last", "channels_first"):
+            layer = DiffAugment(text, seed=0, data_format=data_format)
+            expected = layer(image[None], seed=1)[0]
+            np.testing.assert_array_equal(layer(image, seed=1), expected)
+            assert layer(image).shape == image.shape
+    layer = Cutout(seed=0)
+    params = layer.sample((1, 8, 8, 3), 2)
+    np.testing.assert_array_equal(layer.apply(image, params), layer.apply(image[None], params)[0])
+
+
+def test_uint8_images_are_refused_with_the_way():
+    images = tf.zeros([2, 4, 4, 3], tf.uint8)
+    with pytest.raises(ValueError, match=r"Rescaling\(1 / 127.5, offset=-1\)"):
+        DiffAugment("color")(images)
+    with pytest.raises(ValueError, match=r"Rescaling\(1 / 255, offset=0\)"):
+        Brightness(value_range=(0, 1))(images)
+    rescaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
+    assert DiffAugment("color")(rescaled).dtype == "float32"
+
+
+def test_an_unknown_channel_count_gets_one_clear_line():
+    def trace(shape, **arguments):
+        layer = DiffAugment("color,translation", seed=0, **arguments)
+        tf.function(lambda x: layer.apply(x, [])).get_concrete_function(tf.TensorSpec(shape))
+
+    with pytest.raises(ValueError, match=r"has to know the number of channels"):
+        trace([None, None, None, None])
+    with pytest.raises(ValueError, match=r"has to know the number of channels"):
+        trace([None, None, 8, 8], data_format="channels_first")
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_parallel_map_never_repeats_a_draw(batch):
+    """A counter that is read and then written gave some two elements the same number."""
+    layer = Brightness(seed=0)
+    black = tf.zeros([1, 1, 1]) if batch is None else tf.zeros([batch, 1, 1, 1])
+    data = tf.data.Dataset.from_tensors(black).repeat(2000).map(layer, num_parallel_calls=4)
+    drawn = np.concatenate([np.ravel(x) for x in data.as_numpy_iterator()])
+    assert len(np.unique(drawn)) == len(drawn)
+    assert int(layer.calls) >= 2000
+
+
+# Keras 3 converts its variables with NumPy 2's older protocol when it saves.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_copies_go_on_where_the_layer_stopped():
+    layer = Cutout(0.25, fill="black", seed=4)
+    twin = type(layer).from_config(layer.get_config())
+    np.testing.assert_array_equal(layer(images_of()), twin(images_of()))
+    assert pickle.loads(pickle.dumps(Cutout)) is Cutout
+    copied = copy.deepcopy(layer)
+    np.testing.assert_array_equal(layer(images_of()), copied(images_of()))

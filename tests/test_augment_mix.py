@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffaug.augment import Color, CutMix, DiffAugment, MixUp, parse_policy
-from tf_diffaug.augment.transforms import mix
+from tf_diffaug.augment import partners as mix
 
 MANY = 20_000
 SEED = tf.constant([5, 6])

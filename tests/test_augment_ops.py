@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from tf_diffaug.augment import color_map, ops, pixel_map, placement
+from tf_diffaug.augment import color_map, functional, pixel_map, placement
 from tf_diffaug.augment.policy import Policy, parse_policy
 
 SETTINGS = hypothesis.settings(max_examples=12)
@@ -87,9 +87,9 @@ def test_color_ops(height, width, channels, seed):
     images = draw_images(rng, height, width, channels)
     number = rng.uniform(0, 2, len(images)).astype("float32")
     for ours, formula in (
-        (ops.adjust_brightness, numpy_brightness),
-        (ops.adjust_saturation, numpy_saturation),
-        (ops.adjust_contrast, numpy_contrast),
+        (functional.adjust_brightness, numpy_brightness),
+        (functional.adjust_saturation, numpy_saturation),
+        (functional.adjust_contrast, numpy_contrast),
     ):
         output = ours(images, number).numpy()
         np.testing.assert_allclose(output, formula(images, number), rtol=1e-5, atol=1e-5)
@@ -106,7 +106,7 @@ def test_translate(height, width, channels, seed, fill):
     images = draw_images(rng, height, width, channels)
     dy, dx = (rng.integers(-side, side + 1, len(images)) for side in (height, width))
     value = 0.5 if fill == "constant" else 0.0
-    output = ops.translate(images, dy, dx, fill=fill, fill_value=value)
+    output = functional.translate(images, dy, dx, fill=fill, fill_value=value)
     np.testing.assert_array_equal(output, numpy_translate(images, dy, dx, fill, value))
 
 
@@ -120,14 +120,14 @@ def test_cutout(height, width, channels, seed, ratio):
         rng.integers(0, side + 1 - size % 2, len(images))
         for side, size in zip((height, width), sizes, strict=True)
     ]
-    output = ops.cutout(images, *centers, size_y=sizes[0], size_x=sizes[1], fill_value=-1.0)
+    output = functional.cutout(images, *centers, size_y=sizes[0], size_x=sizes[1], fill_value=-1.0)
     np.testing.assert_array_equal(output, numpy_cutout(images, *centers, *sizes, fill_value=-1.0))
 
 
 def test_one_number_serves_all_images():
     images = draw_images(np.random.default_rng(0), 4, 6, 3)
-    np.testing.assert_allclose(ops.adjust_brightness(images, 0.5), images + 0.5, rtol=1e-6)
-    moved = ops.translate(images, 1, -2)
+    np.testing.assert_allclose(functional.adjust_brightness(images, 0.5), images + 0.5, rtol=1e-6)
+    moved = functional.translate(images, 1, -2)
     np.testing.assert_array_equal(moved[:, 1:, :-2], images[:, :-1, 2:])
     assert not np.any(moved[:, 0])
     assert not np.any(moved[:, :, -2:])
@@ -135,30 +135,32 @@ def test_one_number_serves_all_images():
 
 def test_saturation_of_one_channel_is_the_identity():
     images = draw_images(np.random.default_rng(0), 4, 6, 1)
-    np.testing.assert_allclose(ops.adjust_saturation(images, 0.0), images, rtol=1e-6)
+    np.testing.assert_allclose(functional.adjust_saturation(images, 0.0), images, rtol=1e-6)
 
 
 def test_contrast_of_half_floats_accumulates_in_float32():
     images = tf.fill([1, 256, 256, 3], tf.constant(1.5, tf.float16))
-    np.testing.assert_array_equal(ops.adjust_contrast(images, 0.0), images)
+    np.testing.assert_array_equal(functional.adjust_contrast(images, 0.0), images)
 
 
 def test_a_box_leaves_no_trace_of_what_is_not_finite():
     images = np.full((1, 4, 4, 3), np.nan, "float32")
-    assert not np.any(ops.cutout(images, 2, 2, size_y=4, size_x=4))
-    assert not np.any(ops.translate(images, 4, 0))
+    assert not np.any(functional.cutout(images, 2, 2, size_y=4, size_x=4))
+    assert not np.any(functional.translate(images, 4, 0))
 
 
 def test_fill_is_one_of_its_choices():
     with pytest.raises(ValueError, match="Received: fill='wrap'"):
-        ops.translate(np.zeros([1, 2, 2, 3]), 1, 1, fill="wrap")
+        functional.translate(np.zeros([1, 2, 2, 3]), 1, 1, fill="wrap")
 
 
 def test_accelerators_mix_channels_without_a_product(monkeypatch):
     images = draw_images(np.random.default_rng(0), 5, 6, 4)
-    expected = ops.adjust_saturation(images, 0.3)
+    expected = functional.adjust_saturation(images, 0.3)
     monkeypatch.setattr(placement, "accelerated", lambda: True)
-    np.testing.assert_allclose(ops.adjust_saturation(images, 0.3), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        functional.adjust_saturation(images, 0.3), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_trace_knows_whether_it_is_for_xla():
@@ -277,7 +279,7 @@ def test_translate_is_that_of_tensorflow_addons(addons):
     dy, dx = rng.integers(-5, 6, (2, 5))
     # Addons takes (dx, dy).
     theirs = addons.image.translate(images, np.stack([dx, dy], 1).astype("float32"))
-    np.testing.assert_array_equal(ops.translate(images, dy, dx), theirs)
+    np.testing.assert_array_equal(functional.translate(images, dy, dx), theirs)
 
 
 def test_cutout_is_that_of_tensorflow_addons(addons):
@@ -286,5 +288,23 @@ def test_cutout_is_that_of_tensorflow_addons(addons):
     centers = np.stack([rng.integers(0, 10, 5), rng.integers(0, 12, 5)], 1)
     centers = centers.astype("int32")
     theirs = addons.image.cutout(images, (4, 6), offset=centers, constant_values=0)
-    ours = ops.cutout(images, centers[:, 0], centers[:, 1], size_y=4, size_x=6)
+    ours = functional.cutout(images, centers[:, 0], centers[:, 1], size_y=4, size_x=6)
     np.testing.assert_array_equal(ours, theirs)
+
+
+def test_functions_refuse_what_is_no_floating_image():
+    """250 + 20 of uint8 would wrap around to 14."""
+    images = tf.fill([1, 2, 2, 3], tf.constant(250, tf.uint8))
+    for call in (
+        lambda x: functional.adjust_brightness(x, 20),
+        lambda x: functional.adjust_saturation(x, 0.5),
+        lambda x: functional.adjust_contrast(x, 0.5),
+        lambda x: functional.translate(x, 1, 0),
+        lambda x: functional.flip(x, True),
+        lambda x: functional.rotate(x, 0.3),
+        lambda x: functional.cutout(x, 1, 1, size_y=1, size_x=1),
+    ):
+        with pytest.raises(ValueError, match=r"takes floating images.*Rescaling.*dtype=uint8"):
+            call(images)
+        single = tf.cast(images[0], tf.float32)
+        np.testing.assert_array_equal(call(single), call(single[None])[0])

@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 
 from tf_diffaug import augment
 from tf_diffaug.augment import DiffAugment, Op, Policy, as_policy, parse_policy
-from tf_diffaug.augment.transforms import (
-    BrightnessOp,
-    ColorOp,
-    CropResizeOp,
-    CutoutOp,
-    FlipOp,
-    TranslationOp,
-    TranslationXOp,
-    ZoomOutOp,
-)
+from tf_diffaug.augment.ops.color import BrightnessOp, ColorOp
+from tf_diffaug.augment.ops.cutout import CutoutOp
+from tf_diffaug.augment.ops.flip import FlipOp
+from tf_diffaug.augment.ops.translation import TranslationOp, TranslationXOp
+from tf_diffaug.augment.ops.zoom import CropResizeOp, ZoomOutOp
 
 
 @pytest.mark.parametrize(
@@ -30,7 +25,7 @@ from tf_diffaug.augment.transforms import (
         ("cutout:0.25", (CutoutOp(0.25),), "cutout:0.25"),
         ("cutout:.5", (CutoutOp(),), "cutout"),
         ("cutout( 1 )", (CutoutOp(1.0),), "cutout:1"),
-        ("cutout(ratio=0.25)", (CutoutOp(0.25),), "cutout:0.25"),
+        ("cutout(strength=0.25)", (CutoutOp(0.25),), "cutout:0.25"),
         ("cutout()", (CutoutOp(),), "cutout"),
         (
             "translation(0.4, fill=reflect)",
@@ -88,25 +83,25 @@ def test_any_text_is_a_policy_or_a_value_error(text):
         ("color,,cutout", "this one is ''"),
         ("color,", "this one is ''"),
         ("cutout:", "this one is ''"),
-        ("cutout:2", "ratio is a number from 0 to 1. Received: ratio=2"),
+        ("cutout:2", "strength is a number from 0 to 1. Received: strength=2"),
         ("cutout:-0.1", "from 0 to 1"),
         ("cutout:nan", "from 0 to 1"),
         ("cutout:1e999", "from 0 to 1"),
         ("cutout:True", "from 0 to 1"),
-        ("cutout(fil=zero)", "Did you mean 'fill'.*ratio, fill"),
+        ("cutout(fil=zero)", "Did you mean 'fill'.*strength, fill"),
         (
             "cutout(fill=reflect)",
             "cutout: Unknown fill .* Choose from zero, black. Received: fill='reflect'",
         ),
         ("translation(fill=refelct)", "Did you mean 'reflect'"),
         ("cutout(0.1, 0.2)", "by keyword"),
-        ("cutout(0.1, ratio=0.2)", "ratio is given twice"),
+        ("cutout(0.1, strength=0.2)", "strength is given twice"),
         ("cutout(0.1", "not matched"),
         ("cutout)0.1(", "not matched"),
         ("cutout('a", "not matched"),
         ("cutout 0.1", "name:strength"),
         ("cutout:__import__('os')", "this one is"),
-        ("cutout(ratio=1+1j)", "from 0 to 1"),
+        ("cutout(strength=1+1j)", "from 0 to 1"),
     ],
 )
 def test_mistakes_are_named(text, message):
@@ -149,7 +144,9 @@ def test_a_registered_op_is_part_of_the_language():
 def test_a_name_that_the_language_could_not_read_is_refused():
     for name in ("none", "Two Words", "Upper"):
         with pytest.raises(ValueError, match="lower-case word"):
-            augment.register(type("Bad", (NegativeOp,), {"name": name}))
+            augment.register(
+                dataclasses.dataclass(frozen=True)(type("Bad", (NegativeOp,), {"name": name}))
+            )
 
 
 def test_as_policy_takes_text_policies_and_ops():
@@ -157,7 +154,8 @@ def test_as_policy_takes_text_policies_and_ops():
     assert as_policy(policy) is policy
     assert as_policy("color,cutout") == policy
     assert as_policy([ColorOp(), CutoutOp()]) == policy
-    for wrong in (["color", "cutout"], b"color", 3, None, ColorOp()):
+    assert as_policy(["color", CutoutOp()]) == as_policy(("color,cutout",)) == policy
+    for wrong in (["color", 3], b"color", 3, None, ColorOp()):
         with pytest.raises(ValueError, match="Received: policy="):
             as_policy(wrong)
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from tf_diffaug.augment import ResampleMap, ops, resample_map
+from tf_diffaug.augment import ResampleMap, functional, resample_map
 from tf_diffaug.augment.policy import parse_policy
 
 SETTINGS = hypothesis.settings(max_examples=10)
@@ -205,4 +205,4 @@ def test_fill_is_one_of_its_choices():
     with pytest.raises(ValueError, match="Received: fill='wrap'"):
         ResampleMap.window(None, None, 1.0, 1.0, (4, 4), fill="wrap")
     with pytest.raises(ValueError, match="Received: fill='wrap'"):
-        ops.rotate(tf.zeros([1, 4, 4, 3]), 0.5, fill="wrap")
+        functional.rotate(tf.zeros([1, 4, 4, 3]), 0.5, fill="wrap")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug.augment import DiffAugment, transforms
+from tf_diffaug.augment import DiffAugment, op
 from tf_diffaug.augment.policy import parse_policy
 
 MANY = 20_000
@@ -103,7 +103,7 @@ def test_quantiles_reach_both_ends_and_the_middle():
 def test_the_largest_uniform_number_stays_within_the_integers():
     largest = tf.constant([1 - 2.0**-23, 1.0])
     for high in (1, 4, 9, 33, 1000, 4096):
-        np.testing.assert_array_equal(transforms.whole(largest, -high, high), [high, high])
+        np.testing.assert_array_equal(op.whole(largest, -high, high), [high, high])
 
 
 def test_the_same_draw_at_twice_the_size_moves_twice_as_far():

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tf_diffaug.augment import ColorMap, color_map, parse_policy, placement
-from tf_diffaug.augment.transforms import ColorJitterOp
+from tf_diffaug.augment.ops.color_jitter import ColorJitterOp
 
 MANY = 20_000
 SEED = tf.constant([5, 6])

@@ -65,7 +65,7 @@ def test_zoomout_draws_a_canvas_around_the_image(strength):
     [
         ("crop_resize", 0.08, 4 / 3),
         ("crop_resize:0.3", 0.7, 4 / 3),
-        ("crop_resize(1, ratio=2)", 0.0, 2.0),
+        ("crop_resize(1, aspect=2)", 0.0, 2.0),
     ],
 )
 def test_crop_resize_draws_area_and_an_aspect_that_fits(text, smallest, ratio):
@@ -85,7 +85,7 @@ def test_crop_resize_draws_area_and_an_aspect_that_fits(text, smallest, ratio):
 
 
 def test_crop_resize_is_simclrs_unless_told_otherwise():
-    assert parse_policy("crop_resize") == parse_policy(f"crop_resize(0.92, ratio={4 / 3})")
+    assert parse_policy("crop_resize") == parse_policy(f"crop_resize(0.92, aspect={4 / 3})")
 
 
 def test_scale_is_even_in_the_logarithm_and_keeps_the_centre():
@@ -151,8 +151,8 @@ def test_other_arguments_are_checked():
         ValueError, match=r"Unknown fill .* Choose from zero, black, reflect, nearest"
     ):
         parse_policy("zoomout(0.4, fill=wrap)")
-    with pytest.raises(ValueError, match="ratio is a number from 1 to 10"):
-        parse_policy("crop_resize(ratio=0.5)")
+    with pytest.raises(ValueError, match="aspect is a number from 1 to 10"):
+        parse_policy("crop_resize(aspect=0.5)")
 
 
 def test_the_same_draw_at_another_size_shows_the_same_window():

@@ -121,7 +121,7 @@ MISTAKES = {
     "unknown op": (["run", "--ops=cutot"], "Did you mean 'cutout'?"),
     "unknown argument": (["run", "--ops=cutout(fil=black)"], "Did you mean 'fill'?"),
     "not the language": (["run", "--ops=cutout("], "bracket"),
-    "no such strength": (["run", "--ops=cutout(ratio=2)"], "from 0 to 1"),
+    "no such strength": (["run", "--ops=cutout(strength=2)"], "from 0 to 1"),
     "no op": (["run", "--ops=none"], "--ops names no op"),
     "strength out of range": (["run", "--ops=cutout", "--strengths=0.1,2"], "from 0 to 1"),
     "strengths of words": (["run", "--strengths=0.1,much"], "--strengths=0.1,much"),
@@ -172,7 +172,7 @@ def test_a_run_without_checkpoints_is_a_mistake(here, capsys):
 
 
 def test_a_strength_may_go_by_its_name():
-    by_name = "cutout(ratio=0.3), zoomout(fill=zero, strength=[0.1, 0.2])"
+    by_name = "cutout(strength=0.3), zoomout(fill=zero, strength=[0.1, 0.2])"
     by_place = "cutout:0.3, zoomout([0.1, 0.2], fill=zero)"
     assert cells_of(by_name, (0.5,)) == cells_of(by_place, (0.5,))
 

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import os
 import pathlib
 import pkgutil
@@ -25,6 +26,14 @@ def test_the_list_of_names_and_their_homes_agree():
     assert set(tf_diffaug.__all__) <= set(dir(tf_diffaug))
     with pytest.raises(AttributeError, match="Translate"):
         tf_diffaug.Translate  # noqa: B018
+
+
+def test_the_page_of_public_names_is_complete():
+    # `python tools/make_api_page.py` writes it anew.
+    spec = importlib.util.spec_from_file_location("page", ROOT / "tools" / "make_api_page.py")
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    assert page.PAGE.read_text(encoding="utf-8") == page.api_page()
 
 
 MODULES = [m.name for m in pkgutil.walk_packages(tf_diffaug.__path__, "tf_diffaug.")]

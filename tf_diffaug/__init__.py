@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import importlib
+import pathlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from tf_diffaug._registration import register_with_keras
@@ -17,97 +19,44 @@ __version__ = "0.1.0"
 # a wrong flag before TensorFlow is loaded.
 _HOME = {
     "BatchNorm": "layers",
-    "Blueness": "augment",
-    "Brightness": "augment",
-    "Color": "augment",
-    "ColorJitter": "augment",
     "ConditionalBatchNorm": "layers",
-    "Contrast": "augment",
-    "CropResize": "augment",
-    "CutMix": "augment",
-    "Cutout": "augment",
     "DiffAugment": "augment",
     "EMA": "training",
-    "Flip": "augment",
     "GAN": "training",
-    "Greenness": "augment",
-    "InstanceNoise": "augment",
-    "MixUp": "augment",
-    "Redness": "augment",
-    "Rotation": "augment",
-    "Saturation": "augment",
-    "Scale": "augment",
     "SelfAttention": "layers",
     "SpectralNormalization": "layers",
-    "Translation": "augment",
-    "TranslationX": "augment",
-    "TranslationY": "augment",
-    "ZoomIn": "augment",
-    "ZoomOut": "augment",
     "advance_power_iteration": "layers",
     "frechet_distance": "evaluation",
+    "load_run": "runs",
     "parse_policy": "augment",
 }
 __all__ = [
     "EMA",
     "GAN",
     "BatchNorm",
-    "Blueness",
-    "Brightness",
-    "Color",
-    "ColorJitter",
     "ConditionalBatchNorm",
-    "Contrast",
-    "CropResize",
-    "CutMix",
-    "Cutout",
     "DiffAugment",
-    "Flip",
-    "Greenness",
-    "InstanceNoise",
-    "MixUp",
-    "Redness",
-    "Rotation",
-    "Saturation",
-    "Scale",
     "SelfAttention",
     "SpectralNormalization",
-    "Translation",
-    "TranslationX",
-    "TranslationY",
-    "ZoomIn",
-    "ZoomOut",
     "advance_power_iteration",
     "frechet_distance",
+    "load_run",
     "parse_policy",
 ]
 
+
+def _op_layers() -> list[str]:
+    """The layers of the package's ops, by the text of the files that the ops lie in."""
+    files = sorted(pathlib.Path(__file__).with_name("augment").glob("ops/*.py"))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return re.findall(r"^class ([A-Z]\w*)Op\(", text, re.MULTILINE)
+
+
+_HOME |= dict.fromkeys(_op_layers(), "augment")
+__all__ += sorted(_op_layers())
+
 if TYPE_CHECKING:
-    from tf_diffaug.augment import (
-        Blueness,
-        Brightness,
-        Color,
-        ColorJitter,
-        Contrast,
-        CropResize,
-        CutMix,
-        Cutout,
-        DiffAugment,
-        Flip,
-        Greenness,
-        InstanceNoise,
-        MixUp,
-        Redness,
-        Rotation,
-        Saturation,
-        Scale,
-        Translation,
-        TranslationX,
-        TranslationY,
-        ZoomIn,
-        ZoomOut,
-        parse_policy,
-    )
+    from tf_diffaug.augment import DiffAugment, parse_policy
     from tf_diffaug.evaluation import frechet_distance
     from tf_diffaug.layers import (
         BatchNorm,
@@ -116,13 +65,19 @@ if TYPE_CHECKING:
         SpectralNormalization,
         advance_power_iteration,
     )
+    from tf_diffaug.runs import load_run
     from tf_diffaug.training import EMA, GAN
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    # The layer of a user's own op. Other names, as of a submodule, do not wait for TensorFlow.
+    if name[:1].isupper():
+        layers = importlib.import_module(f"{__name__}.augment").registered_layers()
+        if name in layers:
+            return layers[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

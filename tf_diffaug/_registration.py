@@ -85,3 +85,7 @@ class _Watched:
         module.__loader__ = module.__spec__.loader = self._loader
         with self._watch():
             self._loader.exec_module(module)
+
+    def __getattr__(self, name: str) -> object:
+        # `python -m` asks the loader for the code, and runs it itself.
+        return getattr(self._loader, name)

@@ -1,8 +1,9 @@
 """Seeds as a function of (seed, purpose, step, replica).
 
-Nothing in this package reads a global generator or keeps one: every draw names what it is for, so
-that a resumed run needs only its step, a second replica draws other numbers by construction, and
-two purposes never share a stream. Draws use the Philox generator on every device.
+Nothing in this package keeps a generator, and only `fresh_seed` reads a global one: every draw
+names what it is for, so that a resumed run needs only its step, a second replica draws other
+numbers by construction, and two purposes never share a stream. Draws use the Philox generator on
+every device.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import random
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,14 +48,35 @@ def _index(purpose: str) -> int:
     return PURPOSES.index(purpose)
 
 
+def fresh_seed() -> int:
+    """A seed in [0, 2**32) for who was given none, from Python's generator.
+
+    That is the one that `keras.utils.set_random_seed` seeds under Keras 2 and 3 alike.
+    """
+    return random.getrandbits(32)
+
+
 def as_seed(seed: int | Any) -> tf.Tensor:
-    """Returns `seed` as an int32 tensor of shape (2,); an int fills both words, low half first."""
-    if isinstance(seed, int):
+    """Returns `seed` as an int32 tensor of shape (2,).
+
+    An integer, NumPy's and a scalar tensor included, fills both words, low half first.
+
+    Raises:
+        ValueError: if it is neither an integer nor integers of shape (2,).
+    """
+    if isinstance(seed, (int, np.integer)):
+        seed = int(seed)
         words = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
         return tf.constant([w - (1 << 32) if w >= 1 << 31 else w for w in words], tf.int32)
     seed = tf.convert_to_tensor(seed)
-    if seed.shape != (2,):
-        raise ValueError(f"A seed is an int or has shape (2,). Received: shape={seed.shape}.")
+    if not seed.dtype.is_integer or seed.shape not in ((), (2,)):
+        raise ValueError(
+            "A seed is an integer or integers of shape (2,). "
+            f"Received: dtype={seed.dtype.name}, shape={seed.shape}."
+        )
+    if seed.shape.rank == 0:
+        wide = tf.cast(seed, tf.int64)
+        seed = tf.stack([wide, tf.bitwise.right_shift(wide, tf.constant(32, tf.int64))])
     return tf.cast(seed, tf.int32)
 
 

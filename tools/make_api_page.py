@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pathlib
+import sys
 from typing import Any
 
-PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "api.md"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+PAGE = ROOT / "docs" / "api.md"
 # What each module is for, in the order in which a reader meets them.
 MODULES = {
     "tf_diffaug": "what most programs need",

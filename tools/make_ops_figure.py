@@ -10,7 +10,6 @@ second image.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -54,8 +53,8 @@ def show(op: Op, images: tf.Tensor, quantile: float) -> np.ndarray:
 
 
 def at(op: type[Op], strength: float) -> Op:
-    """The op at a strength, its first field."""
-    return op(**{dataclasses.fields(op)[0].name: strength})
+    """The op at a strength."""
+    return op(strength=strength)
 
 
 def draw(images: tf.Tensor, quantile: float) -> Image.Image:

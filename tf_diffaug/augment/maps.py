@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -38,6 +38,56 @@ def image_shape(images: tf.Tensor) -> tuple[Size, Size, Size, int]:
     static = images.shape.as_list()
     dynamic = tf.shape(images) if None in static else None
     return tuple(dynamic[i] if size is None else size for i, size in enumerate(static))
+
+
+def checked_images(
+    images: Any,
+    taker: str,
+    *,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+    channels_axis: int = -1,
+) -> tf.Tensor:
+    """The images as a tensor, if ops can take them.
+
+    Args:
+        images: what was given.
+        taker: who takes them, for errors.
+        value_range: their black and white.
+        channels_axis: where the channels are.
+
+    Raises:
+        ValueError: if they are not floating, not a batch (rank 4) or one image (rank 3), or have an
+            unknown number of channels.
+    """
+    images = tf.convert_to_tensor(images)
+    check_dtype(images.dtype, taker, value_range)
+    if images.shape.rank not in (3, 4):
+        raise ValueError(
+            f"{taker} takes images of shape (N, H, W, C) or one of (H, W, C). "
+            f"Received: images.shape={images.shape}."
+        )
+    if images.shape[channels_axis] is None:
+        raise ValueError(
+            f"{taker} has to know the number of channels: state it with tf.ensure_shape, or where "
+            "the data is read, as in decode_png(..., channels=3). "
+            f"Received: images.shape={images.shape}."
+        )
+    return images
+
+
+def check_dtype(dtype: Any, taker: str, value_range: tuple[float, float] = (-1.0, 1.0)) -> None:
+    """Refuses images whose values are no floats, which would wrap around or be cut.
+
+    Raises:
+        ValueError: if the dtype is not floating; says how to scale.
+    """
+    dtype, (low, high) = tf.as_dtype(dtype), value_range
+    if not dtype.is_floating:
+        way = f"keras.layers.Rescaling(1 / {255 / (high - low):g}, offset={low:g})"
+        raise ValueError(
+            f"{taker} takes floating images; {way} makes them of uint8. "
+            f"Received: images.dtype={dtype.name}."
+        )
 
 
 @dataclasses.dataclass(frozen=True)

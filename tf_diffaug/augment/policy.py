@@ -1,57 +1,21 @@
 """Policies: ops one after the other, written in the package's little language (`language.py`).
 
-`color,translation:0.4,cutout(0.25, fill=black)`: each name is an op of the registry here.
+`color,translation:0.4,cutout(0.25, fill=black)`: each name is an op of the registry.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug.augment import transforms
 from tf_diffaug.augment.maps import image_shape
-from tf_diffaug.augment.transforms import Op, Params, Shape, unpack_shape
-from tf_diffaug.language import WORD, Call, bind, literal, parse_calls
+from tf_diffaug.augment.op import Op, Params, Shape, unpack_shape
+from tf_diffaug.augment.registry import registered_ops
+from tf_diffaug.language import Call, bind, literal, parse_calls
 from tf_diffaug.naming import unknown
-
-_REGISTRY: dict[str, type[Op]] = {}
-
-
-def register(op: type[Op]) -> type[Op]:
-    """Makes an op known to the policy language by its `name`; usable as a class decorator.
-
-    Raises:
-        ValueError: if the name is taken or is not a lower-case word.
-    """
-    if not WORD.fullmatch(op.name) or op.name != op.name.lower() or op.name == "none":
-        raise ValueError(f"An op's name is a lower-case word. Received: name={op.name!r}.")
-    if op.name in _REGISTRY:
-        raise ValueError(f"There is an op of this name already. Received: name={op.name!r}.")
-    _REGISTRY[op.name] = op
-    return op
-
-
-@contextlib.contextmanager
-def temporarily_registered(op: type[Op]) -> Iterator[type[Op]]:
-    """Registers an op for the length of a `with` block."""
-    register(op)
-    try:
-        yield op
-    finally:
-        del _REGISTRY[op.name]
-
-
-def registered_ops() -> dict[str, type[Op]]:
-    """The known ops by name, sorted."""
-    return dict(sorted(_REGISTRY.items()))
-
-
-for _op in transforms.OPS:
-    register(_op)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +35,8 @@ class Policy:
         batch = unpack_shape(shape)[0]
         counts = [0 if op.samples_itself else op.num_draws for op in self.ops]
         # One draw for all: on small batches several cost more than the numbers do.
-        uniform = random.uniform([sum(counts), batch], seed) if sum(counts) else None
+        none = sum(counts) == 0
+        uniform = tf.zeros([0, batch]) if none else random.uniform([sum(counts), batch], seed)
         params, start = [], 0
         for index, (op, count) in enumerate(zip(self.ops, counts, strict=True)):
             if op.samples_itself:
@@ -124,22 +89,23 @@ class Policy:
         return images if pending is None else pending(images)
 
 
-def as_policy(policy: str | Policy | Sequence[Op]) -> Policy:
-    """The policy itself, or the one that a string or a sequence of ops stands for.
+def as_policy(policy: str | Policy | Sequence[str | Op]) -> Policy:
+    """The policy itself, or the one that a string or a sequence of strings and ops stands for.
 
     Raises:
-        ValueError: if it is none of these, or the string does not parse.
+        ValueError: if it is none of these, or a string does not parse.
     """
     if isinstance(policy, Policy):
         return policy
     if isinstance(policy, str):
         return parse_policy(policy)
-    if not isinstance(policy, Sequence) or not all(isinstance(op, Op) for op in policy):
+    if not isinstance(policy, (list, tuple)) or not all(isinstance(p, (str, Op)) for p in policy):
         raise ValueError(
-            "A policy is a text such as 'color,translation,cutout', a Policy or a sequence of ops. "
-            f"Received: policy={policy!r}."
+            "A policy is a text such as 'color,translation,cutout', a Policy or a list of ops or "
+            f"their names. Received: policy={policy!r}."
         )
-    return Policy(tuple(policy))
+    parts = ((part,) if isinstance(part, Op) else parse_policy(part).ops for part in policy)
+    return Policy(tuple(op for ops in parts for op in ops))
 
 
 def parse_policy(text: str) -> Policy:
@@ -153,17 +119,18 @@ def parse_policy(text: str) -> Policy:
 
 
 def _build(call: Call, policy: str) -> Op:
-    if call.name not in _REGISTRY:
-        raise ValueError(f"policy {policy!r}: {unknown('op', call.name, sorted(_REGISTRY))}")
-    op = _REGISTRY[call.name]
+    known = registered_ops()
+    if call.name not in known:
+        raise ValueError(f"policy {policy!r}: {unknown('op', call.name, known)}")
+    op = known[call.name]
     names = [field.name for field in _fields(op)]
     arguments = bind(call, names, what="policy", text=policy)
-    for field in _fields(op):
-        if field.default is dataclasses.MISSING and field.name not in arguments:
-            raise ValueError(
-                f"{op.name} has no published default: give its {field.name}, as in "
-                f"'{op.name}:{op.example:g}'. Received: policy={policy!r}."
-            )
+    strength = _fields(op)[0]
+    if strength.default is dataclasses.MISSING and strength.name not in arguments:
+        raise ValueError(
+            f"{op.name} has no published default: give its {strength.name}, as in "
+            f"'{op.name}:{op.example:g}'. Received: policy={policy!r}."
+        )
     return op(**arguments)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from tf_diffaug.commands import OK
 from tf_diffaug.runs import parts
-from tf_diffaug.runs.evaluator import make_evaluator
 from tf_diffaug.runs.recipe import Recipe
 
 # The first step traces the graph; a few more tell the time.
@@ -40,10 +39,7 @@ def try_out(recipe: Recipe) -> int:
         ValueError: for a mistake in what was asked.
     """
     config = recipe.config
-    strategy = parts.set_up(config)
-    data = parts.load_data(config)
-    gan = parts.make_gan(recipe, strategy, parts.data_facts(data))
-    evaluator = make_evaluator(config, data, parts.make_sampler(gan, config), cache=False)
+    _, data, _, gan, _, evaluator = parts.build(recipe, cache=False)
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)

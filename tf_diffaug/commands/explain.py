@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 
 from tf_diffaug.commands import OK
-from tf_diffaug.data.sources import EMOJI
-from tf_diffaug.evaluation import resolve_features
+from tf_diffaug.data import ImageData
 from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.parts import build, is_flipped
 from tf_diffaug.runs.recipe import Recipe
 
 _LABEL = 12
@@ -51,29 +51,30 @@ _WITHOUT_A_TERM = {
 
 
 def say(recipe: Recipe) -> int:
-    """Prints the recipe in words.
+    """Prints the recipe in words; it is built first, so that what cannot be run is refused.
 
     Raises:
-        ValueError: if there are no such features.
+        ValueError: for a mistake in what was asked.
     """
-    config = recipe.config
-    features = resolve_features(config.fid_features, config.dataset) or "none"
-    print(f"\n{in_words(recipe, fid_features=features)}")
+    parts = build(recipe, cache=False)
+    features = "none" if parts.evaluator is None else parts.evaluator.extractor.name
+    print(f"\n{in_words(recipe, data=parts.data, fid_features=features)}")
     return OK
 
 
-def in_words(recipe: Recipe, *, fid_features: str) -> str:
+def in_words(recipe: Recipe, *, data: ImageData, fid_features: str) -> str:
     """The recipe in words, a paragraph a subject.
 
     Args:
-        recipe: the decided recipe.
+        recipe: the settled recipe.
+        data: the images that it trains on.
         fid_features: the name of the extractor that will be used, or `none`.
     """
     config = recipe.config
     d_sees, g_sees = _WHERE[config.augment]
     subjects = {
-        "Images": _images(config),
-        "Flips": _flips(config),
+        "Images": _images(config, data),
+        "Flips": _flips(config, data),
         "Augment": _augmentation(recipe),
         "D sees": d_sees,
         "G follows": g_sees,
@@ -98,13 +99,13 @@ def _paragraph(label: str, text: str) -> str:
     )
 
 
-def _images(config: Config) -> str:
+def _images(config: Config, data: ImageData) -> str:
     if config.num_images is not None:
         part = f"{config.num_images} images"
     elif config.data_fraction is not None:
         part = f"{100 * config.data_fraction:g} % of the images"
     else:
-        return f"{config.dataset} at {config.resolution} px, all images."
+        return f"{config.dataset} at {config.resolution} px, all {len(data):,} images."
     draw = {
         "random": "drawn at random",
         "paper": "drawn as DiffAugment's own code draws them, regardless of class",
@@ -116,14 +117,9 @@ def _images(config: Config) -> str:
     )
 
 
-def mirrored(config: Config) -> bool:
-    """Whether half of the reals are mirrored, known without loading them."""
-    return config.dataset not in EMOJI if config.flip is None else config.flip
-
-
-def _flips(config: Config) -> str:
+def _flips(config: Config, data: ImageData) -> str:
     who = "as this dataset says" if config.flip is None else "as asked"
-    if mirrored(config):
+    if is_flipped(config, data):
         return (
             f"half of the reals are mirrored, {who}; the fakes never are: flips are a property of "
             "the data, not a part of the augmentation."

@@ -212,12 +212,10 @@ def cells_of(ops: str | None, strengths: Sequence[float]) -> list[Cell]:
 
 
 def _cells(call: Call, strengths: Sequence[float]) -> Iterator[Cell]:
-    from tf_diffaug.augment import parse_policy, registered_ops
+    from tf_diffaug.augment import parse_policy
 
-    own, others = (call.args[0] if call.args else strengths), dict(call.kwargs)
-    if not call.args and call.name in registered_ops():
-        strength_name = dataclasses.fields(registered_ops()[call.name])[0].name
-        own = others.pop(strength_name, strengths)
+    others = dict(call.kwargs)
+    own = call.args[0] if call.args else others.pop("strength", strengths)
     keywords = [f"{name}={literal(value)}" for name, value in others.items()]
     op = f"{call.name}({', '.join(keywords)})" if keywords else call.name
     for strength in own if isinstance(own, (list, tuple)) else [own]:

@@ -17,19 +17,17 @@ import tensorflow as tf
 
 from tf_diffaug.commands import OK, STOPPED
 from tf_diffaug.commands.closing import closing_lines
-from tf_diffaug.data import ImageData
 from tf_diffaug.errors import Failure, UserError, one_line
-from tf_diffaug.runs import callbacks, parts
+from tf_diffaug.runs import callbacks
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_step
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
-from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.leak import LeakWatch
+from tf_diffaug.runs.parts import Parts, build, is_flipped, make_dataset, parameter_counts
 from tf_diffaug.runs.progress import Progress
 from tf_diffaug.runs.recipe import Recipe
-from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.runs.saved import make_saved, refuse_other_data, version_changes
-from tf_diffaug.training import GAN, NonFiniteLossError
+from tf_diffaug.training import NonFiniteLossError
 from tf_diffaug.training.modes import FAILURES
 
 
@@ -39,11 +37,7 @@ class Ready(NamedTuple):
     config: Config
     saved: dict[str, Any] | None
     run: RunDirectory
-    strategy: tf.distribute.Strategy | None = None
-    data: ImageData | None = None
-    gan: GAN | None = None
-    sampler: Sampler | None = None
-    evaluator: Evaluator | None = None
+    parts: Parts | None = None
 
 
 def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
@@ -65,17 +59,11 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
     if config.augment in FAILURES:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
-    strategy = parts.set_up(config)
-    data = parts.load_data(config)
-    facts = parts.data_facts(data)
+    parts = build(recipe)
     if saved is not None:
-        refuse_other_data(run.path, saved, facts)
-    gan = parts.make_gan(recipe, strategy, facts)
-    sampler = parts.make_sampler(gan, config)
-    evaluator = make_evaluator(config, data, sampler)
-    parts.make_dataset(config, data)  # its mistakes, too, come before anything is written
-    print(_introduction(config, gan, data, evaluator))
-    return Ready(config, saved, run, strategy, data, gan, sampler, evaluator)
+        refuse_other_data(run.path, saved, parts.facts)
+    print(_introduction(config, parts))
+    return Ready(config, saved, run, parts)
 
 
 def train(ready: Ready) -> int:
@@ -85,15 +73,15 @@ def train(ready: Ready) -> int:
         UserError: if the directory cannot be had.
         Failure: if training cannot go on.
     """
-    config, run, gan = ready.config, ready.run, ready.gan
-    if gan is None:
+    config, run, parts = ready.config, ready.run, ready.parts
+    if parts is None:
         step = newest_step(run.checkpoints)
         print(f"This run is finished: step {step:,} of {config.steps:,}.")
         print(closing_lines(run, config))
         return OK
     with _claimed(ready), _failures(run):
-        with ready.strategy.scope():
-            store = CheckpointStore(gan, run.checkpoints, keep=config.keep_checkpoints)
+        with parts.strategy.scope():
+            store = CheckpointStore(parts.gan, run.checkpoints, keep=config.keep_checkpoints)
         start = time.monotonic()
         stop, progress = callbacks.StopOnSignal(), Progress(run, config.steps)
         step = store.restore() or 0
@@ -101,13 +89,13 @@ def train(ready: Ready) -> int:
         if step:
             print(f"Going on from step {step:,}.")
         with contextlib.closing(progress):
-            gan.fit(
-                parts.make_dataset(config, ready.data, start_step=step),
+            parts.gan.fit(
+                make_dataset(config, parts.data, start_step=step),
                 steps_per_epoch=config.steps - step,
                 verbose=0,
                 callbacks=[*_callbacks(ready, store), stop, progress],
             )
-    step = int(gan.step.numpy())
+    step = int(parts.gan.step.numpy())
     if stop.received is not None and step < config.steps:
         print(f"Stopped and saved at step {step:,} of {config.steps:,}; the same command goes on.")
         return STOPPED
@@ -137,12 +125,13 @@ def _refuse_torn(run: RunDirectory, saved: dict[str, Any] | None) -> None:
         )
 
 
-def _introduction(config: Config, gan: GAN, data: ImageData, evaluator: Evaluator | None) -> str:
-    counts = parts.parameter_counts(gan)
+def _introduction(config: Config, parts: Parts) -> str:
+    data, gan, evaluator = parts.data, parts.gan, parts.evaluator
+    counts = parameter_counts(gan)
     test = f" ({len(data.test):,} held out)" if data.test is not None else ""
     features = "none" if evaluator is None else evaluator.extractor.name
     views = "in one pass" if gan.joint_views else "one by one"
-    flips = "half of them mirrored" if parts.is_flipped(config, data) else "none mirrored"
+    flips = "half of them mirrored" if is_flipped(config, data) else "none mirrored"
     lines = [
         f"{len(data.images):,} images{test}, {flips}; G has {counts['G']:,} parameters and D "
         f"{counts['D']:,}, which sees its batches {views}; {gan.num_replicas} replica(s); "
@@ -180,8 +169,8 @@ def _claimed(ready: Ready) -> Iterator[None]:
 
 
 def _write_config(ready: Ready) -> None:
-    replicas = ready.strategy.num_replicas_in_sync
-    saved = make_saved(ready.config, data=parts.data_facts(ready.data), replicas=replicas)
+    replicas = ready.parts.strategy.num_replicas_in_sync
+    saved = make_saved(ready.config, data=ready.parts.facts, replicas=replicas)
     if ready.saved is not None:
         if (line := version_changes(ready.saved["versions"], saved["versions"])) is not None:
             print(line)
@@ -217,14 +206,15 @@ def _failures(run: RunDirectory) -> Iterator[None]:
 
 def _callbacks(ready: Ready, store: CheckpointStore) -> list:
     """What measures before what saves: a checkpoint holds all that was known at its step."""
-    config, run, data, sampler = ready.config, ready.run, ready.data, ready.sampler
+    config, run = ready.config, ready.run
+    _, data, _, _, sampler, evaluator = ready.parts
 
     def every(cadence: int) -> int:
         return cadence or config.steps  # 0: only at the end
 
     evaluation = []
-    if ready.evaluator is not None:
-        evaluate = LeakWatch(ready.evaluator, config, data.images, sampler)
+    if evaluator is not None:
+        evaluate = LeakWatch(evaluator, config, data.images, sampler)
         evaluation = [callbacks.Evaluation(run, every(config.eval_every), evaluate, store=store)]
     return [
         callbacks.Metrics(

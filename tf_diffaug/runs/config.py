@@ -1,4 +1,4 @@
-"""Every setting of a run, in one place: what config.json holds, and what the flags are made from."""
+"""Every setting of a run, in one place: config.json holds them, the flags are made from them."""
 
 from __future__ import annotations
 
@@ -126,9 +126,7 @@ class Config:
     d_steps: int = _option(1, "D steps per G step", least=1)
     g_lr: float = _option(2e-4, "G's learning rate", above=0)
     d_lr: float = _option(2e-4, "D's learning rate", above=0)
-    beta1: float = _option(
-        0.5, "Adam's decay of the mean gradient", least=0, below=1, rare=True
-    )
+    beta1: float = _option(0.5, "Adam's decay of the mean gradient", least=0, below=1, rare=True)
     beta2: float = _option(0.999, "Adam's decay of the mean square", least=0, below=1, rare=True)
     ema_decay: float = _option(
         0.999,

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from tf_diffaug.runs.config import Config
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, parse_policy
 from tf_diffaug.evaluation.leak import LeakGauge
+from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.training import GAN
 

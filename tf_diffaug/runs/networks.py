@@ -58,9 +58,7 @@ def spell_model(text: str) -> str:
     return f"{name}({', '.join(shown)})" if shown else name
 
 
-def make_networks(
-    text: str, **common: Any
-) -> tuple[keras.Model, keras.Model]:
+def make_networks(text: str, **common: Any) -> tuple[keras.Model, keras.Model]:
     """The generator and the discriminator.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,9 +15,42 @@ from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.training import EMA, GAN, make_strategy
+
+
+class Parts(NamedTuple):
+    """What a run is made of; without features there is no evaluator."""
+
+    strategy: tf.distribute.Strategy
+    data: ImageData
+    facts: dict[str, Any]
+    gan: GAN
+    sampler: Sampler
+    evaluator: Evaluator | None
+
+
+def build(recipe: Recipe, *, cache: bool = True) -> Parts:
+    """Builds everything that a run needs; writes nothing but the cache of reals' statistics.
+
+    Args:
+        recipe: the settled recipe.
+        cache: whether these may be kept in the user's cache directory.
+
+    Raises:
+        ValueError: for a mistake in what was asked, whatever it is about.
+    """
+    config = recipe.config
+    strategy = set_up(config)
+    data = load_data(config)
+    facts = data_facts(data)
+    gan = make_gan(recipe, strategy, facts)
+    sampler = make_sampler(gan, config)
+    evaluator = make_evaluator(config, data, sampler, cache=cache)
+    make_dataset(config, data)
+    return Parts(strategy, data, facts, gan, sampler, evaluator)
 
 
 def set_up(config: Config) -> tf.distribute.Strategy:
@@ -73,9 +106,7 @@ def is_flipped(config: Config, data: ImageData) -> bool:
     return data.flip if config.flip is None else config.flip
 
 
-def make_gan(
-    recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[str, Any]
-) -> GAN:
+def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[str, Any]) -> GAN:
     """Networks, optimizers and the GAN, compiled.
 
     Args:

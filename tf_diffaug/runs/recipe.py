@@ -65,9 +65,7 @@ def settle(config: Config) -> Recipe:
 def _check_labels(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
     if config.conditional and not networks.take_labels(config.model):
         known = " or ".join(f"--model={name}" for name in networks.conditional_models())
-        raise UserError(
-            f"{config.family} knows no classes: add {known}. Received: --conditional."
-        )
+        raise UserError(f"{config.family} knows no classes: add {known}. Received: --conditional.")
     about_labels = [regularizer.name for regularizer in regularizers if regularizer.fills_labels]
     if about_labels and not config.conditional:
         raise UserError(

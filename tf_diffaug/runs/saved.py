@@ -15,7 +15,7 @@ from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.language import parse_calls
-from tf_diffaug.runs.config import Config, checked_settings, fields, shown
+from tf_diffaug.runs.config import Config, checked_settings, shown
 
 CONFIG_FILE = "config.json"
 RUNS = pathlib.Path("runs")

@@ -1,10 +1,11 @@
 """Differentiable image ops with the parameters given: the deterministic half of DiffAugment.
 
-Images are floating tensors of shape (N, H, W, C), of any value range; shape and dtype stay. Nothing
-is clipped, so that ops chain and gradients pass: outputs may leave the range of the inputs. Of four
-channels the fourth is alpha, which the colour ops leave alone; with any other number every channel
-is a colour. A parameter is one number per image, shape (N,), or one for all. Gradients of any order
-pass to the images, and none to the parameters.
+Images are floating tensors of shape (N, H, W, C), or one of (H, W, C), of any value range; shape
+and dtype stay, and images of other dtypes are refused with a `ValueError`. Nothing is clipped, so
+that ops chain and gradients pass: outputs may leave the range of the inputs. Of four channels the
+fourth is alpha, which the colour ops leave alone; with any other number every channel is a colour.
+A parameter is one number per image, shape (N,), or one for all. Gradients of any order pass to the
+images, and none to the parameters.
 
 The formulas of all but `flip` and `rotate` are those of "Differentiable Augmentation for
 Data-Efficient GAN Training" (arXiv:2006.10738), read off the authors' code.
@@ -12,6 +13,8 @@ Data-Efficient GAN Training" (arXiv:2006.10738), read off the authors' code.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -20,14 +23,28 @@ from tf_diffaug.augment import placement
 from tf_diffaug.augment.bilinear import sample_bilinear
 from tf_diffaug.augment.borders import INSIDE, check_fill
 from tf_diffaug.augment.color_map import ColorMap
-from tf_diffaug.augment.maps import Size, image_shape
+from tf_diffaug.augment.maps import Size, checked_images, image_shape
 from tf_diffaug.augment.pixel_map import PixelMap, Window
+
+
+def _on_images(op: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """Looks at the images, and takes one image as a batch of its own."""
+
+    @functools.wraps(op)
+    def run(images: Any, *args: Any, **kwargs: Any) -> tf.Tensor:
+        images = checked_images(images, op.__name__)
+        if images.shape.rank == 3:
+            return op(images[None], *args, **kwargs)[0]
+        return op(images, *args, **kwargs)
+
+    return run
 
 
 def _per_image(value: Any, images: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
     return tf.broadcast_to(tf.cast(value, dtype), [image_shape(images)[0]])
 
 
+@_on_images
 def adjust_brightness(images: tf.Tensor, delta: Any) -> tf.Tensor:
     """x + delta.
 
@@ -35,10 +52,10 @@ def adjust_brightness(images: tf.Tensor, delta: Any) -> tf.Tensor:
         images: floating tensor (N, H, W, C).
         delta: in the units of the images.
     """
-    images = tf.convert_to_tensor(images)
     return ColorMap(offset=_per_image(delta, images))(images)
 
 
+@_on_images
 def adjust_saturation(images: tf.Tensor, factor: Any) -> tf.Tensor:
     """(x - g)·factor + g, with g a pixel's mean over the colour channels.
 
@@ -46,10 +63,10 @@ def adjust_saturation(images: tf.Tensor, factor: Any) -> tf.Tensor:
         images: floating tensor (N, H, W, C). One channel is its own mean: the op is the identity.
         factor: 0 is grey, 1 the image.
     """
-    images = tf.convert_to_tensor(images)
     return saturation_map(_per_image(factor, images))(images)
 
 
+@_on_images
 def adjust_contrast(images: tf.Tensor, factor: Any) -> tf.Tensor:
     """(x - m)·factor + m, with m the image's mean over height, width and colour channels.
 
@@ -57,7 +74,6 @@ def adjust_contrast(images: tf.Tensor, factor: Any) -> tf.Tensor:
         images: floating tensor (N, H, W, C). The mean is taken in float32 at least.
         factor: 0 is flat, 1 the image.
     """
-    images = tf.convert_to_tensor(images)
     return contrast_map(_per_image(factor, images))(images)
 
 
@@ -71,6 +87,7 @@ def contrast_map(factor: tf.Tensor) -> ColorMap:
     return ColorMap(color=factor, level=factor)
 
 
+@_on_images
 def translate(
     images: tf.Tensor, dy: Any, dx: Any, *, fill: str = "constant", fill_value: float = 0.0
 ) -> tf.Tensor:
@@ -88,7 +105,6 @@ def translate(
         ValueError: if `fill` is none of these.
     """
     check_fill(fill)
-    images = tf.convert_to_tensor(images)
     dy, dx = (_per_image(d, images, tf.int32) for d in (dy, dx))
     _, height, width, _ = image_shape(images)
     if fill == "constant":
@@ -99,6 +115,7 @@ def translate(
     return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
+@_on_images
 def flip(images: tf.Tensor, mirrored: Any) -> tf.Tensor:
     """Mirrors left and right the images for which `mirrored` is true, or 1.
 
@@ -106,7 +123,6 @@ def flip(images: tf.Tensor, mirrored: Any) -> tf.Tensor:
         images: floating tensor (N, H, W, C).
         mirrored: booleans, or numbers that are 0 or 1.
     """
-    images = tf.convert_to_tensor(images)
     mirrored = tf.cast(_per_image(mirrored, images), tf.bool)
 
     @tf.custom_gradient
@@ -130,6 +146,7 @@ def _mirror_rows(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.gather_nd(flat, places), image_shape(images))
 
 
+@_on_images
 def rotate(
     images: tf.Tensor, angle: Any, *, fill: str = "constant", fill_value: float = 0.0
 ) -> tf.Tensor:
@@ -144,7 +161,6 @@ def rotate(
     Raises:
         ValueError: if `fill` is none of these.
     """
-    images = tf.convert_to_tensor(images)
     _, height, width, _ = image_shape(images)
     angle = tf.stop_gradient(_per_image(angle, images))[:, None, None]
     center_y, center_x = (tf.cast(side - 1, tf.float32) / 2 for side in (height, width))
@@ -161,6 +177,7 @@ def cutout_window(center: Any, size: Size) -> tuple[tf.Tensor, tf.Tensor]:
     return start, start + size
 
 
+@_on_images
 def cutout(
     images: tf.Tensor,
     center_y: Any,
@@ -180,7 +197,6 @@ def cutout(
         size_x: the box's width.
         fill_value: what the box becomes, in every channel.
     """
-    images = tf.convert_to_tensor(images)
     top, bottom = cutout_window(_per_image(center_y, images, tf.int32), size_y)
     left, right = cutout_window(_per_image(center_x, images, tf.int32), size_x)
     return PixelMap(holes=(Window(top, bottom, left, right),), fill=fill_value)(images)

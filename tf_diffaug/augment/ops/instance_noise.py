@@ -1,4 +1,4 @@
-"""Noise."""
+"""Normal noise."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from tf_diffaug.augment.maps import FunctionMap, Map, image_shape
 from tf_diffaug.augment.noise import normal_noise
-from tf_diffaug.augment.transforms.base import Op, Params, Shape
+from tf_diffaug.augment.op import Op, Params, Shape
+from tf_diffaug.augment.registry import register
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class InstanceNoiseOp(Op):
     """x + s·N(0, 1) in units of the value range, each number of each image its own.
@@ -24,6 +26,8 @@ class InstanceNoiseOp(Op):
     """
 
     name: ClassVar[str] = "instance_noise"
+    effect: ClassVar[str] = "x + s·N(0, 1) of the value range"
+    draws: ClassVar[str] = "a seed per image"
     num_draws: ClassVar[int] = 2
     example: ClassVar[float] = 0.04
     strength: float

@@ -1,4 +1,4 @@
-"""Ops on colours."""
+"""The first paper's `color` and its three parts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tf_diffaug.augment import ops
+from tf_diffaug.augment import functional
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.transforms.base import Op, Params, Shape, spread
+from tf_diffaug.augment.op import Op, Params, Shape, spread
+from tf_diffaug.augment.registry import register
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class BrightnessOp(Op):
     """x + b, with b ~ U(-s, s) in units of the value range.
@@ -22,6 +24,8 @@ class BrightnessOp(Op):
     """
 
     name: ClassVar[str] = "brightness"
+    effect: ClassVar[str] = "x + b"
+    draws: ClassVar[str] = "b ~ U(-s, s) of the value range"
     num_draws: ClassVar[int] = 1
     strength: float = 0.25
 
@@ -37,11 +41,14 @@ class BrightnessOp(Op):
         return ColorMap(offset=params["delta"] * (value_range[1] - value_range[0]))
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class SaturationOp(Op):
     """(x - g)·f + g with the pixel's grey value g and f ~ U(1 - s, 1 + s); the paper has s = 1."""
 
     name: ClassVar[str] = "saturation"
+    effect: ClassVar[str] = "(x - g)·f + g"
+    draws: ClassVar[str] = "f ~ U(1 - s, 1 + s)"
     num_draws: ClassVar[int] = 1
     strength: float = 1.0
 
@@ -54,14 +61,17 @@ class SaturationOp(Op):
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape, value_range
-        return ops.saturation_map(params["saturation"])
+        return functional.saturation_map(params["saturation"])
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class ContrastOp(Op):
     """(x - m)·f + m with the image's mean m and f ~ U(1 - s, 1 + s); the paper has s = 0.5."""
 
     name: ClassVar[str] = "contrast"
+    effect: ClassVar[str] = "(x - m)·f + m"
+    draws: ClassVar[str] = "f ~ U(1 - s, 1 + s)"
     num_draws: ClassVar[int] = 1
     strength: float = 0.5
 
@@ -74,9 +84,10 @@ class ContrastOp(Op):
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape, value_range
-        return ops.contrast_map(params["contrast"])
+        return functional.contrast_map(params["contrast"])
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class ColorOp(Op):
     """Brightness, saturation and contrast, in this order: the paper's `color`.
@@ -85,6 +96,8 @@ class ColorOp(Op):
     """
 
     name: ClassVar[str] = "color"
+    effect: ClassVar[str] = "`brightness`, `saturation` and `contrast`, in this order"
+    draws: ClassVar[str] = "as these, their strengths times s"
     num_draws: ClassVar[int] = 3
     strength: float = 1.0
     brightness: float = 0.25

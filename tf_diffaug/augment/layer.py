@@ -1,9 +1,8 @@
-"""What every augmentation layer is: a policy, or one op, in Keras' terms."""
+"""What every augmentation layer is, in Keras' terms: draws, data format, range, seeds."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +10,13 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug._keras import add_state_weight
-from tf_diffaug.augment import transforms
-from tf_diffaug.augment.policy import Policy, as_policy
-from tf_diffaug.augment.transforms import Op, Shape
+from tf_diffaug._keras import KERAS_3, add_state_weight
+from tf_diffaug.augment.maps import check_dtype, checked_images
+from tf_diffaug.augment.op import Shape
 
 _DATA_FORMATS = ("channels_last", "channels_first")
+_PHILOX = 1  # as `tf.random.Algorithm`
+_COUNTER_STEP = 256  # what `RngReadAndSkip` advances a Philox state by
 
 
 class AugmentationLayer(keras.layers.Layer):
@@ -33,36 +33,43 @@ class AugmentationLayer(keras.layers.Layer):
 
     Args:
         value_range: the images' black and white.
-        data_format: `channels_last` for images (N, H, W, C), `channels_first` for (N, C, H, W).
+        data_format: `channels_last` for images (N, H, W, C), `channels_first` for (N, C, H, W);
+            None is Keras' `image_data_format()` of when the layer is made.
         clip: whether to clip the output to the value range, which stops gradients there.
-        seed: an integer; None takes one from the operating system, once, and keeps it in the
-            configuration.
+        seed: an integer; None draws one, once, from Python's generator, which
+            `keras.utils.set_random_seed` seeds, and keeps it in the configuration.
+        dtype: what images are cast to; None leaves each in its own dtype, under a global dtype
+            policy too.
         **kwargs: those of `keras.layers.Layer`.
 
     Call arguments:
-        images: floating tensor of rank 4. The output has its shape and dtype.
+        images: floating tensor of rank 4, or of rank 3 for one image. The output has its shape, and
+            its dtype unless the layer has one.
         training: False for the identity.
-        seed: an integer or an integer tensor of shape (2,), for a stateless call.
+        seed: an integer, a scalar integer tensor or one of shape (2,), for a stateless call.
 
     Raises:
-        ValueError: if an argument is not one of its choices, or images are not floating or not of
-            rank 4.
+        ValueError: if an argument is not one of its choices, or images are not floating, not of
+            rank 3 or 4, or have an unknown number of channels.
     """
 
     def __init__(
         self,
         *,
         value_range: tuple[float, float] = (-1.0, 1.0),
-        data_format: str = "channels_last",
+        data_format: str | None = None,
         clip: bool = False,
         seed: int | None = None,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         # With autocasting on, Keras turns float16 and bfloat16 images into float32.
-        super().__init__(**{"autocast": False, **kwargs})
+        super().__init__(**{"autocast": False, "dtype": dtype, **kwargs})
         low, high = map(float, value_range)
         if not low < high:
             raise ValueError(f"value_range is (black, white). Received: value_range={value_range}.")
+        if data_format is None:
+            data_format = keras.backend.image_data_format()
         if data_format not in _DATA_FORMATS:
             raise ValueError(
                 f"data_format is one of {', '.join(_DATA_FORMATS)}. "
@@ -71,9 +78,17 @@ class AugmentationLayer(keras.layers.Layer):
         self.value_range = (low, high)
         self.data_format = data_format
         self.clip = clip
-        self.seed = int.from_bytes(os.urandom(4), "little") if seed is None else int(seed)
+        self.seed = random.fresh_seed() if seed is None else _whole(seed)
+        self._casts = dtype is not None
         # Each replica counts for itself: a mirrored counter could not be advanced inside a step.
-        self.calls = add_state_weight(self, "calls", (), dtype="int64", initializer="zeros")
+        # It is the state of a counter-based generator, which one op reads and advances: calls that
+        # run at once never see the same number, as they may between a reading and a writing.
+        self._counter = add_state_weight(self, "calls", (3,), dtype="int64", initializer="zeros")
+
+    @property
+    def calls(self) -> tf.Tensor:
+        """How many calls without a seed there have been, int64."""
+        return tf.convert_to_tensor(self._counter)[0] // _COUNTER_STEP
 
     @property
     def mixes(self) -> bool:
@@ -103,10 +118,12 @@ class AugmentationLayer(keras.layers.Layer):
         The parameters are relative: the same draw can be applied to images of another size.
 
         Args:
-            images: floating tensor in the layer's data format.
-            params: what `sample` returned, or rows of it.
+            images: floating tensor in the layer's data format, or one image without a batch.
+            params: what `sample` returned, or rows of it; for one image, of a batch of one.
         """
         images = self._checked(images)
+        if images.shape.rank == 3:
+            return self.apply(images[None], params)[0]
         first = self.data_format == "channels_first"
         output = tf.transpose(images, [0, 2, 3, 1]) if first else images
         output = self.apply_params(output, params)
@@ -135,27 +152,25 @@ class AugmentationLayer(keras.layers.Layer):
 
     def _augment(self, images: tf.Tensor, seed: int | tf.Tensor | None) -> tf.Tensor:
         seed = self._next_seed() if seed is None else random.as_seed(seed)
+        if images.shape.rank == 3:
+            return self.apply(images[None], self.sample(self._shape(images[None]), seed))[0]
         return self.apply(images, self.sample(self._shape(images), seed))
 
     def _next_seed(self) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         several = context is not None and context.num_replicas_in_sync > 1
         replica = context.replica_id_in_sync_group if several else None
-        calls = tf.convert_to_tensor(self.calls)
-        self.calls.assign(calls + 1)
+        state = self._counter.value if KERAS_3 else self._counter
+        before = tf.raw_ops.RngReadAndSkip(
+            resource=state.handle, alg=tf.constant(_PHILOX), delta=tf.constant(1, tf.uint64)
+        )
+        calls = before[0] // _COUNTER_STEP
         return random.derive(self.seed, "augment", step=calls, replica=replica)
 
     def _checked(self, images: tf.Tensor) -> tf.Tensor:
-        images = tf.convert_to_tensor(images)
-        if not images.dtype.is_floating:
-            raise ValueError(
-                f"{self.name} takes floating images. Received: images.dtype={images.dtype.name}."
-            )
-        if images.shape.rank != 4:
-            raise ValueError(
-                f"{self.name} takes images of rank 4. Received: images.shape={images.shape}."
-            )
-        return images
+        axis = -3 if self.data_format == "channels_first" else -1
+        images = checked_images(images, self.name, value_range=self.value_range, channels_axis=axis)
+        return tf.cast(images, self.compute_dtype) if self._casts else images
 
     def _shape(self, images: tf.Tensor) -> list[int | tf.Tensor]:
         static, dynamic = images.shape.as_list(), tf.shape(images)
@@ -169,11 +184,15 @@ class AugmentationLayer(keras.layers.Layer):
 
     def compute_output_spec(self, images: Any, training: Any = True, seed: Any = None) -> Any:
         del training, seed
-        return keras.KerasTensor(images.shape, dtype=images.dtype)
+        check_dtype(images.dtype, self.name, self.value_range)
+        dtype = self.compute_dtype if self._casts else images.dtype
+        return keras.KerasTensor(images.shape, dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
         return {
-            **super().get_config(),
+            **config,
+            "dtype": config["dtype"] if self._casts else None,
             "value_range": list(self.value_range),
             "data_format": self.data_format,
             "clip": self.clip,
@@ -181,61 +200,9 @@ class AugmentationLayer(keras.layers.Layer):
         }
 
 
-@keras.saving.register_keras_serializable(package="tf_diffaug")
-class DiffAugment(AugmentationLayer):
-    """Applies a policy: DiffAugment (arXiv:2006.10738) for `color,translation,cutout`.
-
-    >>> augment = DiffAugment("color,translation,cutout", seed=0)
-    >>> augment(tf.zeros([8, 32, 32, 3])).shape
-    TensorShape([8, 32, 32, 3])
-
-    Args:
-        policy: a policy string, a `Policy` or a sequence of ops; `none` and `''` are the identity.
-        **kwargs: those of `AugmentationLayer`.
-    """
-
-    def __init__(self, policy: str | Policy | Sequence[Op], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.policy = as_policy(policy)
-
-    @property
-    def mixes(self) -> bool:
-        return any(op.mixes for op in self.policy.ops)
-
-    def sample(self, shape: Shape, seed: int | tf.Tensor) -> list[transforms.Params]:
-        return self.policy.sample(shape, random.as_seed(seed))
-
-    def params_at(self, quantile: float, shape: Shape) -> list[transforms.Params]:
-        """The parameters at one quantile of every op's ranges: 0 and 1 are the ends."""
-        return self.policy.params_at(quantile, shape)
-
-    def apply_params(self, images: tf.Tensor, params: Sequence[transforms.Params]) -> tf.Tensor:
-        return self.policy.apply(images, params, value_range=self.value_range)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "policy": str(self.policy)}
-
-
-class OpLayer(AugmentationLayer):
-    """One op as a layer. Subclasses name the op's settings in their `__init__`."""
-
-    def __init__(self, op: Op, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.op = op
-
-    @property
-    def mixes(self) -> bool:
-        return self.op.mixes
-
-    def sample(self, shape: Shape, seed: int | tf.Tensor) -> transforms.Params:
-        return self.op.sample(shape, random.as_seed(seed))
-
-    def params_at(self, quantile: float, shape: Shape) -> transforms.Params:
-        """The parameters at one quantile of the op's ranges: 0 and 1 are the ends."""
-        return self.op.params_at(quantile, shape)
-
-    def apply_params(self, images: tf.Tensor, params: transforms.Params) -> tf.Tensor:
-        return Policy((self.op,)).apply(images, [params], value_range=self.value_range)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **dataclasses.asdict(self.op)}
+def _whole(seed: Any) -> int:
+    """A seed of Python, NumPy or a scalar tensor as an int."""
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise ValueError(f"A seed is an integer. Received: seed={seed!r}.") from None

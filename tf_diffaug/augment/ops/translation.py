@@ -1,4 +1,4 @@
-"""Ops that move pixels or cover them."""
+"""Moves along one axis or both."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_diffaug.augment import ops
+from tf_diffaug.augment import functional
 from tf_diffaug.augment.maps import FunctionMap, Map
-from tf_diffaug.augment.pixel_map import PixelMap, Window
-from tf_diffaug.augment.resample_map import ResampleMap
-from tf_diffaug.augment.transforms.base import (
+from tf_diffaug.augment.op import (
     FILLS,
     Op,
     Params,
@@ -25,29 +23,32 @@ from tf_diffaug.augment.transforms.base import (
     unpack_shape,
     whole,
 )
+from tf_diffaug.augment.pixel_map import PixelMap
+from tf_diffaug.augment.registry import register
+from tf_diffaug.augment.resample_map import ResampleMap
 
 
 class _ShiftOp(Op):
     """Moves along some axes; subclasses are dataclasses of the fields below."""
 
     axes: ClassVar[tuple[str, ...]]
-    ratio: float
+    strength: float
     fill: str
     continuous: bool
 
     def __post_init__(self) -> None:
-        self._check("ratio", 0.0, 1.0)
+        self._check("strength", 0.0, 1.0)
         self._check_choice("fill", FILLS)
         self._check_flag("continuous")
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         keys = [f"d{axis}" for axis in self.axes]
         if self.continuous:
-            shifts = spread(uniform, -self.ratio, self.ratio)
+            shifts = spread(uniform, -self.strength, self.strength)
         else:
             _, height, width, _ = unpack_shape(shape)
             sides = [{"y": height, "x": width}[axis] for axis in self.axes]
-            limits = column(*(rounded(side, self.ratio) for side in sides))
+            limits = column(*(rounded(side, self.strength) for side in sides))
             shifts = whole(uniform, -limits, limits) / column(*sides)
         return dict(zip(keys, tf.unstack(shifts), strict=True))
 
@@ -63,27 +64,39 @@ class _ShiftOp(Op):
         dy, dx = pixels(params.get("dy", none), height), pixels(params.get("dx", none), width)
         if fill == "constant":
             return PixelMap.translation(dy, dx, height, width, value)
-        return FunctionMap(lambda images: ops.translate(images, dy, dx, fill=fill))
+        return FunctionMap(lambda images: functional.translate(images, dy, dx, fill=fill))
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class TranslationOp(_ShiftOp):
-    """Moves by whole pixels, each axis by one of -s, ..., s with s = int(side·ratio + 0.5).
+    """Moves by whole pixels, each axis by one of -s, ..., s with s = int(side·strength + 0.5).
 
-    The paper's ratio is 1/8 and its fill the tensor's zero, which on [-1, 1] is mid-grey. `black`
-    is the lower end of the value range; `reflect` mirrors without repeating the edge pixel.
-    `continuous` moves by U(-ratio, ratio) of the side, bilinearly: our definition of the second
-    paper's, with `reflect`, whose appendix was not readable.
+    The paper's strength is 1/8 and its fill the tensor's zero, which on [-1, 1] is mid-grey.
+    `black` is the lower end of the value range; `reflect` mirrors without repeating the edge pixel.
+    `continuous` moves by U(-strength, strength) of the side, bilinearly: our definition of the
+    second paper's, with `reflect`, whose appendix was not readable.
     """
 
     name: ClassVar[str] = "translation"
+    effect: ClassVar[str] = (
+        "moves by whole pixels on each axis; with `continuous` by any part of the side, bilinearly"
+    )
+    draws: ClassVar[str] = "one of -k, ..., k, k = int(side·s + 0.5); or U(-s, s) of the side"
+    cases: ClassVar[tuple[str, ...]] = (
+        "translation(0.3, fill=black)",
+        "translation(0.4, fill=reflect)",
+        "translation(0.4, fill=nearest)",
+        "translation(0.4, continuous=True)",
+    )
     num_draws: ClassVar[int] = 2
     axes: ClassVar[tuple[str, ...]] = ("y", "x")
-    ratio: float = 0.125
+    strength: float = 0.125
     fill: str = "zero"
     continuous: bool = False
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class TranslationXOp(_ShiftOp):
     """`translation` from left to right only; mirrored, as in the second paper's Fig. 1.
@@ -92,13 +105,16 @@ class TranslationXOp(_ShiftOp):
     """
 
     name: ClassVar[str] = "translationx"
+    effect: ClassVar[str] = "`translation`, left and right only"
+    draws: ClassVar[str] = "as `translation`"
     num_draws: ClassVar[int] = 1
     axes: ClassVar[tuple[str, ...]] = ("x",)
-    ratio: float
+    strength: float
     fill: str = "reflect"
     continuous: bool = False
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class TranslationYOp(_ShiftOp):
     """`translation` up and down only; mirrored, as in the second paper's Fig. 1.
@@ -107,41 +123,11 @@ class TranslationYOp(_ShiftOp):
     """
 
     name: ClassVar[str] = "translationy"
+    effect: ClassVar[str] = "`translation`, up and down only"
+    draws: ClassVar[str] = "as `translation`"
+    cases: ClassVar[tuple[str, ...]] = ("translationy(0.4, continuous=True)",)
     num_draws: ClassVar[int] = 1
     axes: ClassVar[tuple[str, ...]] = ("y",)
-    ratio: float
+    strength: float
     fill: str = "reflect"
     continuous: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class CutoutOp(Op):
-    """Fills one box of sides int(side·ratio + 0.5) whose centre is anywhere in the image.
-
-    The centre's row is one of 0, ..., H - s mod 2 for a box of height s, likewise its column, and
-    the part of the box outside is dropped. The paper's ratio is 1/2 and its fill the tensor's zero;
-    `black` is the lower end of the value range.
-    """
-
-    name: ClassVar[str] = "cutout"
-    num_draws: ClassVar[int] = 2
-    ratio: float = 0.5
-    fill: str = "zero"
-
-    def __post_init__(self) -> None:
-        self._check("ratio", 0.0, 1.0)
-        self._check_choice("fill", ("zero", "black"))
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        _, height, width, _ = unpack_shape(shape)
-        last = [size - rounded(size, self.ratio) % 2 for size in (height, width)]
-        centers = whole(uniform, column(0, 0), column(*last)) / column(height, width)
-        return dict(zip(("center_y", "center_x"), tf.unstack(centers), strict=True))
-
-    def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
-        _, height, width, _ = unpack_shape(shape)
-        sides = []
-        for axis, size in (("y", height), ("x", width)):
-            center = pixels(params[f"center_{axis}"], size)
-            sides += ops.cutout_window(center, rounded(size, self.ratio))
-        return PixelMap(holes=(Window(*sides),), fill=fill_value(self.fill, value_range))

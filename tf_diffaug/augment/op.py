@@ -62,16 +62,24 @@ def whole(uniform: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Op:
-    """One entry of a policy. Subclasses are frozen dataclasses whose first field is the strength.
+    """One entry of a policy. Subclasses are frozen dataclasses whose first field is `strength`.
 
     A subclass states `name`, `num_draws`, and `params` and `lower`; or, if its parameters are not a
     function of a few uniform numbers an image, `sample` and `params_at` in place of the first two.
+    Parameters are relative (fractions of the image's height and width, brightness in units of the
+    value range), so that a draw can be replayed on images of another size. `register` makes it part
+    of the policy language, of the layers and of the table of ops.
     """
 
     name: ClassVar[str]
     num_draws: ClassVar[int]
     example: ClassVar[float] = 0.4  # shown where a strength without a default is missing
     mixes: ClassVar[bool] = False  # whether an image's output holds others of its batch
+    # Its line in the table of docs/policy.md; without `effect`, its docstring's first line.
+    effect: ClassVar[str] = ""
+    draws: ClassVar[str] = ""
+    # Other settings that the conformance checks go through, as policies of this one op.
+    cases: ClassVar[tuple[str, ...]] = ()
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         """Parameters from uniform numbers of shape (num_draws, N), each in [0, 1]."""
@@ -126,10 +134,15 @@ class Op:
 
 
 def border(fill: str) -> str:
-    """A fill as the functions of `ops.py` name it, which take the constant apart from it."""
+    """A fill as the functions of `functional.py` name it, which take the constant apart from it."""
     return "constant" if fill in ("zero", "black") else fill
 
 
 def fill_value(fill: str, value_range: tuple[float, float]) -> float:
     """The number that a fill of `zero` or `black` is."""
     return float(value_range[0]) if fill == "black" else 0.0
+
+
+def has_three_colors(channels: Size) -> bool:
+    """Red, green and blue, or these and alpha."""
+    return channels in (3, 4)

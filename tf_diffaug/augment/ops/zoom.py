@@ -13,8 +13,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.resample_map import ResampleMap
-from tf_diffaug.augment.transforms.base import (
+from tf_diffaug.augment.op import (
     FILLS,
     Op,
     Params,
@@ -24,6 +23,8 @@ from tf_diffaug.augment.transforms.base import (
     spread,
     unpack_shape,
 )
+from tf_diffaug.augment.registry import register
+from tf_diffaug.augment.resample_map import ResampleMap
 
 
 class _WindowOp(Op):
@@ -56,6 +57,7 @@ def _window(height: tf.Tensor, width: tf.Tensor, place: tf.Tensor) -> Params:
     }
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class ZoomInOp(_WindowOp):
     """Resizes a window of sides 1 - a, a ~ U(0, s), at a uniform place, to the whole image.
@@ -65,6 +67,8 @@ class ZoomInOp(_WindowOp):
     """
 
     name: ClassVar[str] = "zoomin"
+    effect: ClassVar[str] = "resizes a window of sides 1 - a to the whole"
+    draws: ClassVar[str] = "a ~ U(0, s); place uniform within the image"
     num_draws: ClassVar[int] = 3
     strength: float
 
@@ -77,6 +81,7 @@ class ZoomInOp(_WindowOp):
         return _window(side, side, uniform[1:])
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class ZoomOutOp(_WindowOp):
     """Resizes a canvas of sides 1 + a, a ~ U(0, s), with the image at a uniform place, to 1.
@@ -86,6 +91,11 @@ class ZoomOutOp(_WindowOp):
     """
 
     name: ClassVar[str] = "zoomout"
+    effect: ClassVar[str] = (
+        "resizes a canvas of sides 1 + a, with the image in it, to the image's size"
+    )
+    draws: ClassVar[str] = "a ~ U(0, s); place of the image uniform within the canvas"
+    cases: ClassVar[tuple[str, ...]] = ("zoomout(0.4, fill=black)", "zoomout(1, fill=nearest)")
     num_draws: ClassVar[int] = 3
     shrink: ClassVar[float] = 2.0
     strength: float
@@ -101,35 +111,42 @@ class ZoomOutOp(_WindowOp):
         return _window(side, side, uniform[1:])
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class CropResizeOp(_WindowOp):
     """Resizes a window of area A ~ U(1 - s, 1) and aspect r, at a uniform place, to the whole.
 
     Its height is (A / r)^0.5 and its width (A·r)^0.5, in fractions of the image's, with
-    log r ~ U(-l, l) for l = min(log ratio, -log A), so that every window fits. SimCLR
+    log r ~ U(-l, l) for l = min(log aspect, -log A), so that every window fits. SimCLR
     (arXiv:2002.05709, Appendix A and `data_util.py`) has areas from 0.08 to 1 and aspects from 3/4
     to 4/3; where a window does not fit it draws area and aspect anew, and it resizes bicubically.
     """
 
     name: ClassVar[str] = "crop_resize"
+    effect: ClassVar[str] = "resizes a window of height (A/r)^½ and width (A·r)^½ to the whole"
+    draws: ClassVar[str] = (
+        "A ~ U(1 - s, 1); log r ~ U(-l, l), l = min(log `aspect`, -log A); place uniform within "
+        "the image"
+    )
     num_draws: ClassVar[int] = 4
     strength: float = 0.92
-    ratio: float = 4 / 3
+    aspect: float = 4 / 3
 
     def __post_init__(self) -> None:
         self._check("strength", 0.0, 1.0)
-        self._check("ratio", 1.0, 10.0)
+        self._check("aspect", 1.0, 10.0)
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape
         area = 1.0 - self.strength * uniform[0]
-        limit = tf.minimum(math.log(self.ratio), -tf.math.log(area))
+        limit = tf.minimum(math.log(self.aspect), -tf.math.log(area))
         aspect = tf.exp(spread(uniform[1], -limit, limit))
         # Rounding may take the side past 1.
         height, width = (tf.minimum(tf.sqrt(a), 1.0) for a in (area / aspect, area * aspect))
         return _window(height, width, uniform[2:])
 
 
+@register
 @dataclasses.dataclass(frozen=True)
 class ScaleOp(_WindowOp):
     """Enlarges about the centre by f, log2 f ~ U(-s, s), as much in height as in width.
@@ -139,6 +156,9 @@ class ScaleOp(_WindowOp):
     """
 
     name: ClassVar[str] = "scale"
+    effect: ClassVar[str] = "enlarges about the centre by f, as much in height as in width"
+    draws: ClassVar[str] = "log2 f ~ U(-s, s)"
+    cases: ClassVar[tuple[str, ...]] = ("scale(1, fill=zero)",)
     num_draws: ClassVar[int] = 1
     example: ClassVar[float] = 0.2
     shrink: ClassVar[float] = 2.0

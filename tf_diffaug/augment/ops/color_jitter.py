@@ -1,4 +1,4 @@
-"""Ops that tint: one channel, and SimCLR's colour distortion."""
+"""SimCLR's colour distortion."""
 
 from __future__ import annotations
 
@@ -10,70 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffaug.augment.color_map import ColorMap
-from tf_diffaug.augment.maps import Map, Size
-from tf_diffaug.augment.transforms.base import Op, Params, Shape, spread, unpack_shape
+from tf_diffaug.augment.maps import Map
+from tf_diffaug.augment.op import Op, Params, Shape, has_three_colors, spread, unpack_shape
+from tf_diffaug.augment.registry import register
 
 
-@dataclasses.dataclass(frozen=True)
-class _ChannelOp(Op):
-    """x + a in one channel, with a ~ U(-s, s) in units of the value range."""
-
-    channel: ClassVar[int]
-    num_draws: ClassVar[int] = 1
-    example: ClassVar[float] = 0.1
-    strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"delta": spread(uniform[0], -self.strength, self.strength)}
-
-    def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
-        channels = unpack_shape(shape)[3]
-        delta = params["delta"] * (value_range[1] - value_range[0])
-        if channels == 1:
-            return ColorMap(offset=delta)
-        if not _has_three_colors(channels):
-            raise ValueError(
-                f"{self.name} takes images of 1, 3 or 4 channels. Received: shape={shape}."
-            )
-        direction = np.full(3, -1 / 3)
-        direction[self.channel] += 1.0
-        return ColorMap(
-            offset=delta / 3.0, tint=delta[:, None] * tf.constant(direction, delta.dtype)
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class RednessOp(_ChannelOp):
-    """Red + a, with a ~ U(-s, s) in units of the value range.
-
-    Our definition; the appendix of arXiv:2006.02595 was not readable. Its strengths are .02 to .3
-    (Figs. 3 and 5). A grey image of one channel is its own red, green and blue; alpha stays.
-    """
-
-    name: ClassVar[str] = "redness"
-    channel: ClassVar[int] = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class GreennessOp(_ChannelOp):
-    """Green + a, with a ~ U(-s, s) in units of the value range; otherwise as `RednessOp`."""
-
-    name: ClassVar[str] = "greenness"
-    channel: ClassVar[int] = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class BluenessOp(_ChannelOp):
-    """Blue + a, with a ~ U(-s, s) in units of the value range; otherwise as `RednessOp`."""
-
-    name: ClassVar[str] = "blueness"
-    channel: ClassVar[int] = 2
-
-
+@register
 @dataclasses.dataclass(frozen=True)
 class ColorJitterOp(Op):
     """SimCLR's colour distortion (arXiv:2002.05709, Appendix A), differentiable.
@@ -94,6 +36,14 @@ class ColorJitterOp(Op):
     """
 
     name: ClassVar[str] = "color_jitter"
+    effect: ClassVar[str] = (
+        "black + b·(x - black); contrast and saturation about m and g; x - g turned by an angle "
+        "about the grey axis; then perhaps grey"
+    )
+    draws: ClassVar[str] = (
+        "b, f, f ~ U(1 - .8s, 1 + .8s); angle ~ U(-.2s, .2s) of a full turn; with probability .8 "
+        "else none of it; grey with probability .2"
+    )
     num_draws: ClassVar[int] = 6
     strength: float = 0.5
     brightness: float = 0.8
@@ -137,13 +87,8 @@ class ColorJitterOp(Op):
         brightness, angle = params["brightness"], 2 * math.pi * params["hue"]
         level = brightness * params["contrast"]
         color, turn = level * params["saturation"], 0.0
-        if _has_three_colors(unpack_shape(shape)[3]):
+        if has_three_colors(unpack_shape(shape)[3]):
             color, turn = color * tf.cos(angle), color * tf.sin(angle)
         black = float(value_range[0])
         offset = (1.0 - brightness) * black if black else 0.0
         return ColorMap(color=color, level=level, mean=brightness, offset=offset, turn=turn)
-
-
-def _has_three_colors(channels: Size) -> bool:
-    """Red, green and blue, or these and alpha."""
-    return channels in (3, 4)
