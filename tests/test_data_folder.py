@@ -1,11 +1,17 @@
 """Folders of images."""
 
+import io
+import os
+import shutil
+import tracemalloc
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tf_diffaug.data import load
-from tf_diffaug.data.folder import read_image
+from tf_diffaug.data.image import image_suffixes
 
 
 def noise(height, width, channels=3, seed=0):
@@ -20,6 +26,15 @@ def plain(colour, size=(12, 12), mode="RGB"):
 def save(image, path, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, **options)
+    return path
+
+
+def save_zip(path, images):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, image in images.items():
+            file = io.BytesIO()
+            image.save(file, "png")
+            archive.writestr(name, file.getvalue())
     return path
 
 
@@ -45,8 +60,9 @@ def test_every_format_sorted_without_labels(tmp_path):
     expected = [colours[name] for name in sorted(colours)]
     np.testing.assert_allclose(data.images[:, 4, 4], expected, atol=6)
     assert data.labels is data.class_names is data.test is None
-    assert data.flip is True
+    assert data.flip is False  # letters and glyphs mirrored are others
     assert data.skipped == ()
+    assert data.passed_over == ("notes.txt",)
     assert data.name == f"folder:{tmp_path}"
 
 
@@ -65,11 +81,24 @@ def test_one_subfolder_is_no_label(tmp_path):
     assert open_folder(tmp_path).labels is None
 
 
-def test_loose_images_beside_classes_are_refused(tmp_path):
+def test_loose_images_beside_classes_train_where_labels_are_not_wanted(tmp_path):
     save(plain(0), tmp_path / "a.png")
     save(plain(0), tmp_path / "cats" / "b.png")
+    for labels in (None, False):
+        data = open_folder(tmp_path, labels=labels)
+        assert len(data) == 2
+        assert data.labels is None
     with pytest.raises(ValueError, match=r"folder itself \(1\).*subfolders \(1, 'cats' first\)"):
-        open_folder(tmp_path)
+        open_folder(tmp_path, labels=True)
+
+
+def test_labels_are_read_or_insisted_on(tmp_path):
+    save(plain(0), tmp_path / "a" / "1.png")
+    with pytest.raises(ValueError, match=r"No labels there.*labels=True"):
+        open_folder(tmp_path, labels=True)
+    save(plain(0), tmp_path / "b" / "1.png")
+    assert open_folder(tmp_path, labels=True).labels.tolist() == [0, 1]
+    assert open_folder(tmp_path, labels=False).labels is None
 
 
 def test_the_centre_is_cut_out(tmp_path):
@@ -202,12 +231,16 @@ def test_labels_stay_with_their_images_when_some_are_skipped(tmp_path):
 
 def test_nothing_usable(tmp_path):
     (tmp_path / "a.png").touch()
-    with pytest.raises(ValueError, match=r"No file is usable.*a.png \(no image, or cut short\)"):
+    with pytest.raises(ValueError, match=r"1 of 1 .* a.png \(no image, or cut short\)"):
         open_folder(tmp_path, skip_broken=True)
 
 
 def test_no_image_and_no_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"looked for \.png, \.jpg, \.jpeg, \.webp"):
+    with pytest.raises(ValueError, match=r"No image there, subfolders included. Received"):
+        open_folder(tmp_path)
+    (tmp_path / "report.pdf").touch()
+    (tmp_path / "video.mpg").touch()
+    with pytest.raises(ValueError, match=r"2 files of other kinds are, report.pdf first"):
         open_folder(tmp_path)
     with pytest.raises(ValueError, match="No such folder"):
         open_folder(tmp_path / "nowhere")
@@ -229,8 +262,86 @@ def test_linked_classes_are_followed(tmp_path):
     assert open_folder(root).class_names == ("a", "b")
 
 
-def test_read_image_alone(tmp_path):
-    path = save(noise(9, 6, channels=1), tmp_path / "a.png")
-    assert read_image(path, channels=1).shape == (9, 6, 1)
-    with pytest.raises(ValueError, match="6x9 is smaller than 7"):
-        read_image(path, resolution=7)
+def test_a_plain_path_is_answered_with_its_name(tmp_path):
+    for path in (tmp_path, save_zip(tmp_path / "x.zip", {"a.png": plain(0)})):
+        with pytest.raises(ValueError, match=f"named folder:{path}. Received"):
+            load(str(path))
+
+
+def test_a_zip_is_read_as_its_folder(tmp_path):
+    images = {f"{c}/{k}.png": noise(9, 9, seed=k) for k, c in enumerate("abca")}
+    for name, image in images.items():
+        save(image, tmp_path / "folder" / name)
+    data = open_folder(tmp_path / "folder")
+    packed = save_zip(tmp_path / "images.zip", images)
+    below = save_zip(tmp_path / "below.zip", {f"top/{n}": image for n, image in images.items()})
+    for path in (packed, below, shutil.copytree(tmp_path / "folder", tmp_path / "moved")):
+        other = open_folder(path)
+        np.testing.assert_array_equal(other.images, data.images)
+        assert other.class_names == ("a", "b", "c")
+        # What a run resumes by: neither the name nor the place enters.
+        assert other.fingerprint == data.fingerprint
+
+
+def test_splits_are_held_out(tmp_path):
+    for k, name in enumerate(["train/a/1", "train/b/2", "test/a/3", "test/b/4", "val/a/5"]):
+        save(plain((k, k, k)), tmp_path / f"{name}.png")
+    data = open_folder(tmp_path)
+    assert data.images[:, 0, 0, 0].tolist() == [0, 1]
+    assert data.test[:, 0, 0, 0].tolist() == [2, 3]
+    assert data.class_names == ("a", "b")
+    assert data.labels.tolist() == data.test_labels.tolist() == [0, 1]
+    assert data.passed_over == ("val/a/5.png",)
+
+
+def test_held_out_labels_stay_with_their_images_when_some_are_skipped(tmp_path):
+    for k, name in enumerate(["train/a/0", "train/b/1", "train/b/2", "test/a/3", "test/b/4"]):
+        save(plain((k, k, k)), tmp_path / f"{name}.png")
+    for name in ("train/b/1", "test/a/3"):
+        (tmp_path / f"{name}.png").write_text("no image")
+    data = open_folder(tmp_path, skip_broken=True)
+    assert data.images[:, 0, 0, 0].tolist() == [0, 2]
+    assert data.labels.tolist() == [0, 1]
+    assert data.test[:, 0, 0, 0].tolist() == [4]
+    assert data.test_labels.tolist() == [1]
+
+
+def test_all_too_small_says_what_fits(tmp_path):
+    save(noise(28, 28), tmp_path / "a.png")
+    save(noise(30, 29), tmp_path / "b.png")
+    with pytest.raises(ValueError, match="resolution=28 is the largest that all allow; fit=pad or"):
+        open_folder(tmp_path, resolution=32)
+    for fit in ("pad", "enlarge"):
+        assert open_folder(tmp_path, resolution=32, fit=fit).images.shape == (2, 32, 32, 3)
+    with pytest.raises(ValueError, match="Did you mean 'pad'"):
+        open_folder(tmp_path, fit="pads")
+    with pytest.raises(ValueError, match="Received: fit='pad'"):
+        open_folder(tmp_path, resolution=None, fit="pad")
+    with pytest.raises(ValueError, match="resized, not fitted"):
+        load("emoji_faces", fit="pad")
+
+
+def test_a_name_that_is_no_utf8_is_printable(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    save(plain(0), folder / os.fsdecode(b"a\xe9") / "a.png")
+    save(plain(0), folder / "b" / "a.png")
+    (folder / "b" / os.fsdecode(b"\xff\n.png")).touch()
+    with pytest.raises(ValueError, match=r"b/\\xff\\n.png \(no image") as error:
+        open_folder(folder)
+    data = open_folder(folder, skip_broken=True)
+    assert data.class_names == ("a\\xe9", "b")
+    for text in (str(error.value), data.name, *data.skipped):
+        text.encode("utf-8")
+        assert "\n" not in text
+
+
+def test_images_are_held_once(tmp_path):
+    for k in range(16):
+        save(noise(128, 128, seed=k), tmp_path / f"{k}.png")
+    image_suffixes()  # Pillow's formats are imported once
+    tracemalloc.start()
+    data = open_folder(tmp_path, resolution=128)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A list and its stack would be twice the images.
+    assert most < 1.7 * data.images.nbytes

@@ -28,6 +28,7 @@ class ImageData:
         test: held-out images, uint8 (m, H, W, C), or None. They are never trained on.
         test_labels: theirs, int32 (m,), or None.
         skipped: the files left out because they could not be used, relative to the folder.
+        passed_over: the files that are no images, or of a split not used, relative to the folder.
 
     Raises:
         ValueError: if shapes, dtypes or labels do not fit together.
@@ -41,6 +42,7 @@ class ImageData:
     test: np.ndarray | None = None
     skipped: tuple[str, ...] = ()
     test_labels: np.ndarray | None = None
+    passed_over: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8 or not len(self.images):

@@ -1,0 +1,67 @@
+"""Zips of files, hostile ones among them."""
+
+import warnings
+import zipfile
+
+import pytest
+
+from tf_diffaug.data import files
+from tf_diffaug.data.files import open_files, printable
+
+
+def make_zip(path, content):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_names_and_content(tmp_path):
+    content = {"b/x.png": b"x", "a.png": b"a", "__MACOSX/._a.png": b"", ".b": b"", "c/.d": b""}
+    path = make_zip(tmp_path / "x.zip", {**content, "../../up.png": b"", "w\\y.png": b"y"})
+    with open_files(path) as found:
+        assert found.names == ("a.png", "b/x.png", "w/y.png")
+        assert found.open("b/x.png").read() == b"x"
+        assert found.open("w/y.png").read() == b"y"
+    assert sorted(tmp_path.iterdir()) == [path]  # nothing is unpacked
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    path = make_zip(tmp_path / "x.zip", {"a.png": bytes(2000)})
+    monkeypatch.setattr(files, "_MOST_BYTES", 1000)
+    with open_files(path) as found, pytest.raises(OSError, match="2,000 bytes are too many"):
+        found.open("a.png")
+
+
+def test_an_encrypted_zip(tmp_path):
+    path = make_zip(tmp_path / "x.zip", {"a.png": b"a"})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"encrypted: unpack it first. Received"), open_files(path):
+        pass
+
+
+def test_no_zip_and_a_damaged_one(tmp_path):
+    path = tmp_path / "x.zip"
+    path.write_bytes(b"Rar!")
+    with pytest.raises(ValueError, match="no zip that can be read"), open_files(path):
+        pass
+    content = bytearray(make_zip(path, {"a.png": bytes(range(256)) * 9}).read_bytes())
+    content[60] ^= 255
+    path.write_bytes(content)
+    with open_files(path) as found, pytest.raises(OSError, match="damaged in the zip"):
+        found.open("a.png")
+
+
+def test_of_two_entries_of_a_name_the_later_counts(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr("a.png", b"old")
+        archive.writestr("a.png", b"new")
+    with open_files(tmp_path / "x.zip") as found:
+        assert found.open("a.png").read() == b"new"
+
+
+def test_printable():
+    assert printable("caf\udce9/ü\n.png") == "caf\\xe9/ü\\n.png"

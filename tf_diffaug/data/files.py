@@ -1,0 +1,95 @@
+"""The files below a folder or inside a zip, read alike. Nothing is unpacked to disk."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+# A packed file may claim any size; an image of more bytes than this is none.
+_MOST_BYTES = 1 << 29
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """Files by their names relative to the folder or zip, `/` between the parts.
+
+    Args:
+        names: sorted, hidden files left out.
+        open: opens one of them for reading; raises OSError where that fails.
+    """
+
+    names: tuple[str, ...]
+    open: Callable[[str], BinaryIO]
+
+
+@contextlib.contextmanager
+def open_files(path: str | os.PathLike) -> Iterator[Files]:
+    """Lists a folder or a zip.
+
+    Names that begin with a dot or two underscores (as `__MACOSX`) are passed over, and whatever
+    lies below such a folder.
+
+    Raises:
+        ValueError: if there is no such folder or zip, or the zip is damaged or encrypted.
+    """
+    root = pathlib.Path(path)
+    if root.is_dir():
+        yield Files(tuple(sorted(_walk(root))), lambda name: (root / name).open("rb"))
+        return
+    received = f"Received: name='folder:{printable(root)}'."
+    if not root.is_file():
+        raise ValueError(f"No such folder or zip. {received}")
+    try:
+        archive = zipfile.ZipFile(root)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"It is no folder, and no zip that can be read. {received}") from error
+    with archive:
+        packed = {i.filename.replace("\\", "/"): i for i in archive.infolist() if not i.is_dir()}
+        if any(info.flag_bits & 1 for info in packed.values()):
+            raise ValueError(f"The zip is encrypted: unpack it first. {received}")
+        packed = {name: info for name, info in packed.items() if not _hidden(name)}
+        yield Files(tuple(sorted(packed)), lambda name: _unpack(archive, packed[name]))
+
+
+def printable(name: object) -> str:
+    """A name as any terminal takes it: one line, valid Unicode.
+
+    Bytes of a file name that are no UTF-8, and control characters, are written as escapes.
+    """
+    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _walk(root: pathlib.Path) -> Iterator[str]:
+    visited = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in visited:  # links in a circle
+            below.clear()
+            continue
+        visited.add(real)
+        below[:] = sorted(name for name in below if not _hidden(name))
+        where = pathlib.Path(folder).relative_to(root)
+        yield from ((where / name).as_posix() for name in names if not name.startswith("."))
+
+
+def _hidden(name: str) -> bool:
+    *folders, last = name.split("/")
+    return last.startswith((".", "__")) or any(f.startswith((".", "__")) for f in folders)
+
+
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
+    # `zipfile` never unpacks more than the size it is told, so the claim can be checked.
+    if info.file_size > _MOST_BYTES:
+        raise OSError(0, f"{info.file_size:,} bytes are too many")
+    try:
+        return io.BytesIO(archive.read(info))
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+        raise OSError(0, "damaged in the zip") from error
