@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from tf_diffaug.augment import ResampleMap, functional, resample_map
+from tf_diffaug.augment import AffineMap, DiffAugment, functional
 from tf_diffaug.augment.policy import parse_policy
 
 SETTINGS = hypothesis.settings(max_examples=10)
@@ -70,11 +70,11 @@ def test_a_window_is_sampled_as_defined(height, width, fill, seed):
     images = draw_images(rng, height, width, channels=2)
     places = rng.uniform(-1, 1, (2, 3)), rng.uniform(0, 2, (2, 3))
     (top, left), (tall, wide) = np.float32(places)
-    window = ResampleMap.window(
+    window = AffineMap.window(
         *tensors(top, left, tall, wide),
         (height, width),
-        fill=fill,
-        fill_value=0.7,
+        border=fill,
+        fill=0.7,
         shrink=2.0,
     )
     expected = numpy_window(images, top, left, tall, wide, fill, 0.7)
@@ -86,12 +86,12 @@ def test_whole_canvases_are_resized_as_by_tensorflow():
     canvas = np.pad(images, [(0, 0), (2, 4), (3, 3), (0, 0)], "reflect")
     theirs = tf.image.resize(canvas, [12, 12], antialias=True)
     window = tensors([-2 / 12] * 3, [-3 / 12] * 3, [1.5] * 3, [1.5] * 3)
-    ours = ResampleMap.window(*window, (12, 12), fill="reflect", shrink=2.0)(images)
+    ours = AffineMap.window(*window, (12, 12), border="reflect", shrink=2.0)(images)
     # At the canvas's edge theirs has nothing to average with.
     np.testing.assert_allclose(ours[:, 1:-1, 1:-1], theirs[:, 1:-1, 1:-1], rtol=1e-4, atol=1e-4)
     theirs = tf.image.resize(images[:, 3:9, 2:8], [12, 12])
     window = tensors([3 / 12] * 3, [2 / 12] * 3, [0.5] * 3, [0.5] * 3)
-    ours = ResampleMap.window(*window, (12, 12))(images)
+    ours = AffineMap.window(*window, (12, 12))(images)
     np.testing.assert_allclose(ours[:, 1:-1, 1:-1], theirs[:, 1:-1, 1:-1], rtol=1e-4, atol=1e-4)
 
 
@@ -100,57 +100,112 @@ def window_of(seed, fill, shape, extents=(0.5, 2.0)):
     top, left = rng.uniform(-0.5, 0.5, (2, shape[0]))
     height, width = rng.uniform(*extents, (2, shape[0]))
     window = tensors(top, left, height, width)
-    return ResampleMap.window(*window, shape[1:3], fill=fill, fill_value=-0.5, shrink=2.0)
+    return AffineMap.window(*window, shape[1:3], border=fill, fill=-0.5, shrink=2.0)
+
+
+PARTS = {
+    "flip": lambda q: np.array([[1, 0, 0], [0, -1, 0], [0, 0, 1.0]]),
+    "rotation": lambda q: np.array(
+        [[math.cos(q), math.sin(q), 0], [-math.sin(q), math.cos(q), 0], [0, 0, 1.0]]
+    ),
+    "scale": lambda q: np.diag([2.0**-q, 2.0**-q, 1.0]),
+}
+
+
+def numpy_affine(images, matrices, border, fill_value, looks):
+    """Each place at matrix·(y, x, 1) from the centre: the mean of some looks between the pixels."""
+    output = np.zeros(images.shape)
+    _, height, width, _ = images.shape
+    middle = np.array([(height - 1) / 2, (width - 1) / 2])
+    for n, (image, matrix) in enumerate(zip(images, matrices, strict=True)):
+        pixel = padded(image, border, fill_value)
+        steps = np.maximum(np.linalg.norm(matrix[:2, :2], axis=0), 1.0)
+        offsets = (np.arange(looks) + 0.5) / looks - 0.5
+        for y in range(height):
+            for x in range(width):
+                for pair in zip(offsets, [*offsets[1::2], *offsets[::2]], strict=True):
+                    spread = np.array(pair) * (1 - 1 / steps)
+                    place = np.array([y - middle[0], x - middle[1]]) + spread
+                    row, column = (matrix @ [*place, 1.0])[:2] + middle
+                    output[n, y, x] += numpy_place(pixel, row, column, 1.0, 1.0) / looks
+    return output
+
+
+@pytest.mark.parametrize("border", ["reflect", "nearest", "black"])
+@pytest.mark.parametrize("names", [("scale", "rotation", "scale"), ("rotation", "flip", "scale")])
+def test_turns_flips_and_scales_are_one_affine_map(names, border):
+    texts = {"flip": "flip:0.5", "rotation": f"rotation(0.6, fill={border})"}
+    texts["scale"] = f"scale(0.5, fill={border})"
+    policy = parse_policy(",".join(texts[name] for name in names))
+    images = draw_images(np.random.default_rng(0), 7, 6, channels=1)
+    params = policy.sample(images.shape, tf.constant([3, 4]))
+    matrices, shrink = [], math.prod(2**0.5 for name in names if name == "scale")
+    for n in range(len(images)):
+        matrix = np.eye(3)
+        for name, drawn in zip(names, params, strict=True):
+            if name == "flip":
+                part = PARTS[name](0) if drawn["mirrored"][n] else np.eye(3)
+            elif name == "rotation":
+                part = PARTS[name](float(drawn["angle"][n]))
+            else:
+                part = PARTS[name](-math.log2(float(drawn["height"][n])))
+            matrix = matrix @ part
+        matrices.append(matrix)
+    mode = "constant" if border == "black" else border
+    looks = math.ceil(shrink - 1e-6)
+    expected = numpy_affine(images, matrices, mode, -1.0, looks)
+    output = policy.apply(tf.constant(images), params)
+    np.testing.assert_allclose(output, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_windows_flips_and_shifts_are_one_window():
+    shape = (3, 9, 8, 2)
+    images = tf.constant(draw_images(np.random.default_rng(0), *shape[1:]))
+    policy = parse_policy("zoomout:0.6,flip:1,translation(0.3, fill=reflect, continuous=True)")
+    params = policy.sample(shape, tf.constant([3, 4]))
+    top, left, height, width = (params[0][k].numpy() for k in ("top", "left", "height", "width"))
+    dy, dx = (params[2][key].numpy() for key in ("dy", "dx"))
+    # From right to left, and moved back by parts of its own sides.
+    right = left + width + dx * width
+    expected = numpy_window(
+        images.numpy()[:, :, ::-1], top - dy * height, 1 - right, height, width, "reflect"
+    )
+    np.testing.assert_allclose(policy.apply(images, params), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
+    ("text", "passes"),
     [
-        ("reflect", "nearest"),
-        ("constant", "constant"),
-        ("constant", "reflect"),
-        ("nearest", "constant"),
+        ("scale:0.2,rotation:0.1,scale:0.2", 1),
+        ("scale:0.2,flip,rotation:0.1,flip,zoomout:0.2,crop_resize", 1),
+        ("zoomin:0.2,flip,translation(0.2, fill=reflect, continuous=True)", 1),
+        ("flip,flip", 1),
+        ("scale(0.2, fill=black),scale(0.2, fill=reflect)", 2),
+        ("scale:0.2,cutout,scale:0.2", 2),
     ],
 )
-def test_one_map_after_another_is_one_map(first, second):
-    shape = (3, 9, 7, 3)
-    images = tf.constant(draw_images(np.random.default_rng(0), *shape[1:]))
-    a, b = window_of(1, first, shape), window_of(2, second, shape)
-    both = a.then(b)
-    assert isinstance(both, ResampleMap)
-    np.testing.assert_allclose(both(images), b(a(images)), rtol=1e-4, atol=1e-5)
-
-
-def test_one_axis_after_the_other_is_one_map():
-    shape = (3, 9, 7, 3)
-    images = tf.constant(draw_images(np.random.default_rng(0), *shape[1:]))
-    whole = window_of(1, "constant", shape)
-    rows = ResampleMap(whole.rows, None, whole.fill)
-    columns = ResampleMap(None, whole.columns, whole.fill)
-    for a, b in ((rows, columns), (columns, rows), (rows, rows)):
-        np.testing.assert_allclose(a.then(b)(images), b(a(images)), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(rows.then(columns)(images), whole(images), rtol=1e-4, atol=1e-5)
-
-
-def test_maps_with_two_fills_do_not_compose():
-    shape = (3, 9, 7, 3)
-    black = window_of(1, "constant", shape)
-    grey = ResampleMap(black.rows, black.columns, 0.0)
-    assert black.then(grey) is None
-    assert black.then(parse_policy("color").ops[0].lower(_color(), shape, (-1, 1))) is None
-
-
-def _color():
-    return parse_policy("color").sample((3, 9, 7, 3), tf.constant([0, 1]))[0]
-
-
-def test_neighbours_run_as_one_pass(monkeypatch):
-    passes = []
-    run = resample_map._along_height
-    monkeypatch.setattr(resample_map, "_along_height", lambda *a: passes.append(1) or run(*a))
-    policy = parse_policy("zoomout:0.4,crop_resize,translation(0.2, fill=reflect, continuous=True)")
+def test_geometry_runs_as_one_pass(text, passes, monkeypatch):
+    calls = []
+    run = AffineMap.__call__
+    monkeypatch.setattr(AffineMap, "__call__", lambda *a: calls.append(1) or run(*a))
+    policy = parse_policy(text)
     policy.apply(tf.zeros([2, 8, 8, 3]), policy.sample((2, 8, 8, 3), tf.constant([0, 1])))
-    assert len(passes) == 2  # one for each axis
+    assert len(calls) == passes
+
+
+def test_flips_stay_exact_look_ups():
+    images = tf.constant(draw_images(np.random.default_rng(0), 6, 7))
+    flips = parse_policy("flip:1,flip:1,flip:1")
+    output = flips.apply(images, flips.sample(images.shape, tf.constant([0, 1])))
+    np.testing.assert_array_equal(output, images[:, :, ::-1])
+
+
+@pytest.mark.parametrize("fill", ["zero", "black", "reflect", "nearest"])
+def test_composed_geometry_of_no_strength_is_the_identity(fill):
+    images = tf.constant(draw_images(np.random.default_rng(0), 9, 7))
+    text = f"scale(0, fill={fill}),flip:0,rotation(0, fill={fill}),zoomout(0, fill={fill})"
+    layer = DiffAugment(text, seed=0)
+    np.testing.assert_array_equal(layer(images), images)
 
 
 @pytest.mark.parametrize("fill", PAD_MODES)
@@ -158,8 +213,8 @@ def test_the_whole_is_the_identity(fill):
     images = tf.constant(draw_images(np.random.default_rng(0), 9, 7))
     none, whole = tf.zeros([3]), tf.ones([3])
     for shrink in (1.0, 2.0):
-        same = ResampleMap.window(
-            none, none, whole, whole, (9, 7), fill=fill, fill_value=3.0, shrink=shrink
+        same = AffineMap.window(
+            none, none, whole, whole, (9, 7), border=fill, fill=3.0, shrink=shrink
         )
         np.testing.assert_array_equal(same(images), images)
 
@@ -196,13 +251,13 @@ def test_the_window_gets_no_gradient():
     start, extent = tf.constant([0.1]), tf.constant([0.6])
     with tf.GradientTape() as tape:
         tape.watch([start, extent])
-        window = ResampleMap.window(start, start, extent, extent, (4, 4), fill_value=1.0)
+        window = AffineMap.window(start, start, extent, extent, (4, 4), border="constant", fill=1.0)
         value = tf.reduce_sum(window(tf.random.stateless_uniform([1, 4, 4, 1], [0, 1])))
     assert tape.gradient(value, [start, extent]) == [None, None]
 
 
 def test_fill_is_one_of_its_choices():
     with pytest.raises(ValueError, match="Received: fill='wrap'"):
-        ResampleMap.window(None, None, 1.0, 1.0, (4, 4), fill="wrap")
+        AffineMap.window(None, None, 1.0, 1.0, (4, 4), border="wrap")
     with pytest.raises(ValueError, match="Received: fill='wrap'"):
         functional.rotate(tf.zeros([1, 4, 4, 3]), 0.5, fill="wrap")

@@ -72,7 +72,7 @@ def as_seed(seed: int | Any) -> tf.Tensor:
     if not seed.dtype.is_integer or seed.shape not in ((), (2,)):
         raise ValueError(
             "A seed is an integer or integers of shape (2,). "
-            f"Received: dtype={seed.dtype.name}, shape={seed.shape}."
+            f"Received: shape={seed.shape}, dtype={seed.dtype.name}."
         )
     if seed.shape.rank == 0:
         wide = tf.cast(seed, tf.int64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_diffaug.augment import ops as ops  # registers them
+from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.diff_augment import DiffAugment
 from tf_diffaug.augment.functional import (
@@ -36,6 +37,7 @@ from tf_diffaug.augment.registry import (
 from tf_diffaug.augment.resample_map import ResampleMap
 
 __all__ = [
+    "AffineMap",
     "AugmentationLayer",
     "ColorMap",
     "DiffAugment",

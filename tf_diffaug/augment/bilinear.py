@@ -32,29 +32,29 @@ def sample_bilinear(
     check_fill(fill)
     batch, height, width, channels = shape = image_shape(images)
     compute = tf.float64 if images.dtype == tf.float64 else tf.float32
-    corners_y, corners_x = tf.constant([0, 0, 1, 1]), tf.constant([0, 1, 0, 1])
-    row, row_weight = _neighbours(rows, corners_y)
-    column, column_weight = _neighbours(columns, corners_x)
-    weights = tf.cast(row_weight * column_weight, compute)
-    if fill == "constant":
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        weights = tf.where(inside, weights, 0.0)
-    fold = INSIDE.get(fill, INSIDE["nearest"])
-    index = fold(row, height) * width + fold(column, width)
     # Before the look-up, so that the gradient adds up in the dtype of the computation.
     flat = tf.reshape(tf.cast(images, compute), [batch, height * width, channels])
-    found = tf.gather(flat, tf.reshape(index, [batch, 4 * height * width]), batch_dims=1)
-    found = tf.reshape(found, [batch, 4, height, width, channels])
-    output = tf.reduce_sum(found * weights[..., None], axis=1)
+    fold = INSIDE.get(fill, INSIDE["nearest"])
+    output, inside = 0.0, 0.0
+    # One corner after the other: all four at once are eight times the images.
+    for row, row_weight in _neighbours(rows):
+        for column, column_weight in _neighbours(columns):
+            weight = tf.cast(row_weight * column_weight, compute)
+            if fill == "constant":
+                here = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+                weight = tf.where(here, weight, 0.0)
+                inside += weight
+            place = fold(row, height) * width + fold(column, width)
+            found = tf.gather(flat, tf.reshape(place, [batch, height * width]), batch_dims=1)
+            output += tf.reshape(found, shape) * weight[..., None]
     if fill == "constant" and fill_value:
-        output += fill_value * (1.0 - tf.reduce_sum(weights, axis=1))[..., None]
+        output += fill_value * (1.0 - inside)[..., None]
     return tf.reshape(tf.cast(output, images.dtype), shape)
 
 
-def _neighbours(places: tf.Tensor, corners: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The neighbours (N, 4, H, W) of places (N, H, W) along one axis, and their weights."""
+def _neighbours(places: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], ...]:
+    """The two pixels (N, H, W) around places along one axis, and their weights."""
     first = tf.floor(places)
-    beyond = (places - first)[:, None]
-    corners = corners[:, None, None]
-    weights = tf.where(corners == 1, beyond, 1.0 - beyond)
-    return tf.cast(first, tf.int32)[:, None] + corners, weights
+    beyond = places - first
+    index = tf.cast(first, tf.int32)
+    return (index, 1.0 - beyond), (index + 1, beyond)

@@ -19,11 +19,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.augment import placement
-from tf_diffaug.augment.bilinear import sample_bilinear
+from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.borders import INSIDE, check_fill
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Size, checked_images, image_shape
+from tf_diffaug.augment.mirror import mirror_columns
 from tf_diffaug.augment.pixel_map import PixelMap, Window
 
 
@@ -124,26 +124,7 @@ def flip(images: tf.Tensor, mirrored: Any) -> tf.Tensor:
         mirrored: booleans, or numbers that are 0 or 1.
     """
     mirrored = tf.cast(_per_image(mirrored, images), tf.bool)
-
-    @tf.custom_gradient
-    def run(images: tf.Tensor) -> Any:
-        # The map is its own transpose.
-        return _mirror_rows(images, mirrored), lambda upstream: flip(upstream, mirrored)
-
-    return run(images)
-
-
-def _mirror_rows(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
-    if placement.accelerated() or placement.traced_for_xla():
-        return tf.where(mirrored[:, None, None, None], tf.reverse(images, [2]), images)
-    # On the CPU a reversal takes five times as long as looking each pixel up.
-    batch, height, width, channels = image_shape(images)
-    columns = tf.range(width)
-    source = tf.where(mirrored[:, None], width - 1 - columns, columns)
-    starts = tf.reshape(tf.range(batch * height) * width, [batch, height, 1])
-    places = tf.reshape(starts + source[:, None, :], [-1, 1])
-    flat = tf.reshape(images, [-1, channels])
-    return tf.reshape(tf.gather_nd(flat, places), image_shape(images))
+    return mirror_columns(images, mirrored)
 
 
 @_on_images
@@ -162,13 +143,10 @@ def rotate(
         ValueError: if `fill` is none of these.
     """
     _, height, width, _ = image_shape(images)
-    angle = tf.stop_gradient(_per_image(angle, images))[:, None, None]
-    center_y, center_x = (tf.cast(side - 1, tf.float32) / 2 for side in (height, width))
-    y = tf.cast(tf.range(height), tf.float32)[:, None] - center_y
-    x = tf.cast(tf.range(width), tf.float32) - center_x
-    sin, cos = tf.sin(angle), tf.cos(angle)
-    rows, columns = y * cos + x * sin + center_y, x * cos - y * sin + center_x
-    return sample_bilinear(images, rows, columns, fill=fill, fill_value=fill_value)
+    turn = AffineMap.rotation(
+        _per_image(angle, images), (height, width), border=fill, fill=fill_value
+    )
+    return turn(images)
 
 
 def cutout_window(center: Any, size: Size) -> tuple[tf.Tensor, tf.Tensor]:

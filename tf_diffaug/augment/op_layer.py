@@ -16,7 +16,16 @@ from tf_diffaug.augment.op import Op, Params, Shape
 
 # Names that an op's layer or its fields would hide.
 RESERVED = (
-    *("AugmentationLayer", "ColorMap", "DiffAugment", "FunctionMap", "Op", "OpLayer", "PixelMap"),
+    *(
+        "AffineMap",
+        "AugmentationLayer",
+        "ColorMap",
+        "DiffAugment",
+        "FunctionMap",
+        "Op",
+        "OpLayer",
+        "PixelMap",
+    ),
     *("Policy", "ResampleMap", "value_range", "data_format", "clip", "seed", "dtype", "name"),
     *("trainable", "kwargs"),
 )

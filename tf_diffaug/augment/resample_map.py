@@ -1,4 +1,4 @@
-"""Zooms, crops and shifts by parts of a pixel as one matrix for each axis."""
+"""Averages along each axis, as one matrix an axis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 
 import tensorflow as tf
 
-from tf_diffaug.augment.borders import INSIDE, check_fill
+from tf_diffaug.augment.borders import INSIDE
 from tf_diffaug.augment.maps import Map, Size, chosen, image_shape
 
 
@@ -24,54 +24,9 @@ class ResampleMap:
     columns: tf.Tensor | None = None
     fill: float | None = None
 
-    @classmethod
-    def window(
-        cls,
-        top: tf.Tensor | None,
-        left: tf.Tensor | None,
-        height: tf.Tensor | float,
-        width: tf.Tensor | float,
-        size: tuple[Size, Size],
-        *,
-        fill: str = "constant",
-        fill_value: float = 0.0,
-        shrink: float = 1.0,
-    ) -> ResampleMap:
-        """Resizes a window of each image to the whole: bilinear, antialiased where it shrinks.
-
-        Args:
-            top: the window's upper end as a fraction of the height, float32 (N,); below 0 or past 1
-                is outside the image. None leaves the rows as they are.
-            left: its left end as a fraction of the width, likewise.
-            height: its height as a fraction of the image's, a number or (N,).
-            width: its width, likewise.
-            size: the images' (H, W) in pixels.
-            fill: what is outside the image: `constant`, `reflect` (mirrored, the edge pixel not
-                repeated) or `nearest` (the edge pixel).
-            fill_value: the constant.
-            shrink: the largest height or width that is given.
-
-        Raises:
-            ValueError: if `fill` is none of these.
-        """
-        check_fill(fill)
-        rows, columns = (
-            None if start is None else _sampling(start, extent, side, fill, shrink)
-            for start, extent, side in zip((top, left), (height, width), size, strict=True)
-        )
-        return cls(rows, columns, float(fill_value) if fill == "constant" else None)
-
     def then(self, following: Map) -> Map | None:
-        if not isinstance(following, ResampleMap):
-            return None
-        if None not in (self.fill, following.fill) and self.fill != following.fill:
-            return None
-        # Exact: a map without a fill covers everything, so that only one fill is ever seen.
-        return ResampleMap(
-            _chained(self.rows, following.rows),
-            _chained(self.columns, following.columns),
-            self.fill if following.fill is None else following.fill,
-        )
+        del following
+        return None
 
     def only(self, applied: tf.Tensor) -> Map:
         # Not by identity matrices, whose products some accelerators round.
@@ -108,34 +63,37 @@ def _coverage(matrices: tf.Tensor | None, axis: int) -> tf.Tensor | float:
     return 1.0 if matrices is None else tf.expand_dims(tf.reduce_sum(matrices, axis=2), axis)
 
 
-def _chained(first: tf.Tensor | None, second: tf.Tensor | None) -> tf.Tensor | None:
-    if first is None or second is None:
-        return second if first is None else first
-    return tf.matmul(second, first)
+def pixels_across(shrink: float) -> int:
+    """How many pixels there are to a place where the image shrinks by a factor."""
+    return max(math.ceil(shrink - 1e-6), 1)  # a product may be an ulp above a whole number
 
 
-def _sampling(
-    start: tf.Tensor, extent: tf.Tensor | float, size: Size, fill: str, shrink: float
+def sampling(
+    centers: tf.Tensor, extent: tf.Tensor, size: Size, border: str, shrink: float
 ) -> tf.Tensor:
-    """What each of `size` places across a window averages: float32 (N, size, size).
+    """What each of `size` places averages, of a side of as many pixels: float32 (N, size, size).
 
-    The weights are a triangle around the place, as wide as two pixels or, where the window is
-    larger than the side, as two of its own places.
+    The weights are a triangle around the place, as wide as two pixels or, where the image shrinks,
+    as two of the places.
+
+    Args:
+        centers: the places in pixels, float32 (N, size).
+        extent: how far they are apart, float32 (N, 1); negative where the image is mirrored.
+        size: the side.
+        border: what is outside the image, as for `sample_bilinear`.
+        shrink: the largest extent that there can be.
     """
-    start, extent = start[:, None], tf.convert_to_tensor(extent, tf.float32)[..., None]
-    side = tf.cast(size, tf.float32)
-    centers = (tf.cast(tf.range(size), tf.float32) + 0.5) * extent + start * side - 0.5
     first = tf.floor(centers)
-    radius = max(math.ceil(shrink), 1)
+    radius = pixels_across(shrink)
     places = [first + float(offset) for offset in range(1 - radius, radius + 1)]
-    reach = tf.maximum(extent, 1.0)
+    reach = tf.maximum(tf.abs(extent), 1.0)
     weights = [tf.maximum(1.0 - tf.abs(place - centers) / reach, 0.0) for place in places]
     total = tf.add_n(weights)
     matrix = 0.0
     for place, weight in zip(places, weights, strict=True):
         index = tf.cast(place, tf.int32)
-        if fill in INSIDE:
-            index = INSIDE[fill](index, size)
+        if border in INSIDE:
+            index = INSIDE[border](index, size)
         # A place outside the image that is not folded back is none of the columns.
         here = index[..., None] == tf.range(size)
         matrix += tf.where(here, (weight / total)[..., None], 0.0)

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_diffaug.augment import functional
-from tf_diffaug.augment.maps import FunctionMap, Map
-from tf_diffaug.augment.op import Op, Params, Shape
+from tf_diffaug.augment.affine_map import AffineMap
+from tf_diffaug.augment.maps import Map
+from tf_diffaug.augment.op import Op, Params, Shape, unpack_shape
 from tf_diffaug.augment.registry import register
 
 _LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32
@@ -36,5 +36,6 @@ class FlipOp(Op):
         return {"mirrored": tf.cast(mirrored, tf.float32)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
-        del shape, value_range
-        return FunctionMap(lambda images: functional.flip(images, params["mirrored"]))
+        del value_range
+        _, height, width, _ = unpack_shape(shape)
+        return AffineMap.flip(tf.cast(params["mirrored"], tf.bool), (height, width))

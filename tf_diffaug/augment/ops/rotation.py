@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_diffaug.augment import functional
-from tf_diffaug.augment.maps import FunctionMap, Map
-from tf_diffaug.augment.op import FILLS, Op, Params, Shape, border, fill_value, spread
+from tf_diffaug.augment.affine_map import AffineMap
+from tf_diffaug.augment.maps import Map
+from tf_diffaug.augment.op import FILLS, Op, Params, Shape, border, fill_value, spread, unpack_shape
 from tf_diffaug.augment.registry import register
 
 
@@ -41,10 +41,8 @@ class RotationOp(Op):
         return {"angle": spread(uniform[0], -limit, limit)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
-        del shape
+        _, height, width, _ = unpack_shape(shape)
         value = fill_value(self.fill, value_range)
-        return FunctionMap(
-            lambda images: functional.rotate(
-                images, params["angle"], fill=border(self.fill), fill_value=value
-            )
+        return AffineMap.rotation(
+            params["angle"], (height, width), border=border(self.fill), fill=value
         )

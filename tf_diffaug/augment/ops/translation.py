@@ -8,6 +8,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tf_diffaug.augment import functional
+from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.maps import FunctionMap, Map
 from tf_diffaug.augment.op import (
     FILLS,
@@ -25,7 +26,6 @@ from tf_diffaug.augment.op import (
 )
 from tf_diffaug.augment.pixel_map import PixelMap
 from tf_diffaug.augment.registry import register
-from tf_diffaug.augment.resample_map import ResampleMap
 
 
 class _ShiftOp(Op):
@@ -57,9 +57,7 @@ class _ShiftOp(Op):
         fill, value = border(self.fill), fill_value(self.fill, value_range)
         if self.continuous:
             top, left = (-params[key] if key in params else None for key in ("dy", "dx"))
-            return ResampleMap.window(
-                top, left, 1.0, 1.0, (height, width), fill=fill, fill_value=value
-            )
+            return AffineMap.window(top, left, 1.0, 1.0, (height, width), border=fill, fill=value)
         none = tf.zeros_like(params[f"d{self.axes[0]}"])
         dy, dx = pixels(params.get("dy", none), height), pixels(params.get("dx", none), width)
         if fill == "constant":

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.maps import Map
 from tf_diffaug.augment.op import (
     FILLS,
@@ -24,25 +25,28 @@ from tf_diffaug.augment.op import (
     unpack_shape,
 )
 from tf_diffaug.augment.registry import register
-from tf_diffaug.augment.resample_map import ResampleMap
 
 
 class _WindowOp(Op):
     """Resizes the window of `top`, `left`, `height`, `width`; subclasses draw it."""
 
-    fill = "nearest"
-    shrink: ClassVar[float] = 1.0  # the largest window's side
+    fill = None  # the window lies inside
+
+    @property
+    def shrink(self) -> float:
+        """The largest window's side."""
+        return 1.0
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         _, height, width, _ = unpack_shape(shape)
-        return ResampleMap.window(
+        return AffineMap.window(
             params["top"],
             params["left"],
             params["height"],
             params["width"],
             (height, width),
-            fill=border(self.fill),
-            fill_value=fill_value(self.fill, value_range),
+            border=None if self.fill is None else border(self.fill),
+            fill=fill_value(self.fill, value_range),
             shrink=self.shrink,
         )
 
@@ -97,13 +101,16 @@ class ZoomOutOp(_WindowOp):
     draws: ClassVar[str] = "a ~ U(0, s); place of the image uniform within the canvas"
     cases: ClassVar[tuple[str, ...]] = ("zoomout(0.4, fill=black)", "zoomout(1, fill=nearest)")
     num_draws: ClassVar[int] = 3
-    shrink: ClassVar[float] = 2.0
     strength: float
     fill: str = "reflect"
 
     def __post_init__(self) -> None:
         self._check("strength", 0.0, 1.0)
         self._check_choice("fill", FILLS)
+
+    @property
+    def shrink(self) -> float:
+        return 1.0 + self.strength
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape
@@ -161,13 +168,16 @@ class ScaleOp(_WindowOp):
     cases: ClassVar[tuple[str, ...]] = ("scale(1, fill=zero)",)
     num_draws: ClassVar[int] = 1
     example: ClassVar[float] = 0.2
-    shrink: ClassVar[float] = 2.0
     strength: float
     fill: str = "reflect"
 
     def __post_init__(self) -> None:
         self._check("strength", 0.0, 1.0)
         self._check_choice("fill", FILLS)
+
+    @property
+    def shrink(self) -> float:
+        return 2.0**self.strength
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape
