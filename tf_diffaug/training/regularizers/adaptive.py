@@ -16,7 +16,12 @@ from tf_diffaug.training.regularizers.base import (
     checked_cadence,
     is_number,
 )
-from tf_diffaug.training.strategy import num_replicas, replica_state, sum_over_replicas
+from tf_diffaug.training.strategy import (
+    global_size,
+    replica_state,
+    rows_of,
+    sum_over_replicas,
+)
 
 
 class Adaptive(Regularizer):
@@ -70,7 +75,7 @@ class Adaptive(Regularizer):
     def discriminator_term(self, update: Update) -> None:
         """Takes this update's logits in; D's loss has no term of it."""
         signs = tf.sign(per_example(update.outputs[update.mode.d_real].logits))
-        batch_size = tf.cast(tf.shape(signs)[0] * num_replicas(), tf.float32)
+        batch_size = tf.cast(global_size(rows_of(signs)), tf.float32)
         # Sums of whole numbers are exact, so that p is the same on any number of replicas.
         now = sum_over_replicas({"signs": tf.reduce_sum(signs)})["signs"]
         p, total, images = tf.unstack(tf.convert_to_tensor(self._state))

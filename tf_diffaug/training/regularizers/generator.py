@@ -129,7 +129,7 @@ class PathLength(Regularizer):
 
         def lengths() -> tf.Tensor:
             style = generator.mapping(latents, labels)
-            styles = tf.repeat(style[:, None], generator.num_layers, axis=1)
+            styles = tf.tile(style[:, None], (1, generator.num_layers, 1))
             with tf.GradientTape() as tape:
                 tape.watch(styles)
                 images = tf.cast(generator.synthesis(styles, seed=seed), tf.float32)

@@ -10,7 +10,7 @@ from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence, is_number
-from tf_diffaug.training.strategy import gather_over_replicas, num_replicas, replica_state, rows_of
+from tf_diffaug.training.strategy import gather_over_replicas, global_size, replica_state, rows_of
 
 
 class TopK(Regularizer):
@@ -53,7 +53,7 @@ class TopK(Regularizer):
 
     def weigh_fakes(self, update: Update, values: tf.Tensor) -> tf.Tensor:
         rows = rows_of(values)
-        batch_size = tf.cast(rows * num_replicas(), tf.float32)
+        batch_size = tf.cast(global_size(rows), tf.float32)
         decays = tf.cast(update.index // self.every, tf.float32)
         share = tf.maximum(tf.pow(self.decay, decays), self.least)
         k = tf.maximum(tf.round(share * batch_size), 1.0)
