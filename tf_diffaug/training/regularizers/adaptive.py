@@ -16,6 +16,7 @@ from tf_diffaug.training.regularizers.base import (
     checked_cadence,
     is_number,
 )
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.strategy import (
     global_size,
     replica_state,
@@ -97,6 +98,7 @@ class Adaptive(Regularizer):
         }
 
 
+@register_regularizer
 class ADA(Adaptive):
     """Adaptive discriminator augmentation (arXiv 2006.06676): each op of T with probability p.
 
@@ -106,12 +108,19 @@ class ADA(Adaptive):
     """
 
     name = "ada"
+    summary = (
+        "each image goes through each op of the augmentation with a probability, 0 at "
+        "first, that rises while D calls more of its reals real than the target says, and "
+        "else falls"
+    )
+    has_term = False
     steers_policy = True
 
     def probability(self) -> tf.Tensor:
         return self.p
 
 
+@register_regularizer
 class APA(Adaptive):
     """Adaptive pseudo augmentation (arXiv 2111.06849): each real a fake with probability p.
 
@@ -123,6 +132,12 @@ class APA(Adaptive):
     """
 
     name = "apa"
+    summary = (
+        "each real that D is shown is exchanged for a fake with a probability, 0 at "
+        "first, that rises while D calls more of its reals real than the target says, and "
+        "else falls"
+    )
+    has_term = False
 
     def exchange_reals(self, networks: Networks, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
         del networks

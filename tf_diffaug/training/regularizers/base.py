@@ -132,6 +132,8 @@ class Regularizer:
     """
 
     name: str
+    summary: str = ""  # what it does, one line that follows its name; one that is registered has it
+    has_term: bool = True  # whether it adds a term to a loss
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
     steers_policy: bool = False  # whether it does something to T where that stands in the losses

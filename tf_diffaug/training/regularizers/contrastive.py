@@ -18,6 +18,7 @@ from tf_diffaug.training.regularizers.base import (
     is_number,
     weights_seed,
 )
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.strategy import gather_over_replicas, rows_of
 
 WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50
@@ -53,6 +54,7 @@ def nt_xent(ones: tf.Tensor, others: tf.Tensor, temperature: float) -> tf.Tensor
     return tf.reduce_mean(tf.reshape(losses, [2, rows]), axis=0)
 
 
+@register_regularizer
 class Cntr(PolicyRegularizer):
     """Cntr-GAN: weight · NT-Xent on reals and on fakes, apart (arXiv 2006.02595, algorithm 2).
 
@@ -78,6 +80,9 @@ class Cntr(PolicyRegularizer):
     """
 
     name = "cntr"
+    summary = (
+        "D's features of two augmented looks at an image are to be alike, and unlike other images'"
+    )
     needs_features = True
 
     def __init__(

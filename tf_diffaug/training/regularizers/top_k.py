@@ -10,9 +10,11 @@ from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence, is_number
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.strategy import gather_over_replicas, global_size, replica_state, rows_of
 
 
+@register_regularizer
 class TopK(Regularizer):
     """G's adversarial loss is the mean over the k fakes that D thinks best of (arXiv 2002.06224).
 
@@ -34,6 +36,11 @@ class TopK(Regularizer):
     """
 
     name = "topk"
+    summary = (
+        "G learns from those fakes of a batch alone that D thinks best of, at first all, "
+        "later fewer, down to the share least"
+    )
+    has_term = False
 
     def __init__(self, least: float = 0.5, decay: float = 0.99, every: int = 1000) -> None:
         super().__init__(1.0)
