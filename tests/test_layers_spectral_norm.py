@@ -3,7 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffaug.layers import SpectralNormalization, advance_power_iteration
+from tf_diffaug.layers import (
+    SpectralNormalization,
+    advance_power_iteration,
+    hold_power_iteration,
+)
 
 # Keras 3 hands TensorFlow's variables to NumPy 2 when it saves them.
 ARRAY_COPY = "ignore:__array__ implementation:DeprecationWarning"
@@ -142,20 +146,60 @@ def test_a_gradient_penalty_has_the_right_gradient():
     np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-5)
 
 
-def test_a_forward_pass_changes_nothing_and_an_advance_only_u():
+def test_a_held_pass_changes_nothing_and_an_advance_or_a_training_pass_only_u():
     network = keras.Sequential(
         [keras.Input((8,)), make("dense"), SpectralNormalization(keras.layers.Dense(2))]
     )
     for layer in network.layers:
         set_random_kernel(layer)
     before = network.get_weights()
-    network(tf.ones((2, 8)), training=True)
+    with hold_power_iteration(network):
+        network(tf.ones((2, 8)), training=True)
+    network(tf.ones((2, 8)), training=False)
+    network(tf.ones((2, 8)))
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    advance_power_iteration(network)
-    changed = [np.any(a != b) for a, b in zip(before, network.get_weights(), strict=True)]
     is_u = [any(w is layer.u for layer in network.layers) for w in network.weights]
-    assert changed == is_u
+    copy = keras.models.clone_model(network)
+    copy.set_weights(before)
+    advance_power_iteration(network)
+    copy(tf.ones((2, 8)), training=True)
+    for one in (network, copy):
+        changed = [np.any(a != b) for a, b in zip(before, one.get_weights(), strict=True)]
+        assert changed == is_u
+    for one, other in zip(network.get_weights(), copy.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+class Pair(keras.Model):
+    """A subclassed network, which leaves it to Keras to hand `training` on."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = SpectralNormalization(keras.layers.Dense(16), power_iterations=1)
+        self.last = keras.layers.Dense(1)
+
+    def call(self, inputs, training=None):
+        return self.last(self.layer(inputs))
+
+
+@pytest.mark.parametrize("functional", [True, False])
+def test_the_norm_follows_the_kernel_in_a_plain_fit(functional, rng):
+    if functional:
+        layer = SpectralNormalization(keras.layers.Dense(16))
+        network = keras.Sequential([keras.Input((16,)), layer, keras.layers.Dense(1)])
+    else:
+        network = Pair()
+        layer = network.layer
+    images = rng.normal(size=(256, 16)).astype(np.float32)
+    network.compile(keras.optimizers.Adam(0.02), "mse")
+    network.fit(images, 20 * images[:, :1], batch_size=8, epochs=3, verbose=0)
+    true = np.linalg.svd(matrix_of(layer), compute_uv=False)[0]
+    assert float(layer.sigma()) == pytest.approx(true, rel=0.03)
+    u = layer.u.numpy().copy()
+    network.evaluate(images, images[:, :1], verbose=0)
+    network.predict(images, verbose=0)
+    np.testing.assert_array_equal(layer.u.numpy(), u)
 
 
 def test_the_number_of_iterations():

@@ -3,7 +3,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_conditional_gan, make_gan, make_images, values
+from tests.networks import (
+    assert_trained_alike,
+    make_conditional_gan,
+    make_discriminator,
+    make_feature_gan,
+    make_gan,
+    make_generator,
+    make_images,
+    values,
+)
+from tf_diffaug._keras import raw_variables
+from tf_diffaug.layers import BatchNorm
+from tf_diffaug.training import EMA, GAN
 from tf_diffaug.training.strategy import global_mean, make_strategy
 
 POLICY = "color,translation,cutout"
@@ -80,3 +92,41 @@ def test_mirrored_takes_all_devices():
 def test_auto_takes_one_device_where_there_is_no_other(monkeypatch):
     monkeypatch.delenv("TPU_NAME", raising=False)
     assert make_strategy("auto").num_replicas_in_sync == 1
+
+
+@pytest.mark.parametrize("count", [15, 10])
+def test_a_last_batch_that_replicas_share_unevenly_is_one_devices(two_replicas, count):
+    # Of 7 images the replicas have 4 and 3; of 2 the second one has none.
+    text = "r1:1,lecam(start=0),topk(0.5, every=1),ada,s3gan" + (",cntr" if count == 15 else "")
+    runs = []
+    for strategy in (make_strategy("one_device"), two_replicas):
+        with strategy.scope():
+            gan = make_feature_gan(
+                conditional=True,
+                policy=POLICY,
+                augment="both",
+                regularizers=text,
+                ema=EMA(half_life=50),
+                optimizer=descent,
+            )
+        images, labels = make_images(count), np.arange(count) % gan.num_classes
+        history = gan.fit(images, labels, batch_size=8, shuffle=False, verbose=0).history
+        runs.append((values(gan), history))
+    assert_trained_alike(*runs)
+
+
+def test_a_lazy_penalty_of_a_d_whose_replicas_exchange_statistics(two_replicas):
+    runs = []
+    for strategy in (make_strategy("one_device"), two_replicas):
+        with strategy.scope():
+            judge = make_discriminator()
+            judge = keras.Sequential([*judge.layers[:1], BatchNorm(), *judge.layers[1:]])
+            gan = GAN(make_generator(), judge, regularizers="r1(1, every=2)")
+            gan.compile(descent(), descent())
+        data = tf.data.Dataset.from_tensor_slices(make_images(24)).batch(8, drop_remainder=True)
+        history = gan.fit(data, epochs=1, verbose=0).history
+        state = {"generator": values(gan)["generator"]}
+        state["weights"] = [v.numpy() for v in raw_variables(judge, trainable=True)]
+        runs.append((state, history))
+    assert runs[0][1]["r1"][-1] > 0
+    assert_trained_alike(*runs)

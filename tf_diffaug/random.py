@@ -140,6 +140,29 @@ def derive_int(seed: int, purpose: str, *, index: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "little") & 0x7FFFFFFF
 
 
+def place_among_replicas(
+    batch_size: int | tf.Tensor,
+) -> tuple[int | tf.Tensor, int | tf.Tensor]:
+    """Where this replica's rows begin in the global batch, and how many rows that has.
+
+    A size known as a Python int is that of every replica. One that is not, of a data set whose last
+    batch is a smaller one, may differ between replicas or be 0 on some: they tell each other.
+
+    Args:
+        batch_size: rows of this replica.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0, batch_size
+    replica, count = context.replica_id_in_sync_group, context.num_replicas_in_sync
+    if isinstance(batch_size, int):
+        return replica * batch_size, batch_size * count
+    own = tf.one_hot(replica, count) * tf.cast(batch_size, tf.float32)
+    sizes = tf.cast(context.all_reduce(tf.distribute.ReduceOp.SUM, own), tf.int32)
+    start = tf.reduce_sum(tf.where(tf.range(count) < replica, sizes, 0))
+    return start, tf.reduce_sum(sizes)
+
+
 def global_rows(make: Callable[[int | tf.Tensor], Any], batch_size: int | tf.Tensor) -> Any:
     """This replica's rows of a draw made for the global batch; alone, all of it.
 
@@ -150,17 +173,16 @@ def global_rows(make: Callable[[int | tf.Tensor], Any], batch_size: int | tf.Ten
         make: from a number of rows to a nest of tensors with that leading dimension.
         batch_size: rows of one replica.
     """
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    start, total = place_among_replicas(batch_size)
+    if total is batch_size:
         return make(batch_size)
-    start = context.replica_id_in_sync_group * batch_size
 
     def rows(draw: tf.Tensor) -> tf.Tensor:
         rest = draw.shape[1:]
         # tf.slice has a static size, which a TPU needs; draw[a:b] has not.
         return tf.slice(draw, [start, *[0] * len(rest)], [batch_size, *rest])
 
-    return tf.nest.map_structure(rows, make(batch_size * context.num_replicas_in_sync))
+    return tf.nest.map_structure(rows, make(total))
 
 
 def truncated_normal(

@@ -160,7 +160,7 @@ class StyleGAN2Generator(StyleGAN2Network):
             self.build()
         latents, labels = self._split(inputs)
         w = self.mapping(latents, labels, training=training)[:, None, :]
-        w = tf.repeat(w, self.num_layers, axis=1)
+        w = tf.tile(w, (1, self.num_layers, 1))
         if training and seed is not None and self.style_mixing > 0.0:
             others, cutoffs = self._mixing_draws(_batch_size(w), stateless.as_seed(seed), w.dtype)
             other_w = self.mapping(others, labels, training=False)[:, None, :]

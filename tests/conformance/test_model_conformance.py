@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffaug.layers import advance_power_iteration
+from tf_diffaug.layers import advance_power_iteration, hold_power_iteration
 from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
@@ -77,7 +77,7 @@ CASES = (
         "sndcgan_discriminator",
         lambda **k: SNDCGANDiscriminator(16, 3, 4, **k),
         (16, 16, 3),
-        is_pure=True,
+        is_pure=False,
     ),
     Case(
         "biggan_generator",
@@ -132,7 +132,7 @@ CASES = (
         "biggan_discriminator",
         lambda **k: BigGANDiscriminator(32, 3, 2, **k),
         (32, 32, 3),
-        is_pure=True,
+        is_pure=False,
     ),
     Case(
         "biggan_discriminator_original",
@@ -140,7 +140,7 @@ CASES = (
             32, 3, 2, num_classes=3, attention=16, init="orthogonal", **k
         ),
         (32, 32, 3),
-        is_pure=True,
+        is_pure=False,
         num_classes=3,
     ),
     Case(
@@ -222,8 +222,9 @@ def gradients(network, inputs, training=False):
 def test_graph_equals_eager(case, training):
     network, inputs = trained(case), case.inputs()
     graph = tf.function(lambda x: network(x, training=training), input_signature=[case.spec])
-    expected = network(inputs, training=training)
-    np.testing.assert_allclose(graph(inputs), expected, rtol=1e-5, atol=1e-5)
+    with hold_power_iteration(network):
+        expected = network(inputs, training=training)
+        np.testing.assert_allclose(graph(inputs), expected, rtol=1e-5, atol=1e-5)
 
 
 @every_case
@@ -245,8 +246,9 @@ def test_an_unknown_batch_size(case):
 def test_xla_forward(case, training):
     network, inputs = trained(case), case.inputs()
     compiled = tf.function(lambda x: network(x, training=training), jit_compile=True)
-    expected = network(inputs, training=training)
-    np.testing.assert_allclose(compiled(inputs), expected, rtol=1e-4, atol=1e-4)
+    with hold_power_iteration(network):
+        expected = network(inputs, training=training)
+        np.testing.assert_allclose(compiled(inputs), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

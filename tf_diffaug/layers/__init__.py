@@ -7,7 +7,11 @@ from tf_diffaug.layers.equalized import EqualizedConv2D, EqualizedDense
 from tf_diffaug.layers.minibatch_stddev import MinibatchStddev
 from tf_diffaug.layers.modulated import ModulatedConv2D
 from tf_diffaug.layers.resampled_conv import DownsampledConv2D, UpsampledConv2D
-from tf_diffaug.layers.spectral_norm import SpectralNormalization, advance_power_iteration
+from tf_diffaug.layers.spectral_norm import (
+    SpectralNormalization,
+    advance_power_iteration,
+    hold_power_iteration,
+)
 
 __all__ = [
     "BatchNorm",
@@ -22,5 +26,6 @@ __all__ = [
     "UpsampledConv2D",
     "advance_power_iteration",
     "batch_statistics",
+    "hold_power_iteration",
     "standing_statistics",
 ]

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug import _keras
+from tf_diffaug.layers.spectral_norm import hold_power_iteration
 
 
 @keras.saving.register_keras_serializable(package="tf_diffaug")
@@ -197,7 +198,8 @@ def standing_statistics(network: keras.layers.Layer, index: int | tf.Tensor) -> 
     for layer in layers:
         layer._standing.indices.append(index)
     try:
-        yield
+        with hold_power_iteration(network):  # its passes are no updates
+            yield
     finally:
         for layer in layers:
             layer._standing.indices.pop()

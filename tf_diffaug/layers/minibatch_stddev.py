@@ -68,8 +68,10 @@ class MinibatchStddev(keras.layers.Layer):
         values = tf.reshape(values, (-1, group, height * width, maps, channels // maps))
         variance = tf.math.reduce_variance(values, axis=1)
         spread = tf.reduce_mean(tf.sqrt(variance + self.EPSILON), axis=(1, 3))
-        spread = tf.repeat(tf.cast(spread, inputs.dtype), group, axis=0)
-        spread = tf.broadcast_to(spread[:, None, None, :], (batch, height, width, maps))
+        # Not tf.repeat: XLA can't take its gradient out of a condition.
+        spread = tf.cast(spread, inputs.dtype)[:, None, None, None, :]
+        spread = tf.broadcast_to(spread, (batch // group, group, height, width, maps))
+        spread = tf.reshape(spread, (batch, height, width, maps))
         return tf.concat([inputs, spread], axis=-1)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -2,13 +2,15 @@
 
 The layer computes with W / sigma(W), where sigma is the largest singular value as power iteration
 estimates it. Unlike `keras.layers.SpectralNormalization` it never writes to W: the gradient flows
-through sigma, the optimiser's moments belong to the weights that it moves, and a forward pass
-changes nothing. The estimate improves only in `advance_power_iteration`.
+through sigma, and the optimiser's moments belong to the weights that it moves. The estimate gets
+better in every call with `training=True`, or, inside `hold_power_iteration`, in
+`advance_power_iteration` alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -30,10 +32,12 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     The kernel is taken as a matrix of (everything else, output channels). A unit vector `u` over
     the output channels is stored; the norm is sigma = ||W u||, which is v^T W u with
-    v = W u / ||W u||, and its gradient with respect to W is v u^T. `u` is not trained and the
-    forward pass only reads it, in training too. Call `advance_power_iteration(network)` once per
-    update of the network (`tf_diffaug.training.GAN` does), or the norm that the kernel is divided
-    by falls behind the kernel. After assigning kernels by hand, call it with `iterations=50`.
+    v = W u / ||W u||, and its gradient with respect to W is v u^T. `u` is not trained: a call with
+    `training=True` runs an iteration of it first, so that the norm follows the kernel in `fit` and
+    in loops of your own; other calls only read it. A loop that calls the network several times in
+    an update may hold it still (`hold_power_iteration`) and call `advance_power_iteration(network)`
+    once per update, as `tf_diffaug.training.GAN` does. After assigning kernels by hand, call that
+    with `iterations=50`.
 
     When the layer is built, 30 iterations are run if the kernel's values are known then.
 
@@ -49,6 +53,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     Call arguments:
         inputs: what the wrapped layer takes.
+        training: whether to run the power iteration first.
 
     Raises:
         ValueError: for a layer of another kind, or fewer than one iteration.
@@ -75,6 +80,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         super().__init__(layer, dtype=dtype, autocast=False, **kwargs)
         self.power_iterations = power_iterations
         self.seed = seed
+        # A count, not a flag: replicas enter and leave the context one after the other.
+        self._holds = 0
 
     def build(self, input_shape: Any = None) -> None:
         if not self.layer.built:
@@ -90,7 +97,9 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
         self.built = True
 
-    def call(self, inputs: Any) -> tf.Tensor:
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        if training and not self._holds:
+            self.advance()
         kernel = self._kernel()
         inverse = 1.0 / tf.maximum(self._sigma(kernel), tf.cast(EPSILON, kernel.dtype))
         compute_dtype = self.layer.compute_dtype
@@ -181,6 +190,34 @@ def advance_power_iteration(network: keras.layers.Layer, iterations: int | None 
                 f"Received: network={network.name!r} with the unbuilt layer {layer.name!r}."
             )
         layer.advance(iterations)
+
+
+@contextlib.contextmanager
+def hold_power_iteration(*networks: keras.layers.Layer) -> Iterator[None]:
+    """Inside, only `advance_power_iteration` moves the power iterations of the networks.
+
+    For a step that calls a network several times in one update. As with `batch_statistics`, the
+    choice is made when a graph is traced: enter the context inside a `tf.function`, not around it.
+
+    Args:
+        networks: layers or models, searched at any depth.
+
+    Example:
+
+    >>> import keras, tensorflow as tf
+    >>> layer = SpectralNormalization(keras.layers.Dense(2))
+    >>> network = keras.Sequential([keras.Input((3,)), layer])
+    >>> with hold_power_iteration(network):
+    ...     outputs = network(tf.ones((4, 3)), training=True)
+    """
+    layers = [s for network in networks for s in _keras.sublayers(network, SpectralNormalization)]
+    for layer in layers:
+        layer._holds += 1
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._holds -= 1
 
 
 def _normalize(vector: tf.Tensor) -> tf.Tensor:

@@ -3,9 +3,14 @@
 from tf_diffaug.training.ema import EMA
 from tf_diffaug.training.finite import NonFiniteLossError
 from tf_diffaug.training.gan import GAN
-from tf_diffaug.training.losses import LOSSES, Loss, get_loss
+from tf_diffaug.training.losses import LOSSES, Loss, get_loss, register_loss
 from tf_diffaug.training.modes import MODES, resolve_augment
-from tf_diffaug.training.regularizers import REGULARIZERS, Regularizer, parse_regularizers
+from tf_diffaug.training.regularizers import (
+    REGULARIZERS,
+    Regularizer,
+    parse_regularizers,
+    register_regularizer,
+)
 from tf_diffaug.training.strategy import STRATEGIES, make_strategy
 
 __all__ = [
@@ -21,5 +26,7 @@ __all__ = [
     "get_loss",
     "make_strategy",
     "parse_regularizers",
+    "register_loss",
+    "register_regularizer",
     "resolve_augment",
 ]

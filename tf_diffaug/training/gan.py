@@ -30,7 +30,7 @@ from tf_diffaug.training.modes import FAILURES, MODES, resolve_augment
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
 from tf_diffaug.training.step import Objective, train_step
-from tf_diffaug.training.strategy import num_replicas, rows_of
+from tf_diffaug.training.strategy import global_size, rows_of
 from tf_diffaug.training.views import check_groups, looks_across_batch
 
 VIEWS = ("auto", "joint", "separate")
@@ -242,7 +242,7 @@ class GAN(keras.Model):
             g_optimizer=self.g_optimizer,
             d_optimizer=self.d_optimizer,
         )
-        self.update_ema(step, batch_size * num_replicas())
+        self.update_ema(step, global_size(batch_size))
         self.step.assign_add(1)
         return logs
 

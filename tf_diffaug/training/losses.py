@@ -30,40 +30,63 @@ class Loss:
         real: what D pays for the logits of real images.
         fake: what D pays for the logits of generated images.
         generator: what G pays for the logits of generated images.
+        summary: what the networks want, in a line for `--explain`.
     """
 
     name: str
     real: Callable[[tf.Tensor], tf.Tensor]
     fake: Callable[[tf.Tensor], tf.Tensor]
     generator: Callable[[tf.Tensor], tf.Tensor]
+    summary: str = ""
 
 
-LOSSES = {
-    loss.name: loss
-    for loss in (
-        # Hinge: Miyato et al. 2018 (arXiv 1802.05957), equations 16 and 17; both papers use it.
-        Loss(
-            "hinge",
-            real=lambda logits: tf.nn.relu(1.0 - logits),
-            fake=lambda logits: tf.nn.relu(1.0 + logits),
-            generator=lambda logits: -logits,
-        ),
-        # Non-saturating logistic: Goodfellow et al. 2014 (arXiv 1406.2661), section 3.
-        Loss(
-            "non_saturating",
-            real=lambda logits: tf.nn.softplus(-logits),
-            fake=tf.nn.softplus,
-            generator=lambda logits: tf.nn.softplus(-logits),
-        ),
-        # Wasserstein critic: Arjovsky et al. 2017 (arXiv 1701.07875), equation 3.
-        Loss(
-            "wasserstein",
-            real=lambda logits: -logits,
-            fake=lambda logits: logits,
-            generator=lambda logits: -logits,
-        ),
+LOSSES: dict[str, Loss] = {}
+
+
+def register_loss(loss: Loss) -> Loss:
+    """Makes a loss known by its name; returns it.
+
+    Raises:
+        ValueError: for a name that another has, or a loss without a `summary`.
+    """
+    if loss.name in LOSSES:
+        raise ValueError(f"There is a loss of this name already. Received: name={loss.name!r}.")
+    if not loss.summary:
+        raise ValueError(f"A loss says in `summary` what it is. Received: name={loss.name!r}.")
+    LOSSES[loss.name] = loss
+    return loss
+
+
+# Hinge: Miyato et al. 2018 (arXiv 1802.05957), equations 16 and 17; both papers use it.
+register_loss(
+    Loss(
+        "hinge",
+        real=lambda logits: tf.nn.relu(1.0 - logits),
+        fake=lambda logits: tf.nn.relu(1.0 + logits),
+        generator=lambda logits: -logits,
+        summary="D wants logits above 1 on reals and below -1 on fakes, G wants them high",
     )
-}
+)
+# Non-saturating logistic: Goodfellow et al. 2014 (arXiv 1406.2661), section 3.
+register_loss(
+    Loss(
+        "non_saturating",
+        real=lambda logits: tf.nn.softplus(-logits),
+        fake=tf.nn.softplus,
+        generator=lambda logits: tf.nn.softplus(-logits),
+        summary="logistic: D a classifier of reals, G wants to be called real",
+    )
+)
+# Wasserstein critic: Arjovsky et al. 2017 (arXiv 1701.07875), equation 3.
+register_loss(
+    Loss(
+        "wasserstein",
+        real=lambda logits: -logits,
+        fake=lambda logits: logits,
+        generator=lambda logits: -logits,
+        summary="D's logits apart by as much as it can, G wants them high",
+    )
+)
 
 
 def get_loss(loss: str | Loss) -> Loss:

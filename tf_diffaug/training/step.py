@@ -7,18 +7,20 @@ losses have, and that each network's spectral norms advance in its own update al
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.layers import advance_power_iteration
+from tf_diffaug.layers import advance_power_iteration, hold_power_iteration
 from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss, per_example
 from tf_diffaug.training.modes import Mode
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers import Regularizer, Update
-from tf_diffaug.training.strategy import global_mean, rows_of, sum_over_replicas
+from tf_diffaug.training.strategy import global_mean, global_size, rows_of, sum_over_replicas
 from tf_diffaug.training.views import Views, discriminate
 
 
@@ -74,7 +76,7 @@ def train_step(
     """
     networks = objective.networks
     d_steps = networks.d_steps
-    batch_size = _positive(rows_of(images) // d_steps, d_steps)
+    batch_size = _checked(rows_of(images) // d_steps, d_steps)
     images = images[: batch_size * d_steps]
     probability = objective.probability()
 
@@ -98,6 +100,19 @@ def train_step(
     return logs
 
 
+def _holding_norms(step: Callable) -> Callable:
+    """A step in which spectral norms advance once, however often a network is called."""
+
+    @functools.wraps(step)
+    def held(objective: Objective, *args: Any) -> dict[str, tf.Tensor]:
+        networks = objective.networks
+        with hold_power_iteration(networks.generator, networks.discriminator):
+            return step(objective, *args)
+
+    return held
+
+
+@_holding_norms
 def discriminator_step(
     objective: Objective,
     reals: tuple[tf.Tensor, tf.Tensor | None],
@@ -135,6 +150,7 @@ def discriminator_step(
     return logs
 
 
+@_holding_norms
 def generator_step(
     objective: Objective, draws: Draws, index: tf.Tensor, optimizer: Any
 ) -> dict[str, tf.Tensor]:
@@ -166,10 +182,11 @@ def generator_step(
     return logs
 
 
-def _positive(batch_size: int | tf.Tensor, d_steps: int) -> int | tf.Tensor:
-    # A dataset may end with fewer images, how many is known in the graph alone.
+def _checked(batch_size: int | tf.Tensor, d_steps: int) -> int | tf.Tensor:
+    # A dataset may end with fewer images, how many is known in the graph alone; a replica may then
+    # have none.
     message = f"A batch has at least one image for each of the {d_steps} updates of D in a step"
-    check = tf.debugging.assert_positive(batch_size, message)
+    check = tf.debugging.assert_positive(global_size(batch_size), message)
     if isinstance(batch_size, int):
         return batch_size
     with tf.control_dependencies([check]):

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug import random
 from tf_diffaug.naming import unknown
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
@@ -74,6 +75,11 @@ def rows_of(values: tf.Tensor) -> int | tf.Tensor:
     return values.shape[0] if values.shape[0] is not None else tf.shape(values)[0]
 
 
+def global_size(rows: int | tf.Tensor) -> int | tf.Tensor:
+    """The rows of all replicas together, of a batch that has so many here."""
+    return random.place_among_replicas(rows)[1]
+
+
 def num_replicas() -> int:
     """How many replicas take this step."""
     return replica_context().num_replicas_in_sync
@@ -93,11 +99,12 @@ def replica_state(value: Any, name: str) -> tf.Variable:
 def global_mean(values: tf.Tensor) -> tf.Tensor:
     """This replica's share of the mean of `values` (batch,) over the global batch.
 
+    Replicas may hold different numbers of rows.
+
     The one place where a loss is divided: summed over replicas, as Keras' optimizers sum
     gradients, the shares are the mean.
     """
-    global_batch = tf.shape(values)[0] * num_replicas()
-    return tf.reduce_sum(values) / tf.cast(global_batch, values.dtype)
+    return tf.reduce_sum(values) / tf.cast(global_size(rows_of(values)), values.dtype)
 
 
 def gather_over_replicas(values: tf.Tensor) -> tf.Tensor:

@@ -1,87 +1,53 @@
-"""What else is asked of D and of G: the third coordinate of an experiment.
+"""The extra terms of D's and G's losses: the third coordinate of an experiment.
 
-A regularizer names the views of D that it needs and turns what a turn holds into one value an
-example; it may own variables. A new one is a class in this package and a line in `REGULARIZERS`.
+A regularizer names the views of D that it needs and makes of what an update holds one value an
+example; it may own variables. A new one is a file in this package with a registered class
+(`register_regularizer`): the language, the exports and the lists follow.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Sequence
+from typing import Any
 
 from tf_diffaug.language import bind, parse_calls
 from tf_diffaug.naming import unknown
-from tf_diffaug.training.regularizers.adaptive import ADA, APA
-from tf_diffaug.training.regularizers.adversarial import AdversarialDefence
 from tf_diffaug.training.regularizers.base import Regularizer, Update
-from tf_diffaug.training.regularizers.consistency import BCR, CR
-from tf_diffaug.training.regularizers.contrastive import Cntr
-from tf_diffaug.training.regularizers.dragan import DRAGAN
-from tf_diffaug.training.regularizers.generator import Orthogonal, PathLength
-from tf_diffaug.training.regularizers.gradient_penalty import R1, R2, WGANGP
-from tf_diffaug.training.regularizers.jensen_shannon import JensenShannon
-from tf_diffaug.training.regularizers.latent import ZCR
-from tf_diffaug.training.regularizers.lecam import LeCam
-from tf_diffaug.training.regularizers.rotation import SSGAN
-from tf_diffaug.training.regularizers.semi import S3GAN
-from tf_diffaug.training.regularizers.top_k import TopK
+from tf_diffaug.training.regularizers.registry import REGULARIZERS, register_regularizer
 
 __all__ = [
-    "ADA",
-    "APA",
-    "BCR",
-    "CR",
-    "DRAGAN",
-    "R1",
-    "R2",
     "REGULARIZERS",
-    "S3GAN",
-    "SSGAN",
-    "WGANGP",
-    "ZCR",
-    "AdversarialDefence",
-    "Cntr",
-    "JensenShannon",
-    "LeCam",
-    "Orthogonal",
-    "PathLength",
     "Regularizer",
-    "TopK",
     "Update",
     "parse_regularizers",
+    "register_regularizer",
 ]
 
-REGULARIZERS = {
-    kind.name: kind
-    for kind in (
-        CR,
-        BCR,
-        ZCR,
-        Cntr,
-        R1,
-        R2,
-        WGANGP,
-        DRAGAN,
-        JensenShannon,
-        AdversarialDefence,
-        SSGAN,
-        S3GAN,
-        LeCam,
-        ADA,
-        APA,
-        TopK,
-        PathLength,
-        Orthogonal,
-    )
-}
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def __getattr__(name: str) -> Any:
+    """The registered classes, by their names in Python."""
+    for kind in REGULARIZERS.values():
+        if kind.__name__ == name:
+            return kind
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(kind.__name__ for kind in REGULARIZERS.values())})
 
 
 def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tuple[Regularizer, ...]:
     """Reads `"r1:10"` or `"r1(weight=10, on=augmented)"`; several stand side by side, by commas.
 
     Raises:
-        ValueError: for an unknown name or option, one that stands there twice, or two that can't
-            stand beside each other.
+        ValueError: for an unknown name or option, one that is given twice, or two that exclude
+            each other.
     """
     if regularizers is None or regularizers in ("", "none"):
         return ()
@@ -100,7 +66,7 @@ def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tupl
 def _checked(regularizers: Sequence[Regularizer]) -> tuple[Regularizer, ...]:
     names = [regularizer.name for regularizer in regularizers]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"A regularizer stands there twice. Received: {', '.join(twice)}.")
+        raise ValueError(f"A regularizer is given twice. Received: {', '.join(twice)}.")
     for regularizer in regularizers:
         if beside := [name for name in regularizer.excludes if name in names]:
             raise ValueError(

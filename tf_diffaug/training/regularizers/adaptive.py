@@ -16,7 +16,13 @@ from tf_diffaug.training.regularizers.base import (
     checked_cadence,
     is_number,
 )
-from tf_diffaug.training.strategy import num_replicas, replica_state, sum_over_replicas
+from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.strategy import (
+    global_size,
+    replica_state,
+    rows_of,
+    sum_over_replicas,
+)
 
 
 class Adaptive(Regularizer):
@@ -70,7 +76,7 @@ class Adaptive(Regularizer):
     def discriminator_term(self, update: Update) -> None:
         """Takes this update's logits in; D's loss has no term of it."""
         signs = tf.sign(per_example(update.outputs[update.mode.d_real].logits))
-        batch_size = tf.cast(tf.shape(signs)[0] * num_replicas(), tf.float32)
+        batch_size = tf.cast(global_size(rows_of(signs)), tf.float32)
         # Sums of whole numbers are exact, so that p is the same on any number of replicas.
         now = sum_over_replicas({"signs": tf.reduce_sum(signs)})["signs"]
         p, total, images = tf.unstack(tf.convert_to_tensor(self._state))
@@ -92,6 +98,7 @@ class Adaptive(Regularizer):
         }
 
 
+@register_regularizer
 class ADA(Adaptive):
     """Adaptive discriminator augmentation (arXiv 2006.06676): each op of T with probability p.
 
@@ -101,12 +108,19 @@ class ADA(Adaptive):
     """
 
     name = "ada"
+    summary = (
+        "each image goes through each op of the augmentation with a probability, 0 at "
+        "first, that rises while D calls more of its reals real than the target says, and "
+        "else falls"
+    )
+    has_term = False
     steers_policy = True
 
     def probability(self) -> tf.Tensor:
         return self.p
 
 
+@register_regularizer
 class APA(Adaptive):
     """Adaptive pseudo augmentation (arXiv 2111.06849): each real a fake with probability p.
 
@@ -118,6 +132,12 @@ class APA(Adaptive):
     """
 
     name = "apa"
+    summary = (
+        "each real that D is shown is exchanged for a fake with a probability, 0 at "
+        "first, that rises while D calls more of its reals real than the target says, and "
+        "else falls"
+    )
+    has_term = False
 
     def exchange_reals(self, networks: Networks, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
         del networks

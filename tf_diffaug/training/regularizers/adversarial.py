@@ -11,11 +11,13 @@ from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Regularizer, Update, feature_size, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import image_gradient
+from tf_diffaug.training.regularizers.registry import register_regularizer
 
 # Half the distance of neighbouring numbers below 1.
 _ROUNDING = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
 
 
+@register_regularizer
 class AdversarialDefence(Regularizer):
     """weight · (|φ(x + v) - φ(x)| + |φ(G(z) + w) - φ(G(z))|) with D's features φ.
 
@@ -38,6 +40,7 @@ class AdversarialDefence(Regularizer):
     """
 
     name = "adversarial_defence"
+    summary = "an attack on D of a given length is to change its features little"
     needs_features = True
 
     def __init__(self, weight: float = 80.0, epsilon: float = 1e-4, steps: int = 1) -> None:

@@ -8,6 +8,7 @@ from tf_diffaug.augment import Policy
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.regularizers.base import PolicyRegularizer, Update
+from tf_diffaug.training.regularizers.registry import register_regularizer
 
 
 def squared_change(one: Outputs, other: Outputs) -> tf.Tensor:
@@ -16,6 +17,7 @@ def squared_change(one: Outputs, other: Outputs) -> tf.Tensor:
     return per_example(tf.square(next(logits) - next(logits)))
 
 
+@register_regularizer
 class CR(PolicyRegularizer):
     """Consistency regularization: weight · (D(x) - D(T(x)))² on reals (arXiv 1910.12027, eq. 3).
 
@@ -30,6 +32,7 @@ class CR(PolicyRegularizer):
     """
 
     name = "cr"
+    summary = "D's logits of a real and of its augmented twin are to agree"
 
     def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
         super().__init__(weight, policy)
@@ -48,6 +51,7 @@ class CR(PolicyRegularizer):
         return self.weight * squared_change(update.outputs[shown], update.outputs[other])
 
 
+@register_regularizer
 class BCR(PolicyRegularizer):
     """Balanced CR: `CR` on reals and on fakes (arXiv 2002.04724, algorithm 1).
 
@@ -61,6 +65,7 @@ class BCR(PolicyRegularizer):
     """
 
     name = "bcr"
+    summary = "D's logits of an image and of its augmented twin are to agree, on reals and on fakes"
 
     def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
         super().__init__(weight, policy)

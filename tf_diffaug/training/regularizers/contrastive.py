@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import Policy
+from tf_diffaug.random import place_among_replicas
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import (
     PolicyRegularizer,
@@ -17,7 +18,8 @@ from tf_diffaug.training.regularizers.base import (
     is_number,
     weights_seed,
 )
-from tf_diffaug.training.strategy import gather_over_replicas, replica_context
+from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.strategy import gather_over_replicas, rows_of
 
 WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50
 FAR = 1e9  # what takes an image out of its own negatives; finite, as inf - inf is not a number
@@ -43,8 +45,8 @@ def nt_xent(ones: tf.Tensor, others: tf.Tensor, temperature: float) -> tf.Tensor
     everyone = gather_over_replicas(tf.concat([ones, others], axis=1))
     everyone = tf.concat(tf.split(everyone, 2, axis=1), axis=0)
     own, partners = tf.concat([ones, others], axis=0), tf.concat([others, ones], axis=0)
-    rows, count = tf.shape(ones)[0], tf.shape(everyone)[0]
-    first = replica_context().replica_id_in_sync_group * rows + tf.range(rows)
+    rows, count = rows_of(ones), tf.shape(everyone)[0]
+    first = place_among_replicas(rows)[0] + tf.range(rows)
     itself = tf.one_hot(tf.concat([first, first + count // 2], axis=0), count)
     similarities = tf.matmul(own, everyone, transpose_b=True) / temperature - FAR * itself
     positives = tf.reduce_sum(own * partners, axis=1) / temperature
@@ -52,6 +54,7 @@ def nt_xent(ones: tf.Tensor, others: tf.Tensor, temperature: float) -> tf.Tensor
     return tf.reduce_mean(tf.reshape(losses, [2, rows]), axis=0)
 
 
+@register_regularizer
 class Cntr(PolicyRegularizer):
     """Cntr-GAN: weight · NT-Xent on reals and on fakes, apart (arXiv 2006.02595, algorithm 2).
 
@@ -77,6 +80,9 @@ class Cntr(PolicyRegularizer):
     """
 
     name = "cntr"
+    summary = (
+        "D's features of two augmented looks at an image are to be alike, and unlike other images'"
+    )
     needs_features = True
 
     def __init__(

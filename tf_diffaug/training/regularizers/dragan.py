@@ -8,9 +8,11 @@ import tensorflow as tf
 
 from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import away_from_one, squared_norms
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
 
+@register_regularizer
 class DRAGAN(Regularizer):
     """weight · (|∇D(x + δ)| - 1)² around reals (arXiv 1705.07215).
 
@@ -25,6 +27,7 @@ class DRAGAN(Regularizer):
     """
 
     name = "dragan"
+    summary = "D's gradient is to have length 1 around reals"
 
     def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
         super().__init__(weight)

@@ -16,9 +16,11 @@ from tf_diffaug.training.regularizers.base import (
     checked_cadence,
     is_number,
 )
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 
+@register_regularizer
 class Orthogonal(Regularizer):
     """BigGAN's orthogonal regularization: weight · Σ |WᵀW ⊙ (1 - I)|² (arXiv 1809.11096, eq. 3).
 
@@ -33,6 +35,7 @@ class Orthogonal(Regularizer):
     """
 
     name = "orthogonal"
+    summary = "the columns of each kernel of G are to be orthogonal"
 
     def __init__(self, weight: float = 1e-4) -> None:
         super().__init__(weight)
@@ -72,6 +75,7 @@ def _off_diagonal(layer: keras.layers.Layer) -> tf.Tensor:
     return tf.reduce_sum(products**2) - tf.reduce_sum(lengths**2)
 
 
+@register_regularizer
 class PathLength(Regularizer):
     """Path length regularization: weight · (|Jᵀy| - a)² (arXiv 1912.04958, section 3.2).
 
@@ -89,6 +93,7 @@ class PathLength(Regularizer):
     """
 
     name = "path_length"
+    summary = "a step of the styles is to change G's images by the same length everywhere"
     needs_styles = True
 
     def __init__(
@@ -129,7 +134,7 @@ class PathLength(Regularizer):
 
         def lengths() -> tf.Tensor:
             style = generator.mapping(latents, labels)
-            styles = tf.repeat(style[:, None], generator.num_layers, axis=1)
+            styles = tf.tile(style[:, None], (1, generator.num_layers, 1))
             with tf.GradientTape() as tape:
                 tape.watch(styles)
                 images = tf.cast(generator.synthesis(styles, seed=seed), tf.float32)

@@ -10,6 +10,7 @@ from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.views import Augment
 
 
@@ -71,6 +72,7 @@ class _ZeroCentred(Regularizer):
         return {"weight": self.weight, "on": self.on, "every": self.every}
 
 
+@register_regularizer
 class R1(_ZeroCentred):
     """Zero-centred gradient penalty on reals: weight / 2 · |∇D(x)|² (arXiv 1801.04406, eq. 9).
 
@@ -84,9 +86,11 @@ class R1(_ZeroCentred):
     """
 
     name = "r1"
+    summary = "D's gradient is to be small on reals"
     kind = "real"
 
 
+@register_regularizer
 class R2(_ZeroCentred):
     """The same on fakes: weight / 2 · |∇D(G(z))|² (arXiv 1801.04406, eq. 10).
 
@@ -94,9 +98,11 @@ class R2(_ZeroCentred):
     """
 
     name = "r2"
+    summary = "D's gradient is to be small on fakes"
     kind = "fake"
 
 
+@register_regularizer
 class WGANGP(Regularizer):
     """WGAN-GP: weight · (|∇D(x̂)| - 1)² between reals and fakes (arXiv 1704.00028, eq. 3).
 
@@ -108,6 +114,7 @@ class WGANGP(Regularizer):
     """
 
     name = "wgan_gp"
+    summary = "D's gradient is to have length 1 between reals and fakes"
 
     def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)

@@ -9,8 +9,10 @@ import tensorflow as tf
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import squared_norms
+from tf_diffaug.training.regularizers.registry import register_regularizer
 
 
+@register_regularizer
 class JensenShannon(Regularizer):
     """weight / 2 · ((1 - σ(D(x)))² |∇D(x)|² + σ(D(G(z)))² |∇D(G(z))|²) (arXiv 1705.09367).
 
@@ -27,6 +29,7 @@ class JensenShannon(Regularizer):
     """
 
     name = "js"
+    summary = "D's gradient is to be small where D is unsure, as if the images had noise"
 
     def __init__(self, weight: float = 2.0, anneal: int = 0, decay: float = 0.01) -> None:
         super().__init__(weight)

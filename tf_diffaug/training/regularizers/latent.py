@@ -9,8 +9,10 @@ import tensorflow as tf
 from tf_diffaug.training.calls import call_generator
 from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.consistency import squared_change
+from tf_diffaug.training.regularizers.registry import register_regularizer
 
 
+@register_regularizer
 class ZCR(Regularizer):
     """Latent consistency regularization, zCR (arXiv 2002.04724, algorithm 2).
 
@@ -33,6 +35,7 @@ class ZCR(Regularizer):
     """
 
     name = "zcr"
+    summary = "a small step of the latents is to change D's logits little and G's images much"
 
     def __init__(
         self, weight: float = 20.0, generator_weight: float = 0.5, sigma: float = 0.05

@@ -9,9 +9,11 @@ import tensorflow as tf
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 
+@register_regularizer
 class LeCam(Regularizer):
     """weight · (relu(D(x) - a_fake)² + relu(a_real - D(G(z)))²) (arXiv 2104.03310, eq. 5).
 
@@ -28,6 +30,7 @@ class LeCam(Regularizer):
     """
 
     name = "lecam"
+    summary = "D's logits are to stay near running means of the other kind's"
 
     def __init__(self, weight: float = 0.3, decay: float = 0.9, start: int = 1000) -> None:
         super().__init__(weight)

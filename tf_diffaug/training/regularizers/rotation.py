@@ -10,10 +10,12 @@ from tf_diffaug import random
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
 from tf_diffaug.training.regularizers.classifier import Classifier
+from tf_diffaug.training.regularizers.registry import register_regularizer
 
 ROTATIONS = 4
 
 
+@register_regularizer
 class SSGAN(Regularizer):
     """weight · -log Q(r | x turned by r), on fakes for G (arXiv 1811.11212, equations 2 and 3).
 
@@ -29,6 +31,7 @@ class SSGAN(Regularizer):
     """
 
     name = "ssgan"
+    summary = "D's features are to tell by how much an image was rotated; G is to make such images"
     needs_features = True
 
     def __init__(self, weight: float = 1.0, generator_weight: float = 0.2) -> None:

@@ -11,9 +11,11 @@ from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Batch, Regularizer, Update
 from tf_diffaug.training.regularizers.classifier import Classifier
+from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
 
+@register_regularizer
 class S3GAN(Regularizer):
     """weight · -log C(y | x) on labelled reals; C labels the others (arXiv 1903.02271, S2GAN-CO).
 
@@ -32,6 +34,7 @@ class S3GAN(Regularizer):
     """
 
     name = "s3gan"
+    summary = "D's features are to tell the class, which then labels the reals that have none"
     needs_features = True
     fills_labels = True
     excludes = ("apa",)  # whose fakes would teach C

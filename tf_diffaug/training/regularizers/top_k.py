@@ -10,9 +10,11 @@ from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence, is_number
-from tf_diffaug.training.strategy import gather_over_replicas, num_replicas, replica_state, rows_of
+from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.strategy import gather_over_replicas, global_size, replica_state, rows_of
 
 
+@register_regularizer
 class TopK(Regularizer):
     """G's adversarial loss is the mean over the k fakes that D thinks best of (arXiv 2002.06224).
 
@@ -34,6 +36,11 @@ class TopK(Regularizer):
     """
 
     name = "topk"
+    summary = (
+        "G learns from those fakes of a batch alone that D thinks best of, at first all, "
+        "later fewer, down to the share least"
+    )
+    has_term = False
 
     def __init__(self, least: float = 0.5, decay: float = 0.99, every: int = 1000) -> None:
         super().__init__(1.0)
@@ -53,7 +60,7 @@ class TopK(Regularizer):
 
     def weigh_fakes(self, update: Update, values: tf.Tensor) -> tf.Tensor:
         rows = rows_of(values)
-        batch_size = tf.cast(rows * num_replicas(), tf.float32)
+        batch_size = tf.cast(global_size(rows), tf.float32)
         decays = tf.cast(update.index // self.every, tf.float32)
         share = tf.maximum(tf.pow(self.decay, decays), self.least)
         k = tf.maximum(tf.round(share * batch_size), 1.0)

@@ -1,0 +1,83 @@
+"""Terms that are due in some updates only: under XLA, and where replicas exchange statistics."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import StyleGAN2Discriminator, StyleGAN2Generator
+from tests.networks import SHAPE, make_generator, make_images
+from tf_diffaug.images import to_float
+from tf_diffaug.training import GAN
+from tf_diffaug.training.draws import Draws
+from tf_diffaug.training.modes import MODES
+from tf_diffaug.training.regularizers import R1, Update
+from tf_diffaug.training.views import Views
+
+
+class Repeating(keras.layers.Layer):
+    """What a user's own minibatch deviation does: one number a pair of images, repeated."""
+
+    def call(self, inputs):
+        variance = tf.math.reduce_variance(tf.reshape(inputs, (-1, 2, 8 * 8 * 3)), axis=1)
+        return tf.repeat(tf.reduce_mean(variance, axis=1, keepdims=True), 2, axis=0)
+
+
+def made_with(layer):
+    """A D of an image's pixels and of what the layer makes of them."""
+    images = keras.Input(SHAPE)
+    pixels = keras.layers.Flatten()(images)
+    hidden = keras.layers.Concatenate()([pixels, layer(pixels)])
+    for units, activation in ((4, "softplus"), (1, None)):
+        initializer = keras.initializers.GlorotUniform(seed=units)
+        hidden = keras.layers.Dense(units, activation, kernel_initializer=initializer)(hidden)
+    return keras.Model(images, hidden)
+
+
+def stylegan2():
+    generator = StyleGAN2Generator(8, 3, 2, latent_dim=4, w_dim=4, mapping_layers=1, seed=0)
+    discriminator = StyleGAN2Discriminator(8, 3, 2, group_size=2, seed=1)
+    return generator, discriminator
+
+
+LAZY = {
+    "a user's network": (lambda: (make_generator(), made_with(Repeating())), "r1(10, every=2)"),
+    "stylegan2": (stylegan2, "r1(10, every=2), path_length(2, every=2, shrink=1)"),
+}
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_xla_takes_the_steps_that_are_due_and_those_that_are_not(name):
+    make, regularizers = LAZY[name]
+    gan = GAN(*make(), regularizers=regularizers, loss="non_saturating", seed=2)
+    gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), jit_compile=True)
+    step = tf.function(gan.train_step, autograph=False, jit_compile=True)
+    for due in (True, False, True):
+        logs = step(tf.constant(make_images(4)))
+        terms = [float(logs[term.name]) for term in gan.regularizers]
+        assert all(np.isfinite(terms)), terms
+        assert [term > 0 for term in terms] == [due] * len(terms)
+
+
+def test_the_gradient_under_xla_is_that_of_a_graph():
+    discriminator, images = made_with(Repeating()), to_float(tf.constant(make_images(4)))
+    kernel = discriminator.trainable_variables[0]
+    views = Views(images, None, augment_real=None, augment_fake=None)
+
+    def gradient(index):
+        draws = Draws(0, tf.constant(0, tf.int64), 4, None)
+        networks = SimpleNamespace(discriminator=discriminator)
+        update = Update(networks, draws, views, {}, MODES["none"], index)
+        with tf.GradientTape() as tape:
+            values = R1(10.0, every=2).discriminator_term(update)
+            total = tf.reduce_sum(tf.range(4.0) * values)
+        return total, tape.gradient(total, kernel)
+
+    graph, xla = (tf.function(gradient, autograph=False, jit_compile=j) for j in (False, True))
+    for index in range(3):
+        found, expected = (f(tf.constant(index, tf.int64)) for f in (xla, graph))
+        assert (float(expected[0]) > 0) == (index % 2 == 0)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
