@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import StyleGAN2Discriminator, StyleGAN2Generator
 from tests.networks import SHAPE, make_generator, make_images
 from tf_diffaug.images import to_float
+from tf_diffaug.models import StyleGAN2Discriminator, StyleGAN2Generator
 from tf_diffaug.training import GAN
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES

@@ -9,6 +9,7 @@ from tf_diffaug.data import ImageData
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.parts import build, is_flipped
 from tf_diffaug.runs.recipe import Recipe
+from tf_diffaug.training import Regularizer, get_loss
 
 _LABEL = 12
 _WIDTH = 96
@@ -32,21 +33,6 @@ _WHERE = {
         "augmented reals and augmented fakes, drawn independently, image by image.",
         "D's judgement of augmented fakes; the gradient goes through the augmentation.",
     ),
-}
-
-_LOSSES = {
-    "hinge": "hinge: D wants logits above 1 on reals and below -1 on fakes, G wants them high",
-    "non_saturating": "non-saturating logistic: D a classifier of reals, G wants to be called real",
-    "wasserstein": "Wasserstein: D's logits apart by as much as it can, G wants them high",
-}
-
-_WITHOUT_A_TERM = {
-    "ada": "each image goes through each op of T with a probability, 0 at first, that rises while "
-    "D calls more of its reals real than the target says, and else falls",
-    "apa": "each real that D is shown is exchanged for a fake with a probability, 0 at first, that "
-    "rises while D calls more of its reals real than the target says, and else falls",
-    "topk": "G learns from those fakes of a batch alone that D thinks best of, at first all, later "
-    "fewer, down to the share least",
 }
 
 
@@ -161,24 +147,21 @@ def _networks(config: Config) -> str:
 def _regularizers(recipe: Recipe) -> str:
     if not recipe.regularizers:
         return "none."
-    terms, sentences = [], []
-    for regularizer in recipe.regularizers:
-        uses = " (uses the policy)" if regularizer.uses_policy else ""
-        if regularizer.name in _WITHOUT_A_TERM:
-            sentences.append(f"{regularizer}: {_WITHOUT_A_TERM[regularizer.name]}.")
-        else:
-            terms.append(f"{regularizer}{uses}")
-    if terms:
-        added = "each added to its network's loss with its weight."
-        sentences.insert(0, f"{', '.join(terms)}, {added}")
-    return " ".join(sentences)
+    return " ".join(
+        f"{_named(regularizer)}: {regularizer.summary}." for regularizer in recipe.regularizers
+    )
+
+
+def _named(regularizer: Regularizer) -> str:
+    return f"{regularizer} (uses the policy)" if regularizer.uses_policy else str(regularizer)
 
 
 def _training(config: Config) -> str:
     steps = "one D step" if config.d_steps == 1 else f"{config.d_steps} D steps"
     return (
         f"{config.steps:,} G steps, {steps} before each, of {config.batch_size} images; "
-        f"{_LOSSES[config.loss]}. Adam({config.g_lr:g} for G, {config.d_lr:g} for D, "
+        f"{config.loss} loss: {get_loss(config.loss).summary}. "
+        f"Adam({config.g_lr:g} for G, {config.d_lr:g} for D, "
         f"betas {config.beta1:g} and {config.beta2:g}). Seed {config.seed} and the step decide "
         "every draw."
     )

@@ -77,7 +77,7 @@ class Config:
     )
     fit: str = _option(
         "crop",
-        "images smaller than the resolution: refuse, pad or enlarge them",
+        "how images become squares; pad or enlarge small ones",
         choices=("crop", "pad", "enlarge"),
         rare=True,
     )

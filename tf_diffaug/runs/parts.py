@@ -82,6 +82,9 @@ def load_data(config: Config) -> ImageData:
         config.dataset,
         data_dir=config.data_dir,
         resolution=config.resolution,
+        channels=config.channels,
+        fit=config.fit,
+        labels=True if config.conditional else None,
         skip_broken=config.skip_broken,
     )
     images = data_lib.subset(
