@@ -194,7 +194,7 @@ def test_two_replicas_have_one_p_and_end_where_one_does(two_replicas):
 
 def test_ada_needs_t_in_the_losses():
     for options in ({}, {"policy": POLICY, "augment": "none", "regularizers": "ada,bcr:10"}):
-        with pytest.raises(ValueError, match=r"let it stand there.* Received: policy="):
+        with pytest.raises(ValueError, match=r"applies it there.* Received: policy="):
             make_gan(**{"regularizers": "ada", **options})
     assert make_gan(policy=POLICY, augment="reals", regularizers="ada").augment == "reals"
     assert make_gan(regularizers="apa").augment == "none"

@@ -1,4 +1,4 @@
-"""Where T stands in the adversarial losses: the second coordinate of an experiment."""
+"""Where the adversarial losses see augmented images: the second coordinate of an experiment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FAILURES = {
 def resolve_augment(
     policy: Policy, augment: str | None, regularizers: Sequence[Regularizer] = ()
 ) -> str:
-    """Where T stands if nobody says so: `both` with a policy that nothing else uses, else `none`.
+    """Where T applies if nobody says so: `both` with a policy that nothing else uses, or `none`.
 
     A regularizer that steers the policy, such as ADA, makes it `both` too.
 
@@ -69,16 +69,16 @@ def resolve_augment(
     if steered and augment == "none":
         raise ValueError(
             f"{' and '.join(steered)} moves the probability of the policy's ops in the adversarial "
-            "losses: give a policy, and let it stand there, such as augment='both'. "
+            "losses: give a policy, and an augment that applies it there, such as augment='both'. "
             f"Received: policy={str(policy)!r}, augment={augment!r}."
         )
     if augment != "none" and not policy.ops:
         raise ValueError(
-            f"T needs a policy to stand anywhere. Received: augment={augment!r}, policy='none'."
+            f"augment={augment!r} needs a policy. Received: augment={augment!r}, policy='none'."
         )
     if augment == "none" and policy.ops and not used_elsewhere:
         raise ValueError(
-            "Nothing would use the policy: drop it, or let T stand somewhere. "
+            "Nothing would use the policy: drop it, or apply it, such as by augment='both'. "
             f"Received: augment='none', policy={str(policy)!r}."
         )
     return augment

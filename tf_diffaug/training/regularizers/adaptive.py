@@ -1,4 +1,4 @@
-"""Methods whose strength follows how far D has learnt its training images by heart."""
+"""Methods whose strength follows how far D has memorised its training images."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ class ADA(Adaptive):
     """Adaptive discriminator augmentation (arXiv 2006.06676): each op of T with probability p.
 
     T is the run's policy, whatever it is, and each image goes through each op with probability p,
-    wherever T stands: DiffAugment is p = 1. The authors' pipeline groups some of its ops, and its
-    ops are others. Arguments as of `Adaptive`.
+    wherever the losses apply T: DiffAugment is p = 1. The authors' pipeline groups some of its ops,
+    and its ops are others. Arguments as of `Adaptive`.
     """
 
     name = "ada"
@@ -124,7 +124,7 @@ class ADA(Adaptive):
 class APA(Adaptive):
     """Adaptive pseudo augmentation (arXiv 2111.06849): each real a fake with probability p.
 
-    D takes some fakes for reals, so that it can't learn by heart which are which. r_t is of all
+    D takes some fakes for reals, so that it can't memorise which are which. r_t is of all
     images shown as reals, fakes among them, as in the authors' code. There the fakes are those of
     G's last update, and a fake has the label of the real whose place it takes; here they are those
     of this update of D, with their own labels. Goes with any policy, or none. Arguments as of

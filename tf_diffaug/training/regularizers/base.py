@@ -136,10 +136,10 @@ class Regularizer:
     has_term: bool = True  # whether it adds a term to a loss
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
-    steers_policy: bool = False  # whether it does something to T where that stands in the losses
+    steers_policy: bool = False  # whether it changes the T of the losses
     needs_features: bool = False  # whether it looks at D's features
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
-    excludes: tuple[str, ...] = ()  # names of those that it can't stand beside
+    excludes: tuple[str, ...] = ()  # names of those that exclude it
     fills_labels: bool = False  # whether it labels reals that come without, their label -1
 
     def __init__(self, weight: float) -> None:

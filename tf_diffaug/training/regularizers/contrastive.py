@@ -60,8 +60,9 @@ class Cntr(PolicyRegularizer):
 
     D's last hidden features of T(x) and of another draw of T(x), through a head of two layers that
     D's optimizer trains, are compared by `nt_xent` with negatives from all replicas. x is plain
-    wherever T stands. With the run's policy one of the two is the T(x) that `BCR` also looks at, so
-    that Cntr + BCR (0.1 and 5 in the paper) needs no view more than Cntr: six. G gets no gradient.
+    wherever the losses apply T. With the run's policy one of the two is the T(x) that `BCR`
+    also looks at, so that Cntr + BCR (0.1 and 5 in the paper) needs no view more than Cntr: six. G
+    gets no gradient.
 
     The paper's temperature and head could not be read; these are SimCLR's. Its head is W₂ relu(W₁
     h) in the paper; the authors' code has three layers by default, and a batch norm after each, of

@@ -19,7 +19,7 @@ class DRAGAN(Regularizer):
     As in the authors' code, δ is α · scale · s · u: s the standard deviation of all numbers of the
     global batch of reals, u ~ U(0, 1) drawn for each number, α ~ U(0, 1) for each image, which is
     the place between x and its perturbed twin. x is what the adversarial loss shows D as real, T(x)
-    where T stands there. compare_gan differs: s · (u - ½) without α, clipped to the images' range.
+    where it applies T. compare_gan differs: s · (u - ½) without α, clipped to the images' range.
 
     Args:
         weight: λ; 10 in the authors' code.

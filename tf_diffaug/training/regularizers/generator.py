@@ -1,4 +1,4 @@
-"""What is asked of G besides fooling D."""
+"""Extra terms of G's loss."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class WGANGP(Regularizer):
     """WGAN-GP: weight · (|∇D(x̂)| - 1)² between reals and fakes (arXiv 1704.00028, eq. 3).
 
     x̂ is ε·x + (1 - ε)·G(z) with ε ~ U(0, 1) drawn for each image, of what the adversarial loss
-    shows D: T(x) and T(G(z)) where T stands. Labels are the reals'.
+    shows D: T(x) and T(G(z)) where the loss applies T. Labels are the reals'.
 
     Args:
         weight: λ; 10 in the paper.

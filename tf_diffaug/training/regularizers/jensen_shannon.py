@@ -17,7 +17,7 @@ class JensenShannon(Regularizer):
     """weight / 2 · ((1 - σ(D(x)))² |∇D(x)|² + σ(D(G(z)))² |∇D(G(z))|²) (arXiv 1705.09367).
 
     D are logits, σ the sigmoid, and neither factor is held fixed, as in the authors' code. x and
-    G(z) are what the adversarial loss shows D: T of them where T stands there. It was derived for
+    G(z) are what the adversarial loss shows D: T of them where it applies T. It was derived for
     the logistic loss (`non_saturating`).
 
     Args:

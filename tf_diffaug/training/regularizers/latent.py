@@ -19,8 +19,8 @@ class ZCR(Regularizer):
     With δ ~ N(0, σ²), D pays weight · (D(G(z)) - D(G(z + δ)))², with no gradient for G, and G pays
     -generator_weight · mean (G(z) - G(z + δ))² over pixels in [-1, 1], for images that differ; that
     term is `g_zcr` in the logs. Labels, and what G draws itself, are those of G(z). The images are
-    plain wherever T stands, as in the paper, which has none in its adversarial losses. Together
-    with `BCR` at 10 this is the paper's ICR.
+    plain wherever the losses apply T, as in the paper, which has none in its adversarial losses.
+    Together with `BCR` at 10 this is the paper's ICR.
 
     The paper's constants could not be read: weights, σ and the mean over pixels are StudioGAN's
     for CIFAR-10.

@@ -1,4 +1,4 @@
-"""SS-GAN's rotation loss: D's features tell by how much an image was turned."""
+"""SS-GAN's rotation loss: D's features tell by how much an image was rotated."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ROTATIONS = 4
 
 @register_regularizer
 class SSGAN(Regularizer):
-    """weight · -log Q(r | x turned by r), on fakes for G (arXiv 1811.11212, equations 2 and 3).
+    """weight · -log Q(r | x rotated by r), on fakes for G (arXiv 1811.11212, equations 2 and 3).
 
     Q is a linear layer of its own on D's features, r is 0, 90, 180 or 270 degrees. D and Q learn it
-    on reals alone; G is to make fakes whose turn they see. What is turned is what the adversarial
-    loss shows, T(x) where that is T(x). Image i of a batch is turned by (i mod 4) · 90 degrees. The
-    authors' code turns a quarter of the batch in all four directions: as many turned images, of a
-    quarter as many different ones.
+    on reals alone; G is to make fakes whose rotation they see. What is rotated is what the
+    adversarial loss shows, T(x) where that is T(x). Image i of a batch is rotated by (i mod 4) · 90
+    degrees. The authors' code rotates a quarter of the batch in all four directions: as many
+    rotated images, of a quarter as many different ones.
 
     Args:
         weight: β, of D's term; 1 in the paper and its code.
@@ -50,14 +50,14 @@ class SSGAN(Regularizer):
         height, width, _ = networks.image_shape
         if height != width:
             raise ValueError(
-                f"Turned by 90 degrees, only square images keep their shape. Received: {self.name} "
-                f"with images of height {height} and width {width}."
+                "Rotated by 90 degrees, only square images keep their shape. "
+                f"Received: {self.name} with images of height {height} and width {width}."
             )
         self._classifier = Classifier(networks, self.name, ROTATIONS)
 
     def discriminator_views(self, update: Update) -> tuple[str, ...]:
         self._classifier.advance()
-        return (self._define_turned(update, "ssgan_real", update.mode.d_real, "real"),)
+        return (self._define_rotated(update, "ssgan_real", update.mode.d_real, "real"),)
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
         return self.weight * self._cross_entropy(update, "ssgan_real")
@@ -65,7 +65,7 @@ class SSGAN(Regularizer):
     def generator_views(self, update: Update) -> tuple[str, ...]:
         if not self.generator_weight:
             return ()
-        return (self._define_turned(update, "ssgan_fake", update.mode.g_fake, "fake"),)
+        return (self._define_rotated(update, "ssgan_fake", update.mode.g_fake, "fake"),)
 
     def generator_term(self, update: Update) -> tf.Tensor | None:
         return (
@@ -74,7 +74,7 @@ class SSGAN(Regularizer):
             else None
         )
 
-    def _define_turned(self, update: Update, name: str, of: str, kind: str) -> str:
+    def _define_rotated(self, update: Update, name: str, of: str, kind: str) -> str:
         return update.views.define(name, kind, lambda: rotate(update.views[of], rotations(update)))
 
     def _cross_entropy(self, update: Update, name: str) -> tf.Tensor:
@@ -93,13 +93,13 @@ class SSGAN(Regularizer):
 
 
 def rotations(update: Update) -> tf.Tensor:
-    """By how many right angles each image of a turn is turned, int32 (batch,): 0, 1, 2, 3, 0..."""
-    # Of the global batch's rows: two replicas turn their images as one would.
+    """The right angles that each image is rotated by, int32 (batch,): 0, 1, 2, 3, 0..."""
+    # Of the global batch's rows: two replicas rotate their images as one would.
     return random.global_rows(lambda n: tf.range(n) % ROTATIONS, update.draws.batch_size)
 
 
 def rotate(images: tf.Tensor, quarters: tf.Tensor) -> tf.Tensor:
-    """Images turned by right angles, counterclockwise.
+    """Images rotated by right angles, counterclockwise.
 
     Args:
         images: (batch, side, side, channels).

@@ -41,8 +41,8 @@ class S3GAN(Regularizer):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
-        # Which reals came with a label, by turn: replicas are traced in turns, one after the other
-        # and not to the end, so that one attribute would be another replica's.
+        # Which reals came with a label, by update: replicas are traced one after the other and
+        # not to the end, so that one attribute would be another replica's.
         self._known: weakref.WeakKeyDictionary[Draws, tf.Tensor] = weakref.WeakKeyDictionary()
 
     def build(self, networks: Networks) -> None:
