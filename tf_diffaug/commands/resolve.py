@@ -23,6 +23,7 @@ _FLAGS = {
     "batch_norm": "eval_batch_norm",
     "features": "fid_features",
     "fraction": "data_fraction",
+    "labels": "conditional",
     "mode": "subset",
     "name": "dataset",
 }

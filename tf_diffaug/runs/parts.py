@@ -94,11 +94,6 @@ def load_data(config: Config) -> ImageData:
         mode=config.subset,
         seed=config.data_seed,
     )
-    if config.conditional and images.labels is None:
-        raise UserError(
-            f"{config.dataset} has no labels (a folder has those of its subfolders): drop "
-            "--conditional, or choose another dataset. Received: --conditional."
-        )
     if config.label_fraction is None:
         return images
     return data_lib.hide_labels(images, config.label_fraction, seed=config.data_seed)
