@@ -217,3 +217,18 @@ def test_hidden_labels_need_the_names_of_the_classes():
     with pytest.raises(ValueError, match="class_names=None"):
         ImageData("x", images, labels=np.array([-1, 1]))
     assert ImageData("x", images, labels=np.array([-1, 1]), class_names=("a", "b")).num_classes == 2
+
+
+def test_labels_are_whole_numbers_one_an_image():
+    images = np.zeros((2, 3, 3, 1), np.uint8)
+    for labels in (np.eye(2), np.array([0.5, 1]), np.array(["a", "b"])):
+        with pytest.raises(ValueError, match="whole numbers"):
+            ImageData("x", images, labels=labels)
+    assert ImageData("x", images, labels=np.array([[1.0], [0.0]])).labels.tolist() == [1, 0]
+
+
+def test_classes_without_an_image_are_counted():
+    images = np.zeros((3, 3, 3, 1), np.uint8)
+    data = ImageData("x", images, np.array([2, -1, 2]), class_names=tuple("abcd"))
+    assert data.label_counts().tolist() == [0, 0, 2, 0]
+    assert ImageData("x", images).label_counts() is None

@@ -80,8 +80,39 @@ def test_groups_do_not_mix_views_of_unknown_size():
 
 
 def test_a_batch_norm_is_seen():
-    assert not looks_across_batch(make_discriminator())
-    assert looks_across_batch(make_discriminator(batch_norm=True))
+    assert not looks_across_batch(make_discriminator(), SHAPE)
+    assert looks_across_batch(make_discriminator(batch_norm=True), SHAPE)
+
+
+class Deviation(keras.layers.Layer):
+    """A user's own: what an image differs by from its batch's mean."""
+
+    def call(self, images):
+        return images - tf.reduce_mean(images, axis=0, keepdims=True)
+
+
+def own_discriminator(*layers):
+    return keras.Sequential(
+        [keras.Input(SHAPE), *layers, keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "across"),
+    [(Deviation, True), (lambda: MinibatchStddev(4), False), (lambda: keras.layers.ReLU(), False)],
+)
+def test_a_layer_of_ones_own_is_found_out(layer, across):
+    discriminator = own_discriminator(layer())
+    before = discriminator.get_weights()
+    assert looks_across_batch(discriminator, SHAPE) == across
+    for a, b in zip(before, discriminator.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_it_is_found_out_behind_a_weight_of_zero_and_beside_dropout():
+    zero = keras.layers.Conv2D(3, 1, kernel_initializer="zeros")
+    assert looks_across_batch(own_discriminator(Deviation(), zero), SHAPE)
+    assert looks_across_batch(own_discriminator(keras.layers.Dropout(0.5)), SHAPE)
 
 
 def test_a_regularizer_may_define_a_view_of_its_own():

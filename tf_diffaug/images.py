@@ -28,18 +28,28 @@ def to_float(images: tf.Tensor) -> tf.Tensor:
 
 
 def check_range(images: Any) -> None:
-    """Looks for floats of another range, with which training goes wrong as if by itself.
+    """Looks for images of another range, with which training goes wrong as if by itself.
+
+    Floats of which none is below 0 and some are above are taken for [0, 1]. Real images in [-1, 1]
+    of which a whole batch is brighter than the middle grey can be given as uint8.
 
     Raises:
         ValueError: if an array or tensor holds some; images of other kinds are not looked at.
     """
     if tf.is_tensor(images) and hasattr(images, "numpy"):
         images = images.numpy()
-    if not isinstance(images, np.ndarray) or images.dtype.kind != "f" or not images.size:
+    if not isinstance(images, np.ndarray) or not images.size or images.dtype == np.uint8:
         return
-    low, high = images.min(), images.max()
+    if not tf.as_dtype(images.dtype).is_floating:
+        raise ValueError(f"{_RANGE} Received: images of dtype={images.dtype}.")
+    low, high = float(images.min()), float(images.max())
+    received = f"Received: {images.dtype} from {low:g} to {high:g}."
+    if low >= 0 and _BRIGHTEST < high <= 255:
+        raise ValueError(f"{_RANGE} Of 0 to 255, give `images / 127.5 - 1`, or uint8. {received}")
     if not -_BRIGHTEST <= low <= high <= _BRIGHTEST:
-        raise ValueError(f"{_RANGE} Received: {images.dtype} from {low:g} to {high:g}.")
+        raise ValueError(f"{_RANGE} {received}")
+    if low >= 0 and 0 < high <= 1:
+        raise ValueError(f"{_RANGE} Of [0, 1], give `images * 2 - 1`, or uint8. {received}")
 
 
 def to_uint8(images: Any) -> tf.Tensor:

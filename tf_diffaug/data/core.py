@@ -9,6 +9,7 @@ import hashlib
 import numpy as np
 from PIL import Image
 
+from tf_diffaug.labels import check_whole
 from tf_diffaug.naming import unknown
 from tf_diffaug.random import derive_int
 
@@ -22,7 +23,8 @@ class ImageData:
     Args:
         name: the dataset's name, `folder:PATH` for a folder.
         images: uint8 (n, H, W, C), 0 to 255.
-        labels: integers (n,) from 0, -1 where it is not known, kept as int32, or None.
+        labels: whole numbers (n,) or (n, 1) from 0, -1 where it is not known, kept as int32 (n,),
+            or None.
         class_names: the name of each label, or None.
         flip: whether a mirrored image is as good a member of this dataset as the image itself.
         test: held-out images, uint8 (m, H, W, C), or None. They are never trained on.
@@ -60,7 +62,10 @@ class ImageData:
             self._check_labels("test_labels", 0 if test is None else len(test))
 
     def _check_labels(self, name: str, count: int, least: int = 0) -> None:
-        labels = np.asarray(getattr(self, name), np.int32)
+        labels = np.asarray(getattr(self, name))
+        check_whole(labels)
+        labels = labels.astype(np.int32, copy=False)
+        labels = labels[:, 0] if labels.ndim == 2 else labels
         if labels.shape != (count,) or labels.min(initial=0) < least:
             raise ValueError(
                 f"Labels must be integers from {least}, of shape ({count},). Received: "
@@ -87,6 +92,15 @@ class ImageData:
         if self.labels is None:
             return None
         return len(self.class_names) if self.class_names else int(self.labels.max()) + 1
+
+    def label_counts(self) -> np.ndarray | None:
+        """How many images each class has, int64 (num_classes,); None without labels.
+
+        A class of which there is none should have no fakes: `label_frequencies` of 0.
+        """
+        if self.labels is None:
+            return None
+        return np.bincount(self.labels[self.labels >= 0], minlength=self.num_classes)
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_diffaug.labels import check_label_kind, check_whole
+
 # In place of the label of a real that has none; only where a regularizer fills labels in.
 NO_LABEL = -1
 
@@ -114,17 +116,24 @@ def checked_frequencies(
 
 
 def check_labels(labels: Any, num_classes: int | None, *, filled: bool = False) -> None:
-    """Looks for labels outside the classes, which a GPU would take for zeros.
+    """Looks for labels that are none, or outside the classes, which a GPU would take for zeros.
 
     Args:
-        labels: of reals.
+        labels: of reals, an array or tensor (batch,) or (batch, 1) of whole numbers.
         num_classes: the number of classes, None for unconditional networks.
         filled: whether a regularizer fills in those that are missing, which are -1.
 
     Raises:
-        ValueError: if an array holds one; labels of other kinds are not looked at.
+        ValueError: if there are such; labels of other kinds are not looked at.
     """
-    if num_classes is None or not isinstance(labels, np.ndarray) or not labels.size:
+    if num_classes is None or labels is None:
+        return
+    if tf.is_tensor(labels) and hasattr(labels, "numpy"):
+        labels = labels.numpy()
+    if not isinstance(labels, np.ndarray):
+        return
+    check_whole(labels)
+    if not labels.size:
         return
     least = labels.min()
     if least < (NO_LABEL if filled else 0) or labels.max() >= num_classes:
@@ -133,6 +142,17 @@ def check_labels(labels: Any, num_classes: int | None, *, filled: bool = False) 
             f"Labels of {num_classes} classes are 0 to {num_classes - 1}{hint}. "
             f"Received: labels from {least} to {labels.max()}."
         )
+
+
+def flat_labels(labels: tf.Tensor) -> tf.Tensor:
+    """A batch's labels as int32 (batch,).
+
+    Raises:
+        ValueError: for a shape or dtype that labels never have.
+    """
+    if labels.shape.rank is not None:  # Keras 2 knows none of a generator's
+        check_label_kind(labels.shape, labels.dtype)
+    return tf.reshape(tf.cast(labels, tf.int32), [-1])
 
 
 def latent_length(generator: keras.Model) -> int:

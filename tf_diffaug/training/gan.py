@@ -12,18 +12,24 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import DiffAugment, Policy
-from tf_diffaug.images import check_range, to_float
+from tf_diffaug.images import to_float
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import (
     call_generator,
-    check_labels,
     checked_frequencies,
     common_classes,
+    flat_labels,
     latent_length,
 )
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
 from tf_diffaug.training.finite import StopOnNonFinite
+from tf_diffaug.training.inputs import (
+    checked_data,
+    checked_optimizers,
+    refuse_float16,
+    refuse_weights,
+)
 from tf_diffaug.training.losses import Loss, get_loss
 from tf_diffaug.training.measure import measure
 from tf_diffaug.training.modes import FAILURES, resolve_augment
@@ -66,7 +72,7 @@ class GAN(keras.Model):
         d_steps: updates of D per update of G.
         ema: how the average of G's weights is kept; None for none.
         views: `"joint"`: D judges all views in one pass; `"separate"`: one by one; `"auto"`: one by
-            one if D holds a batch norm, which would let one view change another's logits.
+            one if a view changes another's logits (a batch norm), tried when it is built.
         seed: any integer.
 
     Raises:
@@ -103,7 +109,7 @@ class GAN(keras.Model):
         self.latent_dim = latent_length(generator) if latent_dim is None else latent_dim
         self.num_classes = common_classes(generator, discriminator, num_classes)
         self.label_frequencies = checked_frequencies(self.num_classes, label_frequencies)
-        self.augmenter = DiffAugment("none" if policy is None else policy, seed=seed)
+        self.augmenter = DiffAugment("none" if policy is None else policy, seed=int(seed))
         self.policy = self.augmenter.policy
         self.regularizers = parse_regularizers(regularizers)
         self.augment = resolve_augment(self.policy, augment, self.regularizers)
@@ -112,12 +118,15 @@ class GAN(keras.Model):
         self.adversarial_loss = get_loss(loss)
         self.d_steps = d_steps
         self.ema = ema
-        self.seed = seed
+        self.seed = int(seed)
         self._build_networks()
-        across = looks_across_batch(discriminator)
-        self.joint_views = views == "joint" or (views == "auto" and not across)
+        self.joint_views = views == "joint" or (
+            views == "auto"
+            and not looks_across_batch(discriminator, self.image_shape, self.num_classes)
+        )
 
     def _build_networks(self) -> None:
+        refuse_float16(self.generator, self.discriminator)
         inputs = self.example_inputs()
         images = self.generator(inputs, training=False)
         self.image_shape = tuple(images.shape[1:])
@@ -162,16 +171,15 @@ class GAN(keras.Model):
 
     def compile(
         self,
-        g_optimizer: keras.optimizers.Optimizer | None = None,
-        d_optimizer: keras.optimizers.Optimizer | None = None,
+        g_optimizer: keras.optimizers.Optimizer | str | None = None,
+        d_optimizer: keras.optimizers.Optimizer | str | None = None,
         *,
         jit_compile: bool = False,
         steps_per_execution: int = 1,
         run_eagerly: bool = False,
     ) -> None:
         """Sets the optimizers; by default Adam(2e-4, 0.5, 0.999), SNDCGAN's usual choice."""
-        self.g_optimizer = _adam() if g_optimizer is None else g_optimizer
-        self.d_optimizer = _adam() if d_optimizer is None else d_optimizer
+        self.g_optimizer, self.d_optimizer = checked_optimizers(g_optimizer, d_optimizer)
         super().compile(
             optimizer=self.g_optimizer,
             jit_compile=jit_compile,
@@ -189,10 +197,12 @@ class GAN(keras.Model):
 
         Raises:
             NonFiniteLossError: naming the step and the term.
-            ValueError: if images or labels in arrays are out of their range.
+            ValueError: if the images or labels, of a dataset its first batch, are none to train on.
         """
-        check_range(x)
-        check_labels(y, self.num_classes, filled=any(r.fills_labels for r in self.regularizers))
+        refuse_weights(kwargs)
+        filled = any(r.fills_labels for r in self.regularizers)
+        shape, classes = self.image_shape, self.num_classes
+        x, y = checked_data(x, y, image_shape=shape, num_classes=classes, filled=filled)
         # Keras 3 warns of its own default where a dataset has an order of its own.
         kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
         return super().fit(x, y, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)
@@ -200,7 +210,8 @@ class GAN(keras.Model):
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' hook: one step on one batch; returns the losses by name."""
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        refuse_weights({"sample_weight": weights})
         if self.num_classes is None:
             return train_step(self, to_float(images))
         if labels is None:
@@ -208,7 +219,7 @@ class GAN(keras.Model):
                 f"Networks of {self.num_classes} classes train on images and labels: "
                 "fit(images, labels). Received: labels=None."
             )
-        return train_step(self, to_float(images), tf.reshape(tf.cast(labels, tf.int32), [-1]))
+        return train_step(self, to_float(images), flat_labels(labels))
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Images of the averaged generator; in training, those of the generator itself.
@@ -267,6 +278,19 @@ class GAN(keras.Model):
         """
         return measure(self, (images, labels), held_out, step)
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Not there, nor `save_weights` and `load_weights`: they would keep a part of a run.
+
+        Raises:
+            NotImplementedError: always, naming the ways there are.
+        """
+        raise NotImplementedError(
+            "Keras' own saving would lose a part of a GAN: CheckpointStore(gan, directory) keeps "
+            "all of it, and gan.generator.save(...) or gan.ema_generator.save(...) a generator."
+        )
+
+    save_weights = load_weights = save
+
     @property
     def num_replicas(self) -> int:
         """How many replicas train it."""
@@ -301,7 +325,3 @@ class GAN(keras.Model):
         if self.ema_generator is not None:
             groups["ema_generator"] = raw_variables(self.ema_generator)
         return groups
-
-
-def _adam() -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(2e-4, beta_1=0.5, beta_2=0.999, epsilon=1e-8)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 import keras
 import tensorflow as tf
 
-from tf_diffaug._keras import sublayers
+from tf_diffaug import random
+from tf_diffaug._keras import raw_variables, sublayers
 from tf_diffaug.layers import BatchNorm, MinibatchStddev
 from tf_diffaug.training.calls import Outputs, call_discriminator
 
@@ -105,10 +106,57 @@ def discriminate(
     return {name: Outputs(*pair) for name, *pair in zip(names, *parts, strict=True)}
 
 
-def looks_across_batch(discriminator: keras.Model) -> bool:
-    """Whether D holds a batch norm, whose output for a view depends on what shares its pass."""
+def looks_across_batch(
+    discriminator: keras.Model, image_shape: tuple[int, ...], num_classes: int | None = None
+) -> bool:
+    """Whether D's output for one view depends on what shares its pass.
+
+    It is tried on two batches joined and apart, in training, with D's variables put back. A D that
+    draws numbers of its own (dropout) counts as one that does: apart is always right.
+
+    Args:
+        discriminator: a built D.
+        image_shape: (height, width, channels).
+        num_classes: the number of classes, None for an unconditional D.
+    """
     kinds = (keras.layers.BatchNormalization, BatchNorm)
-    return any(sublayers(discriminator, kind) for kind in kinds)
+    if any(sublayers(discriminator, kind) for kind in kinds):
+        return True
+    variables = raw_variables(discriminator)
+    before = [tf.identity(variable) for variable in variables]
+    try:
+        _wake(raw_variables(discriminator, trainable=True))
+        return _moves(discriminator, image_shape, num_classes)
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+def _wake(variables: list[tf.Variable]) -> None:
+    # A weight that begins at zero, as a gate does, would hide what is behind it.
+    for variable in variables:
+        if not bool(tf.reduce_any(variable != 0)):
+            variable.assign(tf.fill(variable.shape, tf.cast(0.1, variable.dtype)))
+
+
+def _moves(discriminator: keras.Model, image_shape: tuple, num_classes: int | None) -> bool:
+    size = max(2, group_size(discriminator))
+    images = random.uniform([2 * size, *image_shape], random.derive(0, "measure"), -1.0, 1.0)
+    # Of two views with unlike statistics.
+    images *= tf.reshape(tf.repeat([1.0, 0.25], size), [-1, 1, 1, 1])
+    labels = None if num_classes is None else tf.range(2 * size) % num_classes
+
+    def judge(rows: slice) -> tf.Tensor:
+        some = None if labels is None else labels[rows]
+        output = call_discriminator(discriminator, images[rows], some)
+        return tf.reshape(tf.cast(output.logits, tf.float32), [-1])
+
+    whole, again = judge(slice(None)), judge(slice(None))
+    apart = tf.concat([judge(slice(size)), judge(slice(size, None))], axis=0)
+    # Rounding, of another kernel for another size too, is far below what a layer moves.
+    coarse = discriminator.compute_dtype != "float32"
+    allowed = (0.05 if coarse else 2e-3) * tf.reduce_max(tf.abs(whole)) + 1e-6
+    return bool(tf.reduce_max(tf.maximum(abs(whole - again), abs(whole - apart))) > allowed)
 
 
 def group_size(discriminator: keras.Model) -> int:

@@ -1,0 +1,38 @@
+"""What a label is: the whole number of a class, one an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_KIND = "Labels are whole numbers of classes, of shape (n,) or (n, 1)."
+
+
+def check_label_kind(shape: Any, dtype: Any) -> None:
+    """Looks at the shape and the dtype of labels.
+
+    Raises:
+        ValueError: if they are one-hot, no numbers, or of another shape.
+    """
+    dtype, shape = np.dtype(getattr(dtype, "as_numpy_dtype", dtype)), tuple(shape)
+    received = f"Received: labels of shape {shape}, dtype={dtype}."
+    if not (tf.as_dtype(dtype).is_integer or tf.as_dtype(dtype).is_floating):
+        raise ValueError(f"{_KIND} {received}")
+    if len(shape) == 2 and shape[1] not in (None, 1):
+        raise ValueError(f"{_KIND} Of one-hot labels, give `labels.argmax(axis=-1)`. {received}")
+    if len(shape) not in (1, 2):
+        raise ValueError(f"{_KIND} {received}")
+
+
+def check_whole(labels: np.ndarray) -> None:
+    """Looks at the values of labels too.
+
+    Raises:
+        ValueError: as `check_label_kind`, or if some are no whole numbers.
+    """
+    check_label_kind(labels.shape, labels.dtype if labels.dtype.kind in "iuf" else np.str_)
+    broken = labels[labels != np.floor(labels)] if labels.dtype.kind == "f" else labels[:0]
+    if broken.size:
+        raise ValueError(f"{_KIND} Received: a label of {broken.flat[0]}.")
