@@ -169,7 +169,8 @@ def flat_labels(labels: tf.Tensor) -> tf.Tensor:
     Raises:
         ValueError: for a shape or dtype that labels never have.
     """
-    check_label_kind(labels.shape, labels.dtype)
+    if labels.shape.rank is not None:  # Keras 2 knows none of a generator's
+        check_label_kind(labels.shape, labels.dtype)
     return tf.reshape(tf.cast(labels, tf.int32), [-1])
 
 
