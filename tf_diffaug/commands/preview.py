@@ -70,17 +70,21 @@ def rows(policy: Policy, images: np.ndarray, *, seed: int) -> list[Row]:
         found += _of(Policy((op,)), reals, random.derive(seed, "preview", step=index), _OP_DRAWS)
     if len(policy.ops) > 1:
         draws = random.derive(seed, "preview", step=len(policy.ops))
-        found += _drawn(DiffAugment(policy, seed=0), "all together", reals, draws, _POLICY_DRAWS)
+        found += _drawn(_augmenter(policy), "all together", reals, draws, _POLICY_DRAWS)
     return found
 
 
 def _of(policy: Policy, reals: tf.Tensor, seed: tf.Tensor, draws: int) -> Iterator[Row]:
-    augment = DiffAugment(policy, seed=0)
+    augment = _augmenter(policy)
     for quantile in _QUANTILES:
         params = augment.params_at(quantile, tuple(reals.shape))
         name = {0.0: "lowest", 0.5: "middle", 1.0: "highest"}[quantile]
         yield Row(f"{policy}\n{name}", to_uint8(augment.apply(reals, params)).numpy())
     yield from _drawn(augment, str(policy), reals, seed, draws)
+
+
+def _augmenter(policy: Policy) -> DiffAugment:
+    return DiffAugment(policy, data_format="channels_last", seed=0)
 
 
 def _drawn(

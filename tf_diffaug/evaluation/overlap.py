@@ -80,7 +80,7 @@ def support_overlap(
             "repeats and batch_size must be at least 1, and num_fakes at least 2. "
             f"Received: {repeats=}, {batch_size=}, {num_fakes=}."
         )
-    augments = [DiffAugment(policy, seed=0) for policy in policies]
+    augments = [DiffAugment(policy, data_format="channels_last", seed=0) for policy in policies]
     reals = np.asanyarray(reals)
     transforms = [_transform(augment, reals.shape[1:]) for augment in augments]
     if reference is None:

@@ -80,5 +80,6 @@ def _gauge(config: Config, images: np.ndarray) -> LeakGauge | None:
     policy = parse_policy(config.policy)
     if not policy.ops or len(images) < _FEWEST_IMAGES:
         return None
-    gauge = LeakGauge(images, DiffAugment(policy, seed=config.seed), seed=config.seed)
+    augmenter = DiffAugment(policy, data_format="channels_last", seed=config.seed)
+    gauge = LeakGauge(images, augmenter, seed=config.seed)
     return gauge if gauge.is_usable else None

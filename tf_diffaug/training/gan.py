@@ -111,7 +111,9 @@ class GAN(keras.Model):
         self.latent_dim = latent_length(generator) if latent_dim is None else latent_dim
         self.num_classes = common_classes(generator, discriminator, num_classes)
         self.label_frequencies = checked_frequencies(self.num_classes, label_frequencies)
-        self.augmenter = DiffAugment("none" if policy is None else policy, seed=int(seed))
+        self.augmenter = DiffAugment(
+            "none" if policy is None else policy, data_format="channels_last", seed=int(seed)
+        )
         self.policy = self.augmenter.policy
         self.regularizers = parse_regularizers(regularizers)
         self.augment = resolve_augment(self.policy, augment, self.regularizers)

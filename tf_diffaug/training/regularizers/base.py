@@ -249,7 +249,10 @@ class PolicyRegularizer(Regularizer):
 
     def build(self, networks: Networks) -> None:
         own = self.policy is not None
-        self.augmenter = DiffAugment(self.policy, seed=networks.seed) if own else networks.augmenter
+        self.augmenter = networks.augmenter
+        if own:
+            seed = networks.seed
+            self.augmenter = DiffAugment(self.policy, data_format="channels_last", seed=seed)
 
     def define_augmented(self, update: Update, name: str, of: str, kind: str) -> str:
         """Defines the view `name`: T of the view `of`, with a draw of its own."""
