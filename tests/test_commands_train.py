@@ -77,7 +77,7 @@ MISTAKES = {
     "model option": (["--model=biggan(attention=7)"], "attention"),
     "model of words": (["--model=stylegan2(w_dim=wide)"], "w_dim is int"),
     "model's resolution": (["--model=biggan", "--resolution=48"], "32, 64, 128"),
-    "group": (["--model=stylegan2", "--batch_size=6", "--width=2"], "in groups of 4"),
+    "group": (["--model=stylegan2", "--batch_size=6", "--width=2"], "stylegan2(group_size=2)"),
     "psi": (["--model=stylegan2", "--truncation=2", "--width=2"], "truncation is in [0, 1]"),
     "no styles": (["--regularizers=path_length"], "add --model=stylegan2"),
     "model option's value": (["--model=biggan(layout=autor)", "--explain"], "'author'"),

@@ -19,7 +19,7 @@ class Mode(NamedTuple):
 
 
 # DiffAugment (arXiv 2006.10738, section 3) compares all four: "both" is its method, and it finds
-# that "reals" makes G imitate T and that "d_only" leaves G without a useful gradient.
+# that with "reals" G imitates the augmentation and with "d_only" has no useful gradient.
 MODES = {
     "none": Mode("real", "fake", "fake"),
     "reals": Mode("real_aug", "fake", "fake"),
@@ -31,13 +31,13 @@ MODES = {
 FAILURES = {
     "reals": (
         "augment=reals shows D augmented reals and plain fakes: G learns to make augmented "
-        "images, in both papers. Expect T's traces in the samples."
+        "images, in both papers. Expect traces of the augmentation in the samples."
     ),
     "d_only": (
         "augment=d_only never shows D a plain fake, which is what G is told by: in the "
-        "DiffAugment paper D was right on over 90 % of T(x) and T(G(z)), under 10 % of G(z). "
-        "Expect poor samples; the logs have these shares as accuracy_real_aug, accuracy_fake_aug "
-        "and accuracy_fake."
+        "DiffAugment paper D was right on over 90 % of augmented images, under 10 % of plain "
+        "fakes. Expect poor samples; the logs have these shares as accuracy_real_aug, "
+        "accuracy_fake_aug and accuracy_fake."
     ),
 }
 

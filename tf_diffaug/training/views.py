@@ -180,5 +180,7 @@ def check_groups(discriminator: keras.Model, batch_size: int) -> None:
     if batch_size % group:
         raise ValueError(
             f"This discriminator compares images in groups of {group}: a replica's batch must be a "
-            f"multiple of that. Received: batch_size={batch_size} on each replica."
+            "multiple of that, or the groups smaller, as those of "
+            f"stylegan2(group_size={math.gcd(group, batch_size)}). "
+            f"Received: batch_size={batch_size} on each replica."
         )
