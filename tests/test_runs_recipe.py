@@ -118,6 +118,17 @@ def test_labels_are_hidden_and_fakes_have_those_that_are_known():
     np.testing.assert_array_equal(parts._frequencies(config, label_counts), counts)
 
 
+def test_classes_without_an_image_get_no_fakes():
+    settings = {"model": "biggan", "conditional": True, "dataset": "emoji", "resolution": 8}
+    config = Config(**settings, num_images=3)
+    counts = parts.data_facts(parts.load_data(config))["label_counts"]
+    frequencies = parts._frequencies(config, counts)
+    assert len(frequencies) == len(counts) == 10
+    assert [f > 0 for f in frequencies] == [count > 0 for count in counts]
+    assert sum(frequencies) <= 3
+    assert parts._frequencies(Config(dataset="emoji"), counts) is None
+
+
 def test_diffaugment_in_words():
     text = words(policy="color,translation,cutout")
     assert "D sees augmented reals and augmented fakes" in text

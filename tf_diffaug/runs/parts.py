@@ -187,17 +187,14 @@ def parameter_counts(gan: GAN) -> dict[str, int]:
 
 def data_facts(data: ImageData) -> dict[str, Any]:
     """What config.json says of the data, and all that the networks must know of it."""
-    counts = None
-    if data.labels is not None:
-        known = data.labels[data.labels >= 0]
-        counts = np.bincount(known, minlength=data.num_classes).tolist()
+    counts = data.label_counts()
     return {
         "name": data.name,
         "num_images": len(data.images),
         "num_test": 0 if data.test is None else len(data.test),
         "fingerprint": data.fingerprint,
         "channels": data.images.shape[-1],
-        "label_counts": counts,
+        "label_counts": None if counts is None else counts.tolist(),
     }
 
 
@@ -205,8 +202,11 @@ def _frequencies(config: Config, label_counts: Sequence[int] | None) -> list[flo
     """How often fakes have each label: a class without a real image has no fakes either."""
     if not config.conditional:
         return None
-    uniform = config.fake_labels == "uniform"
-    return [float(count > 0 if uniform else count) for count in label_counts]
+    if config.fake_labels == "data":
+        return [float(count) for count in label_counts]
+    # Of hidden labels it is not known which classes have images.
+    hidden = config.label_fraction is not None
+    return [float(hidden or count > 0) for count in label_counts]
 
 
 def _average(config: Config) -> EMA | None:

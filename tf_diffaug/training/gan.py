@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,7 +113,9 @@ class GAN(keras.Model):
         self.num_classes = common_classes(generator, discriminator, num_classes)
         self.label_frequencies = checked_frequencies(self.num_classes, label_frequencies)
         self.augmenter = DiffAugment(
-            "none" if policy is None else policy, data_format="channels_last", seed=int(seed)
+            "none" if policy is None else policy,
+            data_format="channels_last",
+            seed=operator.index(seed),
         )
         self.policy = self.augmenter.policy
         self.regularizers = parse_regularizers(regularizers)
@@ -122,7 +125,7 @@ class GAN(keras.Model):
         self.adversarial_loss = get_loss(loss)
         self.d_steps = d_steps
         self.ema = ema
-        self.seed = int(seed)
+        self.seed = operator.index(seed)
         self._build_networks()
         self.joint_views = views == "joint" or (
             views == "auto"
