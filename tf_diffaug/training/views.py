@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug._keras import raw_variables, sublayers
-from tf_diffaug.layers import BatchNorm, MinibatchStddev
+from tf_diffaug.layers import BatchNorm, MinibatchStddev, hold_power_iteration
 from tf_diffaug.training.calls import Outputs, call_discriminator
 
 Augment = Callable[[tf.Tensor], tf.Tensor]
@@ -126,7 +126,9 @@ def looks_across_batch(
     before = [tf.identity(variable) for variable in variables]
     try:
         _wake(raw_variables(discriminator, trainable=True))
-        return _moves(discriminator, image_shape, num_classes)
+        # As in a step: else its spectral norms would move from one call to the next.
+        with hold_power_iteration(discriminator):
+            return _moves(discriminator, image_shape, num_classes)
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
