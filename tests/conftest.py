@@ -50,3 +50,13 @@ def two_replicas():
     strategy on the same devices meets the shapes of the first.
     """
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture
+def held_norms(monkeypatch):
+    """Spectral norms that a call in training leaves as they are, as in a step of the GAN."""
+    from tf_diffaug.layers import SpectralNormalization
+
+    # A descriptor that no layer's own count shadows.
+    held = property(lambda layer: 1, lambda layer, count: None)
+    monkeypatch.setattr(SpectralNormalization, "_holds", held, raising=False)

@@ -11,6 +11,9 @@ from tf_diffaug.layers import (
 )
 from tf_diffaug.models import BigGANDiscriminator, BigGANGenerator
 
+# What is called here is called as within a step.
+pytestmark = pytest.mark.usefixtures("held_norms")
+
 # Restatements in float64 with the resampling and the convolutions one after the other.
 
 

@@ -188,7 +188,7 @@ def test_the_generator_is_the_published_one(architecture, num_classes, monkeypat
         assert (list(found), int(batch), seed, dtype) == (sizes, 2, None, "float64")
         return [tf.constant(values) for values in noises]
 
-    monkeypatch.setattr("models.stylegan2.generator.noise", given)
+    monkeypatch.setattr("tf_diffaug.models.stylegan2.generator.noise", given)
     is_conditional = num_classes is not None
     w = reference_mapping(
         network.mapping, latents.numpy(), labels.numpy() if is_conditional else None

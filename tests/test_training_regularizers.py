@@ -20,6 +20,9 @@ from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import R1, R2, WGANGP, Update, parse_regularizers
 from tf_diffaug.training.views import Views, discriminate
 
+# What is called here is called as within a step.
+pytestmark = pytest.mark.usefixtures("held_norms")
+
 
 def make_views(policy="color,translation,cutout"):
     images = to_float(tf.constant(make_images(3)))

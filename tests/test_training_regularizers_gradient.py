@@ -22,6 +22,9 @@ from tf_diffaug.training.regularizers import (
 )
 from tf_diffaug.training.views import Views, discriminate
 
+# What is called here is called as within a step.
+pytestmark = pytest.mark.usefixtures("held_norms")
+
 NAMES = ("dragan", "js", "adversarial_defence")
 
 

@@ -35,6 +35,7 @@ def test_only_what_is_asked_for_is_made_and_once():
     assert made == ["real"]
 
 
+@pytest.mark.usefixtures("held_norms")
 def test_one_pass_says_what_several_say():
     views, _ = make_views()
     discriminator = make_discriminator()
