@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
     rng = np.random.default_rng(0)
     (folder / "photos").mkdir()
     for index in range(12):
-        pixels = rng.integers(0, 256, (80, 70, 3), np.uint8)
+        pixels = rng.integers(0, 256, (270, 260, 3), np.uint8)
         Image.fromarray(pixels).save(folder / "photos" / f"{index}.png")
     layout = folder / "data" / "cifar-10-batches-bin"
     layout.mkdir(parents=True)

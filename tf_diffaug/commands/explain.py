@@ -6,6 +6,7 @@ import textwrap
 
 from tf_diffaug.commands import OK
 from tf_diffaug.data import ImageData
+from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.parts import build, is_flipped
 from tf_diffaug.runs.recipe import Recipe
@@ -42,9 +43,9 @@ def say(recipe: Recipe) -> int:
     Raises:
         ValueError: for a mistake in what was asked.
     """
-    parts = build(recipe, cache=False)
-    features = "none" if parts.evaluator is None else parts.evaluator.extractor.name
-    print(f"\n{in_words(recipe, data=parts.data, fid_features=features)}")
+    data = build(recipe, evaluate=False).data
+    features = resolve_features(recipe.config.fid_features, recipe.config.dataset) or "none"
+    print(f"\n{in_words(recipe, data=data, fid_features=features)}")
     return OK
 
 

@@ -13,9 +13,10 @@ import tensorflow as tf
 from tf_diffaug import data as data_lib
 from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError
+from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
-from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
+from tf_diffaug.runs.evaluator import Evaluator, make_evaluator, reference_images
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.training import EMA, GAN, make_strategy
@@ -32,12 +33,14 @@ class Parts(NamedTuple):
     evaluator: Evaluator | None
 
 
-def build(recipe: Recipe, *, cache: bool = True) -> Parts:
+def build(recipe: Recipe, *, cache: bool = True, evaluate: bool = True) -> Parts:
     """Builds everything that a run needs; writes nothing but the cache of reals' statistics.
 
     Args:
         recipe: the settled recipe.
         cache: whether these may be kept in the user's cache directory.
+        evaluate: whether to load the features and measure the reals, which may take a download; if
+            not, there is no evaluator, and only what was asked of it is checked.
 
     Raises:
         ValueError: for a mistake in what was asked, whatever it is about.
@@ -48,7 +51,11 @@ def build(recipe: Recipe, *, cache: bool = True) -> Parts:
     facts = data_facts(data)
     gan = make_gan(recipe, strategy, facts)
     sampler = make_sampler(gan, config)
-    evaluator = make_evaluator(config, data, sampler, cache=cache)
+    evaluator = None
+    if evaluate:
+        evaluator = make_evaluator(config, data, sampler, cache=cache)
+    elif resolve_features(config.fid_features, config.dataset) is not None:
+        reference_images(config, data)
     make_dataset(config, data)
     return Parts(strategy, data, facts, gan, sampler, evaluator)
 
