@@ -30,8 +30,10 @@ def _run_or_line(line):
     return found[0] if found else line
 
 
+# On these pages training commands train; on the others they are built and explained.
+TRAINED = ("README", "evaluation", "reproducing")
 SESSIONS = [
-    pytest.param(lines, id=f"{page.stem}: {'; '.join(lines)}")
+    pytest.param(lines, page.stem in TRAINED, id=f"{page.stem}: {'; '.join(lines)}")
     for page, skipped, language, code in BLOCKS
     if language == "sh" and not skipped
     for lines in sessions(code)
@@ -45,7 +47,10 @@ SHORTER = {
     "benchmarks/regularizers.py": [
         *("--width=2", "--batch_size=8", "--repeats=1", "--names", "lecam", "--no_memory")
     ],
-    "benchmarks/train_step.py": ["--width=4", "--batch_size=8", "--repeats=1", "--fit_steps=1"],
+    "benchmarks/train_step.py": [
+        *("--width=2", "--batch_size=4", "--repeats=1", "--fit_steps=1", "--matrix_sizes", "64"),
+        *("--models", "sndcgan"),
+    ],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
     "tools/make_ops_figure.py": [],
@@ -89,15 +94,15 @@ def test_the_python_examples_run_one_after_the_other(page, folder, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("commands", SESSIONS)
-def test_the_commands_run(commands, folder):
+@pytest.mark.parametrize(("commands", "trained"), SESSIONS)
+def test_the_commands_run(commands, trained, folder):
     if commands[0].startswith("make test"):
         pytest.skip("it is what runs this")
     for command in commands:
-        check(command, folder)
+        check(command, folder, trained)
 
 
-def check(command, folder):
+def check(command, folder, trained):
     if command == "make train":
         # Of a make of its own, where this runs in one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
@@ -120,6 +125,8 @@ def check(command, folder):
     arguments = [re.sub(r"^--steps=\d{3,}$", "--steps=4", argument) for argument in arguments]
     if script == "train.py" and not any(a.startswith("--steps") for a in arguments):
         arguments.append("--steps=4")
+    if script == "train.py" and not trained and not any(a == "--dry_run" for a in arguments):
+        arguments.append("--explain")
     done = subprocess.run(
         [sys.executable, *run, *arguments, *SHORTER[script]],
         cwd=folder,
