@@ -150,6 +150,19 @@ def test_a_mistake_is_one_line_and_writes_nothing(here, capsys, mistake):
     assert written(here) == before
 
 
+def test_results_are_replaced_only_where_that_is_asked_for(here, capsys):
+    flags = ["run", "--ops=cutout", "--strengths=0.5", "--repeats=1"]
+    results = here / "run" / "overlap" / "overlap.json"
+    results.parent.mkdir()
+    results.write_text("{}")
+    assert run(*flags) == 2
+    error = capsys.readouterr().err
+    assert "run/overlap/overlap.json exists. Add --overwrite, or choose another --out." in error
+    assert results.read_text() == "{}"
+    assert run(*flags, "--overwrite") == 0
+    assert json.loads(results.read_text())["checkpoint"] == "newest"
+
+
 def test_other_images_are_a_mistake(here, capsys):
     path = here / "run" / "config.json"
     path.write_text(path.read_text().replace('"fingerprint": "', '"fingerprint": "0'))

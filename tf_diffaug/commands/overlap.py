@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import pathlib
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tf_diffaug.commands.flags import Flag, help_lines, read_flags
-from tf_diffaug.errors import UserError, one_line, user_mistakes
+from tf_diffaug.commands import saved_run
+from tf_diffaug.commands.flags import Flag, help_lines
+from tf_diffaug.errors import UserError, one_line
 from tf_diffaug.files import write_atomically
 from tf_diffaug.language import Call, literal, parse_calls
 
@@ -27,51 +27,21 @@ FIGURE_4 = (
 STRENGTHS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
-@dataclasses.dataclass(frozen=True)
-class Asked:
-    """What the user asked for; None is the run's own.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked(saved_run.Asked):
+    """What the user asked for: of which run, which ops, how strong and how often."""
 
-    Raises:
-        UserError: if a value is out of its range.
-    """
-
-    run_dir: pathlib.Path
     ops: str | None = None
     strengths: tuple[float, ...] = STRENGTHS
     repeats: int = 5
-    checkpoint: str = "newest"
-    num_fakes: int | None = None
-    fid_features: str | None = None
-    seed: int | None = None
-    dataset: str | None = None
-    data_dir: str | None = None
-    out: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("repeats", 1), ("num_fakes", 2), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"--{name} must be at least {least}. Received: --{name}={value}.")
-        if self.checkpoint not in ("newest", "best") and not self.checkpoint.isdecimal():
-            raise UserError(
-                f"--checkpoint is newest, best or a step. Received: --checkpoint={self.checkpoint}."
-            )
-
-    @property
-    def folder(self) -> pathlib.Path:
-        """Where the results go."""
-        return self.run_dir / "overlap" if self.out is None else pathlib.Path(self.out)
-
-    @property
-    def replaced(self) -> dict[str, Any]:
-        """The settings of the run that were given anew."""
-        names = ("num_fakes", "fid_features", "dataset", "data_dir")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        super().__post_init__()
+        self.check_least(repeats=1)
 
 
-_AUTO = ("auto",)
-_FLAGS = (
-    Flag("ops", str, f"the ops, by default {', '.join(FIGURE_4)}", "auto", _AUTO),
+_FLAGS = saved_run.flags(
+    Flag("ops", str, f"the ops, by default {', '.join(FIGURE_4)}", "auto", ("auto",)),
     Flag(
         "strengths",
         str,
@@ -79,19 +49,7 @@ _FLAGS = (
         ",".join(f"{strength:g}" for strength in STRENGTHS),
     ),
     Flag("repeats", int, "how often fakes and augmentation are drawn anew: a box's values", "5"),
-    Flag("checkpoint", str, "newest, best (by FID) or a step", "newest"),
-    Flag("num_fakes", int, "fakes a repeat; by default as in the run", "auto", _AUTO),
-    Flag("fid_features", str, "what makes the features; by default as in the run", "auto", _AUTO),
-    Flag("seed", int, "of the fakes and the augmentation; by default the run's", "auto", _AUTO),
-    Flag("dataset", str, "folder:PATH, if the images lie elsewhere now", "auto", _AUTO),
-    Flag("data_dir", str, "where CIFAR's files are, if not where the run had them", "auto", _AUTO),
-    Flag(
-        "out",
-        str,
-        "folder of overlap.json and overlap.png; by default RUN_DIR/overlap",
-        "auto",
-        _AUTO,
-    ),
+    out="folder of overlap.json and overlap.png; by default RUN_DIR/overlap",
 )
 
 
@@ -113,13 +71,7 @@ def read(arguments: Sequence[str]) -> Asked:
     Raises:
         UserError: if it has a mistake.
     """
-    given, rest = read_flags(_FLAGS, arguments)
-    if len(rest) != 1:
-        received = f"{len(rest)}: {' '.join(rest)}" if rest else "none"
-        raise UserError(f"one RUN_DIR is needed, as in overlap runs/NAME. Received: {received}.")
-    if "strengths" in given:
-        given["strengths"] = _numbers(given["strengths"])
-    return Asked(pathlib.Path(rest[0]), **given)
+    return saved_run.read(Asked, _FLAGS, arguments, command="overlap", strengths=_numbers)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -152,20 +104,17 @@ def run(asked: Asked) -> int:
     from tf_diffaug.commands import OK
     from tf_diffaug.evaluation import support_overlap
     from tf_diffaug.runs.evaluator import reference_images
-    from tf_diffaug.runs.run import load_run
 
     draw_overlap = _plotting()
-    with user_mistakes():
+    folder = asked.run_dir / "overlap" if asked.out is None else pathlib.Path(asked.out)
+    sheet, values = folder / "overlap.png", folder / "overlap.json"
+    with saved_run.mistakes(asked):
         cells = cells_of(asked.ops, asked.strengths)
-        _refuse_unwritable(asked.folder)
-        loaded = load_run(
-            asked.run_dir, checkpoint=asked.checkpoint, seed=asked.seed, **asked.replaced
-        )
-        evaluator = loaded.evaluator()
-        if evaluator is None:
-            raise UserError("the run has no FID features: add --fid_features=inception, say.")
+        saved_run.refuse_outputs(asked, sheet, values)
+        loaded = saved_run.load(asked)
+        evaluator = saved_run.evaluator_of(loaded)
         _, reals = reference_images(loaded.config, loaded.data)
-        with _progress() as progress:
+        with saved_run.progress() as report:
             measured = support_overlap(
                 evaluator.fakes(),
                 reals,
@@ -176,7 +125,7 @@ def run(asked: Asked) -> int:
                 seed=loaded.seed,
                 batch_size=evaluator.batch_size,
                 reference=evaluator.reference,
-                progress=progress,
+                progress=report,
             )
     protocol = evaluator.protocol(loaded.gan) | {"chosen_on_same_data": asked.checkpoint == "best"}
     record = _record(asked, cells, measured, protocol)
@@ -184,11 +133,10 @@ def run(asked: Asked) -> int:
     for cell, found in zip(cells, measured["cells"], strict=True):
         panels[cell.op][cell.strength] = found["ratio"]
     title = "FID(augmented real, augmented fake) / FID(real, fake)"
-    sheet = draw_overlap(panels, title=title, note=_note(record))
-    with user_mistakes():
-        write_atomically(asked.folder / "overlap.png", sheet)
-        write_atomically(asked.folder / "overlap.json", json.dumps(record, indent=2) + "\n")
-    print(_summary(panels, record, asked.folder))
+    with saved_run.mistakes(asked):
+        write_atomically(sheet, draw_overlap(panels, title=title, note=_note(record)))
+        write_atomically(values, json.dumps(record, indent=2) + "\n")
+    print(_summary(panels, record, folder))
     return OK
 
 
@@ -221,23 +169,6 @@ def _cells(call: Call, strengths: Sequence[float]) -> Iterator[Cell]:
     for strength in own if isinstance(own, (list, tuple)) else [own]:
         text = f"{call.name}({', '.join([literal(strength), *keywords])})"
         yield Cell(op, strength, str(parse_policy(text)))
-
-
-class _progress:
-    """A progress bar as `support_overlap` reports to one."""
-
-    def __enter__(self) -> _progress:
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(unit="image", unit_scale=True, mininterval=0.5, dynamic_ncols=True)
-        return self
-
-    def __call__(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()
 
 
 def _record(
@@ -290,12 +221,3 @@ def _plotting() -> Any:
     except ModuleNotFoundError as error:
         raise UserError(one_line(error)) from error
     return draw_overlap
-
-
-def _refuse_unwritable(folder: pathlib.Path) -> None:
-    """Says now what would be found out after the measuring."""
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise UserError(f"cannot write to {folder}. Choose another --out.")
