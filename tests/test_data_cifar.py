@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from tf_diffaug.data import cifar, load, unpickle
+from tf_diffaug import unpickle
+from tf_diffaug.data import cifar, load
 
 
 def fake(count, classes, seed=0):

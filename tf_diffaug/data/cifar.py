@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tf_diffaug.data.core import ImageData, convert
-from tf_diffaug.data.unpickle import load_plain
+from tf_diffaug.unpickle import load_plain
 
 _CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100_CLASSES = """

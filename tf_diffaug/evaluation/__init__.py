@@ -1,8 +1,9 @@
 """Measures of a generator: feature extractors, statistics of features, FID and its record."""
 
-from tf_diffaug.evaluation.extractor import Extractor
+from tf_diffaug.evaluation.extractor import Extractor, Outputs
 from tf_diffaug.evaluation.extractors import (
     check_features,
+    extractor_for,
     load_extractor,
     resolve_features,
 )
@@ -18,12 +19,14 @@ from tf_diffaug.images import to_uint8
 
 __all__ = [
     "Extractor",
+    "Outputs",
     "Statistics",
     "check_features",
     "compare",
     "compute_statistics",
     "default_cache_dir",
     "evaluate_fid",
+    "extractor_for",
     "frechet_distance",
     "load_extractor",
     "reference_statistics",

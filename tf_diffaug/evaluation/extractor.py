@@ -10,17 +10,35 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-CHOICES = "emoji-cnn, inception, inception:DIRECTORY, the path of a Keras model or SavedModel, none"
+CHOICES = (
+    "emoji-cnn, efficientnet-lite0, efficientnet-lite0:SIZE, inception, inception:DIRECTORY, "
+    "the path of a Keras model or SavedModel, none"
+)
 
 _TO_THREE = "3, grey repeated, alpha on white"
 
 
+class Outputs(NamedTuple):
+    """What one pass of an extractor makes of a batch of images.
+
+    Args:
+        features: float32 of shape (batch, num_features).
+        probabilities: float32 of shape (batch, num_classes), of each class of its classifier; None
+            for a network without one.
+    """
+
+    features: tf.Tensor
+    probabilities: tf.Tensor | None = None
+
+
 class Extractor:
-    """Base of the extractors: checks the images, then runs `_features` as one traced function.
+    """Base of the extractors: checks the images, then runs `_outputs` as one traced function.
+
+    One without a classifier has `_features` alone.
 
     Args:
         name: what records call it.
@@ -42,7 +60,7 @@ class Extractor:
         self.resize = resize
         self.channels = channels
         self.num_features: int | None = None
-        self._traced = tf.function(self._features, reduce_retracing=True)
+        self._traced = tf.function(self._outputs, reduce_retracing=True)
 
     def record(self) -> dict[str, Any]:
         """What a protocol says of the features, ready for JSON.
@@ -58,15 +76,19 @@ class Extractor:
         }
 
     def __call__(self, images: Any) -> tf.Tensor:
+        return self.outputs(images).features
+
+    def outputs(self, images: Any) -> Outputs:
+        """The features and, of a classifier, the probabilities of the classes, of one pass."""
         images = tf.convert_to_tensor(images)
         if images.dtype != tf.uint8 or images.shape.rank != 4:
             raise ValueError(
                 "images must be uint8 of shape (batch, height, width, channels). "
                 f"Received: dtype={images.dtype.name}, shape={images.shape}."
             )
-        features = self._traced(self._with_channels(images))
-        self.num_features = features.shape[-1]
-        return features
+        outputs = self._traced(self._with_channels(images))
+        self.num_features = outputs.features.shape[-1]
+        return outputs
 
     def _with_channels(self, images: tf.Tensor) -> tf.Tensor:
         given = images.shape[-1]
@@ -81,6 +103,9 @@ class Extractor:
             f"{', and makes 3 of 1 or 4' if self.channels == 3 else ''}. "
             f"Received: channels={given}."
         )
+
+    def _outputs(self, images: tf.Tensor) -> Outputs:
+        return Outputs(self._features(images))
 
     def _features(self, images: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError

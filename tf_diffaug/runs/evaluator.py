@@ -14,9 +14,8 @@ from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import (
     evaluate_fid,
-    load_extractor,
+    extractor_for,
     reference_statistics,
-    resolve_features,
 )
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.sampler import Sampler
@@ -95,11 +94,10 @@ def make_evaluator(
     Raises:
         ValueError: if the extractor cannot be had, or there is no split as asked.
     """
-    name = resolve_features(config.fid_features, config.dataset)
-    if name is None:
+    if config.fid_features == "none":
         return None
     split, images = reference_images(config, data)
-    extractor = load_extractor(name)
+    extractor = extractor_for(config.fid_features, config.dataset, images.shape[1])
     reference = reference_statistics(images, extractor, cache_dir="auto" if cache else None)
     return Evaluator(config, extractor, split, reference, sampler)
 

@@ -1,0 +1,117 @@
+"""Weights of PyTorch are read without it, and nothing else that its files could hold."""
+
+import collections
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+from tf_diffaug.unpickle import load_torch_state
+
+MAGIC = 0x1950A86A20F9469CFC6C
+
+
+class Named:
+    """Pickled as a global of that name, which need not exist here."""
+
+    def __init__(self, module, name, *arguments):
+        self.names = (module, name)
+        self.arguments = arguments
+
+
+class Pickler(pickle._Pickler):
+    """Python's own, whose globals can be told what to be."""
+
+    def __init__(self, file):
+        super().__init__(file, 2)
+        self.dispatch = {**pickle._Pickler.dispatch, Named: Pickler._save_named}
+
+    def persistent_id(self, value):
+        return value.pid if isinstance(value, Storage) else None
+
+    def _save_named(self, value):
+        self.write(pickle.GLOBAL + "\n".join((*value.names, "")).encode())
+        if value.arguments:
+            self.save(value.arguments)
+            self.write(pickle.REDUCE)
+
+
+class Storage:
+    def __init__(self, key, kind="FloatStorage"):
+        self.pid = ("storage", Named("torch", kind), key, "cpu", 6, None)
+
+
+def tensor(storage, offset, shape, strides):
+    empty = collections.OrderedDict()
+    return Named(
+        "torch._utils", "_rebuild_tensor_v2", storage, offset, shape, strides, False, empty
+    )
+
+
+def state_file(tensors, storages, magic=MAGIC):
+    stream = io.BytesIO()
+    machine = {"protocol_version": 1001, "little_endian": True}
+    for value in (magic, 1001, machine, tensors, list(storages)):
+        Pickler(stream).dump(value)
+    for numbers in storages.values():
+        stream.write(len(numbers).to_bytes(8, "little") + numbers.tobytes())
+    return stream.getvalue()
+
+
+NUMBERS = {"7": np.arange(6, dtype="<f4")}
+
+
+def test_tensors_are_views_of_their_storages():
+    tensors = {
+        "whole": tensor(Storage("7"), 0, (2, 3), (3, 1)),
+        "turned": tensor(Storage("7"), 0, (3, 2), (1, 3)),
+        "part": tensor(Storage("7"), 4, (2,), (1,)),
+        "count": tensor(Storage("8", "LongStorage"), 0, (), ()),
+    }
+    content = state_file(tensors, {**NUMBERS, "8": np.array([1 << 40], "<i8")})
+    found = load_torch_state(content)
+    whole = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(found["whole"], whole)
+    np.testing.assert_array_equal(found["turned"], whole.T)
+    np.testing.assert_array_equal(found["part"], [4, 5])
+    assert found["count"] == 1 << 40
+    for end in (1, 9, 40, len(content) - 60):
+        with pytest.raises(pickle.UnpicklingError):
+            load_torch_state(content[:-end])
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [
+        (1, (2, 3), (3, 1)),
+        (0, (2, 3), (4, 1)),
+        (-1, (2,), (1,)),
+        (0, (2,), (-1,)),
+        (0, (-2,), (1,)),
+        (0, (1 << 20,), (0,)),
+    ],
+)
+def test_a_view_beyond_its_storage_is_refused(offset, shape, strides):
+    with pytest.raises(pickle.UnpicklingError):
+        load_torch_state(state_file({"a": tensor(Storage("7"), offset, shape, strides)}, NUMBERS))
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        Named("os", "system", "true"),
+        Named("torch", "load", "x"),
+        Named("torch._utils", "_rebuild_parameter", Storage("7"), True, None),
+        Storage("7", "DoubleStorage"),
+        3,
+    ],
+)
+def test_anything_else_is_refused(held):
+    with pytest.raises(pickle.UnpicklingError):
+        load_torch_state(state_file({"a": held}, NUMBERS))
+
+
+def test_another_file_is_refused():
+    with pytest.raises(pickle.UnpicklingError, match="no state dict of PyTorch"):
+        load_torch_state(state_file({}, {}, magic=7))

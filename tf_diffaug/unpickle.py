@@ -1,0 +1,173 @@
+"""Reads pickles of plain data, and weights of PyTorch, and refuses what could run code."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import io
+import math
+import pickle
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+
+def load_plain(content: bytes) -> Any:
+    """Unpickles dicts, lists, tuples, numbers, strings, bytes and NumPy arrays of numbers.
+
+    Strings that Python 2 wrote are read as bytes. Arrays may come from NumPy 1 or 2.
+
+    Raises:
+        pickle.UnpicklingError: if there is anything else, or the pickle is damaged.
+    """
+    with _damage_is_an_unpickling_error():
+        return _PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
+
+
+def load_torch_state(content: bytes) -> dict[str, np.ndarray]:
+    """Reads the arrays of a PyTorch state dict, in the format before its files were zips.
+
+    Such a file is a row of pickles (a magic number, a version, the machine's number format, the
+    tensors as views of numbered storages, the order of the storages) with the storages behind.
+
+    Raises:
+        pickle.UnpicklingError: if there is anything else, or the file is damaged.
+    """
+    with _damage_is_an_unpickling_error():
+        stream = io.BytesIO(content)
+        magic, version, machine = (_PlainUnpickler(stream).load() for _ in range(3))
+        if (magic, version) != (_TORCH_MAGIC, 1001) or not machine["little_endian"]:
+            raise pickle.UnpicklingError("it is no state dict of PyTorch")
+        views = _TorchUnpickler(stream).load()
+        order = _PlainUnpickler(stream).load()
+        types = {view.key: view.dtype for view in views.values()}
+        storages = {key: _storage(stream, types[key]) for key in order}
+        return {name: view.of(storages[view.key]) for name, view in views.items()}
+
+
+_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+
+
+@contextlib.contextmanager
+def _damage_is_an_unpickling_error() -> Iterator[None]:
+    try:
+        yield
+    except pickle.UnpicklingError:
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to spell
+        raise pickle.UnpicklingError(f"it is damaged or cut short ({error})") from error
+
+
+class _View(NamedTuple):
+    """A tensor: which storage, of which type, and where in it."""
+
+    key: str
+    dtype: np.dtype
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def of(self, storage: np.ndarray) -> np.ndarray:
+        steps = [(n - 1) * step for n, step in zip(self.shape, self.strides, strict=True)]
+        size = math.prod(self.shape)
+        # A stride of 0 would make much of little.
+        if min(self.offset, *self.shape, *self.strides, 0) < 0 or (
+            size and (self.offset + sum(steps) >= len(storage) or size > len(storage))
+        ):
+            raise pickle.UnpicklingError(f"a tensor of shape {self.shape} is larger than its data")
+        strides = [step * self.dtype.itemsize for step in self.strides]
+        view = np.lib.stride_tricks.as_strided(storage[self.offset :], self.shape, strides)
+        return np.ascontiguousarray(view).reshape(self.shape)
+
+
+def _storage(stream: io.BytesIO, dtype: np.dtype) -> np.ndarray:
+    """The next storage: how many numbers, then the numbers."""
+    size = int.from_bytes(_exactly(stream, 8), "little") * dtype.itemsize
+    return np.frombuffer(_exactly(stream, size), dtype)
+
+
+def _exactly(stream: io.BytesIO, size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) != size:
+        raise pickle.UnpicklingError("it is cut short")
+    return content
+
+
+class _TorchUnpickler(pickle.Unpickler):
+    """Reads a dict of tensors as a dict of `_View`s."""
+
+    _TYPES: ClassVar = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return self._view
+        if module == "torch" and name in self._TYPES:
+            return self._TYPES[name]
+        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no tensor")
+
+    def persistent_load(self, pid: Any) -> tuple[str, np.dtype]:
+        kind, dtype, key, *_ = pid
+        if kind != "storage" or not isinstance(dtype, np.dtype):
+            raise pickle.UnpicklingError(f"it holds a {kind}, which is no tensor")
+        return key, dtype
+
+    @staticmethod
+    def _view(
+        storage: tuple[str, np.dtype], offset: int, shape: Any, stride: Any, *_: Any
+    ) -> _View:
+        return _View(*storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._known = _reconstructors()
+
+    def find_class(self, module: str, name: str) -> Any:
+        # NumPy 2 renamed `core` to `_core`.
+        key = (module.replace("numpy._core", "numpy.core", 1), name)
+        if key not in self._known:
+            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no plain data")
+        return self._known[key]
+
+
+def _reconstructors() -> dict[tuple[str, str], Any]:
+    """What rebuilds arrays, scalars and bytes, by the names that pickles have for it.
+
+    Made anew for each pickle, so that none can alter a function for the next. NumPy's own are
+    private; an array says which they are when it is asked how to pickle it.
+    """
+    array = np.zeros(1)
+
+    def dtype(code: str | bytes, align: Any = False, copy: Any = False) -> np.dtype:
+        code = code.decode("ascii") if isinstance(code, bytes) else code
+        # Python 2 wrote the two flags as 0 and 1.
+        made = np.dtype(code, bool(align), bool(copy))
+        if made.kind not in "biuf":  # an array of objects could hold anything
+            raise pickle.UnpicklingError(f"it holds an array of type {made}")
+        return made
+
+    def encode(text: str, encoding: str) -> bytes:
+        if encoding != "latin1":
+            raise pickle.UnpicklingError(f"it holds text in {encoding!r}")
+        return text.encode("latin1")
+
+    def from_buffer(*args: Any) -> np.ndarray:
+        return array.__reduce_ex__(5)[0](*args)
+
+    def empty() -> bytes:
+        return b""
+
+    return {
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): dtype,
+        ("numpy.core.multiarray", "_reconstruct"): array.__reduce__()[0],
+        ("numpy.core.multiarray", "scalar"): array[0].__reduce__()[0],
+        ("numpy.core.numeric", "_frombuffer"): from_buffer,
+        # How Python 3 writes bytes at protocol 2 and below.
+        ("_codecs", "encode"): encode,
+        ("__builtin__", "bytes"): empty,
+    }
