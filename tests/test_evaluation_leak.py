@@ -191,6 +191,7 @@ def test_of_a_young_generator_it_says_nothing(data, make, request):
     leak = gauge(samples)
     assert leak.neither > 0.6
     assert leak.share is None
+    assert leak.verdict == "not yet like the images"
 
 
 @pytest.mark.parametrize("kind", ["grid", "checkerboard", "blobs"])

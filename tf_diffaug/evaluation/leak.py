@@ -59,6 +59,13 @@ class Leak:
         """Whether there is a share, and it is past the threshold."""
         return self.share is not None and self.share > self.threshold
 
+    @property
+    def verdict(self) -> str:
+        """The same in words; samples like neither kind of reals are "not yet like the images"."""
+        if self.share is None:
+            return "not yet like the images"
+        return "leaks" if self.is_leaking else "no leak seen"
+
 
 class LeakGauge:
     """Trains the probe once, in seconds, and then reads samples.
