@@ -9,13 +9,18 @@ from tf_diffaug.augment import DiffAugment
 from tf_diffaug.data import load
 from tf_diffaug.evaluation.leak import LeakGauge
 from tf_diffaug.images import to_float
-from tf_diffaug.models import BigGANGenerator, SNDCGANGenerator
+from tf_diffaug.models import BigGANGenerator, SNDCGANDiscriminator, SNDCGANGenerator
+from tf_diffaug.training import GAN
 
 STEPS = 100
+# G's steps after which it makes grids and blobs.
+YOUNG = 40
 
 
 def emoji(count):
-    return load("emoji").images[:count, ::4, ::4]
+    # Shuffled: the dataset goes by subject, and samples are of the images that a gauge knows.
+    images = load("emoji").images[:count, ::4, ::4]
+    return images[np.random.default_rng(0).permutation(count)]
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +129,89 @@ def test_of_what_is_neither_plain_nor_augmented_it_says_nothing(paper, make):
     assert not leak.is_leaking
 
 
+def of_young(make, images, steps):
+    """What a G makes after few steps of training by the paper's augmentation."""
+    gan = GAN(
+        make(width=8, seed=0),
+        SNDCGANDiscriminator(width=8, seed=0),
+        policy="color,translation,cutout",
+        seed=0,
+    )
+    gan.compile()
+    batches = tf.data.Dataset.from_tensor_slices(images).repeat().shuffle(128, seed=0).batch(16)
+    gan.fit(batches, steps_per_epoch=steps, verbose=0)
+    return gan.generator(random.normal([128, gan.latent_dim], tf.constant([1, 2])))
+
+
+def textured(kind):
+    """Early textures, drawn: float (128, 32, 32, 3)."""
+    rng = np.random.default_rng(0)
+    strength = rng.uniform(0.2, 1.0, [128, 1, 1, 3])
+    y, x = np.mgrid[:32, :32]
+    grid = np.cos(np.pi * x / 2) * np.cos(np.pi * y / 2)
+    board = np.where((x + y) % 2, 1.0, -1.0)
+    if kind == "blobs":
+        field = tf.image.resize(rng.normal(size=[128, 4, 4, 3]), [32, 32], "bicubic").numpy()
+        return tf.constant(np.clip(2.0 * field, -1, 1), tf.float32)
+    pattern = {"grid": grid, "checkerboard": board}[kind]
+    square = (np.maximum(abs(x - 15.5), abs(y - 15.5)) < 12)[..., None]
+    return tf.constant(strength * pattern[..., None] * square, tf.float32)
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    """Discs and squares in two colors on a shaded ground, uint8 (128, 32, 32, 3)."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32]
+    images = np.zeros([128, 32, 32, 3])
+    for image in images:
+        low, high = rng.uniform(30, 110, 3), rng.uniform(140, 250, 3)
+        image[:] = low + y[..., None]
+        center, radius = rng.uniform(12, 20, 2), rng.uniform(6, 11)
+        across, down = abs(x - center[0]), abs(y - center[1])
+        round_ = rng.random() < 0.5
+        inside = across**2 + down**2 < radius**2 if round_ else np.maximum(across, down) < radius
+        image[inside] = high
+    return np.clip(images + rng.normal(0, 4, images.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def drawn(shapes):
+    return LeakGauge(shapes, DiffAugment("color,translation,cutout", seed=0), seed=0, steps=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "make"), [("faces", BigGANGenerator), ("shapes", SNDCGANGenerator)]
+)
+def test_of_a_young_generator_it_says_nothing(data, make, request):
+    images = request.getfixturevalue(data)
+    gauge = request.getfixturevalue({"faces": "paper", "shapes": "drawn"}[data])
+    samples = of_young(make, images, YOUNG)
+    leak = gauge(samples)
+    assert leak.neither > 0.6
+    assert leak.share is None
+    assert leak.verdict == "not yet like the images"
+
+
+@pytest.mark.parametrize("kind", ["grid", "checkerboard", "blobs"])
+@pytest.mark.parametrize("gauge", ["paper", pytest.param("drawn", marks=pytest.mark.slow)])
+def test_of_textures_it_says_nothing(gauge, kind, request):
+    leak = request.getfixturevalue(gauge)(textured(kind))
+    assert leak.neither > 0.9
+    assert leak.share is None
+
+
+@pytest.mark.slow
+def test_of_shapes_it_says_what_they_are(drawn, shapes):
+    plain = to_float(tf.constant(shapes))
+    augmented = DiffAugment("color,translation,cutout", seed=0)(plain, seed=5)
+    assert drawn(plain).share < 0.1
+    assert drawn(augmented).share > 0.9
+    mixed = drawn(tf.concat([plain[:64], augmented[64:]], axis=0))
+    assert mixed.is_leaking
+
+
 def test_of_faces_plain_blurred_and_augmented_it_says_what_they_are(paper, faces):
     plain = to_float(tf.constant(faces))
     for images in (plain, blurred(plain, 16)):
@@ -133,6 +221,22 @@ def test_of_faces_plain_blurred_and_augmented_it_says_what_they_are(paper, faces
     augment = DiffAugment("color,translation,cutout", seed=0)
     for images in (augment(plain, seed=5), augment(blurred(plain, 16), seed=6)):
         assert paper(images).share > 0.9
+
+
+@pytest.mark.parametrize("kind", ["blurred", "of a part", "blended", "of half"])
+def test_a_leak_need_be_neither_sharp_nor_whole(paper, faces, kind):
+    plain = to_float(tf.constant(faces))
+    augmented = DiffAugment("color,translation,cutout", seed=0)(plain, seed=5)
+    leak = paper(
+        {
+            "blurred": lambda: blurred(augmented, 24),
+            "of a part": lambda: DiffAugment("translation,cutout", seed=0)(plain, seed=5),
+            "blended": lambda: 0.5 * (plain + augmented),
+            "of half": lambda: tf.concat([plain[:64], augmented[64:]], axis=0),
+        }[kind]()
+    )
+    assert leak.neither < 0.45
+    assert leak.is_leaking
 
 
 def test_reals_that_it_takes_for_neither_make_it_useless(images, monkeypatch):

@@ -48,7 +48,13 @@ def watch(monkeypatch, *, gauge=Gauge, value=0.5, policy="color,cutout", images=
 
 def test_a_leak_is_in_the_record_and_said_in_one_line(monkeypatch, capsys):
     record = watch(monkeypatch)
-    assert record == {"fid": 1.0, "leak": 0.5, "leak_threshold": 0.25, "leak_neither": 0.125}
+    assert record == {
+        "fid": 1.0,
+        "leak": 0.5,
+        "leak_threshold": 0.25,
+        "leak_neither": 0.125,
+        "leak_verdict": "leaks",
+    }
     assert capsys.readouterr().err == (
         "Warning: the augmentation shows in 50% of the samples at step 1,500, more than chance "
         "(25%): color,cutout leaks into them.\n"
@@ -56,12 +62,18 @@ def test_a_leak_is_in_the_record_and_said_in_one_line(monkeypatch, capsys):
 
 
 def test_below_the_threshold_nothing_is_said(monkeypatch, capsys):
-    assert watch(monkeypatch, value=0.2)["leak"] == pytest.approx(0.2)
+    record = watch(monkeypatch, value=0.2)
+    assert record["leak"] == pytest.approx(0.2)
+    assert record["leak_verdict"] == "no leak seen"
     assert capsys.readouterr().err == ""
 
 
 def test_of_samples_like_neither_nothing_is_said(monkeypatch, capsys):
-    assert watch(monkeypatch, gauge=Puzzled) == {"fid": 1.0, "leak_neither": 1.0}
+    assert watch(monkeypatch, gauge=Puzzled) == {
+        "fid": 1.0,
+        "leak_neither": 1.0,
+        "leak_verdict": "not yet like the images",
+    }
     assert capsys.readouterr().err == ""
 
 
@@ -78,6 +90,7 @@ def check_run(folder, strategy):
     (evaluated,) = (record for record in records if record["kind"] == "eval")
     # After two steps.
     assert evaluated["leak_neither"] > 0.9
+    assert evaluated["leak_verdict"] == "not yet like the images"
     assert not {"leak", "leak_threshold"} & set(evaluated)
     assert {"r_t"} <= set(records[0])
 

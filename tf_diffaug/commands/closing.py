@@ -13,6 +13,7 @@ from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 
 _BASELINE = "color,translation,cutout"
+_SHOWS = "the augmentation shows"
 
 
 def closing_lines(run: RunDirectory, config: Config) -> str:
@@ -36,6 +37,8 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
                 f"  best FID    {best['fid']:.2f} at step {best['step']}, chosen by this FID "
                 "itself: checkpoints/best"
             )
+        if "leak_verdict" in record:
+            lines.append(f"  leak        {_leak(record)}")
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
     longer = 2 * max(config.steps, newest_step(run.checkpoints) or 0)
     lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
@@ -46,6 +49,15 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
     return (
         f"{protocol['features']['name']} features, {protocol['num_fakes']:,} fakes, "
         f"{protocol['num_reals']:,} {protocol['split']} images"
+    )
+
+
+def _leak(record: Mapping[str, Any]) -> str:
+    if "leak" not in record:
+        return f"{record['leak_verdict']}: whether {_SHOWS} in the samples cannot be told"
+    return (
+        f"{record['leak_verdict']}: {_SHOWS} in {record['leak']:.0%} of the samples "
+        f"(up to {record['leak_threshold']:.0%} is chance)"
     )
 
 

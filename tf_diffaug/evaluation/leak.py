@@ -3,8 +3,8 @@
 An augmentation leaks when G learns to make augmented images. The probe learns from plain reals,
 augmented reals and noise, which is neither; the share of samples that it takes for augmented is
 then read against the shares of held-out plain and augmented reals, so that 0 means "as rarely as
-plain reals" and 1 "as often as augmented ones". Samples of a G that has hardly learnt are neither,
-and of these it says nothing.
+plain reals" and 1 "as often as augmented ones". Samples of a G that has hardly learnt are neither:
+the probe takes them for noise, or their texture is no real's; and of these it says nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment
+from tf_diffaug.evaluation.texture import Textures, texture_statistics
 from tf_diffaug.images import to_float, to_uint8
 
 _BATCH = 64
@@ -30,6 +31,8 @@ _SEPARATION = 0.25
 _PLAIN, _AUGMENTED, _NEITHER = range(3)
 # The share of images like neither past which those that are left say nothing of them all.
 _MOST = 0.5
+# Draws of each kind of reals that their textures are learnt and calibrated from.
+_DRAWS = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Leak:
             augmentation shows in them cannot be told.
         threshold: the share that plain reals, as many as the samples, would hardly exceed: three
             standard errors of q0. None as well.
-        neither: the share of samples like neither plain nor augmented reals.
+        neither: the share of samples like neither plain nor augmented reals, of which about a fifth
+            of held-out reals are themselves.
     """
 
     share: float | None
@@ -54,6 +58,13 @@ class Leak:
     def is_leaking(self) -> bool:
         """Whether there is a share, and it is past the threshold."""
         return self.share is not None and self.share > self.threshold
+
+    @property
+    def verdict(self) -> str:
+        """The same in words; samples like neither kind of reals are "not yet like the images"."""
+        if self.share is None:
+            return "not yet like the images"
+        return "leaks" if self.is_leaking else "no leak seen"
 
 
 class LeakGauge:
@@ -82,6 +93,7 @@ class LeakGauge:
         order = order.permutation(len(images))[:8_192]
         held_out = max(4, len(order) // 4)
         self._fit(images[order[held_out:]], steps)
+        self._textures = self._know_textures(images[order[held_out:]], images[order[:held_out]])
         self._calibrate(images[order[:held_out]])
 
     @property
@@ -137,6 +149,35 @@ class LeakGauge:
         for index in range(steps):
             step(images[rng.integers(0, len(images), _BATCH)], tf.constant(index))
 
+    def _know_textures(self, images: np.ndarray, held_out: np.ndarray) -> Textures:
+        """Learns the textures of plain reals and of what a leak may look like.
+
+        A leak need not be sharp, nor whole: so there are augmented reals, softened ones, and ones
+        blended with their plain selves.
+        """
+
+        @tf.function
+        def draw(reals: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+            seeds = [random.fold_in(seed, k) for k in range(4)]
+            plain = _softened(to_float(reals), seeds[0])
+            augmented = self._augmenter(plain, seed=seeds[1])
+            share = random.uniform([_BATCH, 1, 1, 1], seeds[3])
+            blended = plain + share * (augmented - plain)
+            kinds = (plain, augmented, _softened(augmented, seeds[2]), blended)
+            return [texture_statistics(_as_shown(kind)) for kind in kinds]
+
+        def of(reals: np.ndarray, index: int) -> list[np.ndarray]:
+            rng = np.random.default_rng(random.derive_int(self._seed, "probe", index=index))
+            seed = random.fold_in(random.derive(self._seed, "probe"), -index)
+            draws = [
+                draw(reals[rng.integers(0, len(reals), _BATCH)], random.fold_in(seed, number))
+                for number in range(_DRAWS // _BATCH)
+            ]
+            kinds = zip(*draws, strict=True)
+            return [np.concatenate(batches).astype(np.float64) for batches in kinds]
+
+        return Textures(of(images, 3), np.concatenate(of(held_out, 4)))
+
     def _calibrate(self, images: np.ndarray) -> None:
         seed = random.fold_in(random.derive(self._seed, "probe"), -1)
         counts = np.zeros([2, 3])
@@ -152,8 +193,11 @@ class LeakGauge:
 
     def _counts(self, images: tf.Tensor) -> np.ndarray:
         """How many the probe takes for what, shape (3,)."""
-        logits = self._probe.predict(images, batch_size=_BATCH, verbose=0)
-        return np.bincount(logits.argmax(axis=-1), minlength=3)
+        kinds = self._probe.predict(images, batch_size=_BATCH, verbose=0).argmax(axis=-1)
+        batches = (images[k : k + _BATCH] for k in range(0, len(images), _BATCH))
+        statistics = np.concatenate([texture_statistics(batch) for batch in batches])
+        kinds[self._textures.are_unlike(statistics.astype(np.float64))] = _NEITHER
+        return np.bincount(kinds, minlength=3)
 
 
 def _as_shown(images: tf.Tensor) -> tf.Tensor:

@@ -27,9 +27,10 @@ _FEWEST_IMAGES = 32
 class LeakWatch:
     """An evaluation whose record also says how much of the augmentation the samples show.
 
-    Its record has `leak`, `leak_threshold` and `leak_neither` as well, see `Leak`; a line on
-    standard error says when the first is past the second. These two are left out of samples that
-    are like neither plain nor augmented reals, and all three where the probe cannot tell these.
+    Its record has `leak`, `leak_threshold`, `leak_neither` and `leak_verdict` as well, see `Leak`;
+    a line on standard error says when the first is past the second. These two are left out of
+    samples that are like neither plain nor augmented reals, and all four where the probe cannot
+    tell these.
 
     The probe is trained at once and not in `fit`: Keras 2 calls back in the strategy's scope, where
     its optimizer would be every replica's.
@@ -65,6 +66,7 @@ class LeakWatch:
             "leak": leak.share,
             "leak_threshold": leak.threshold,
             "leak_neither": leak.neither,
+            "leak_verdict": leak.verdict,
         }
         return record | {name: value for name, value in found.items() if value is not None}
 

@@ -1,0 +1,41 @@
+import pytest
+
+from tf_diffaug.commands.closing import closing_lines
+from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.directory import RunDirectory
+
+EVALUATED = {
+    "step": 2,
+    "kind": "eval",
+    "fid": 1.0,
+    "protocol": {
+        "features": {"name": "emoji-cnn"},
+        "num_fakes": 20,
+        "num_reals": 40,
+        "split": "train",
+    },
+}
+LEAKS = [
+    ({}, []),
+    (
+        {"leak_neither": 1.0, "leak_verdict": "not yet like the images"},
+        ["not yet like the images: whether the augmentation shows in the samples cannot be told"],
+    ),
+    (
+        {"leak": 0.5, "leak_threshold": 0.25, "leak_neither": 0.1, "leak_verdict": "leaks"},
+        ["leaks: the augmentation shows in 50% of the samples (up to 25% is chance)"],
+    ),
+    (
+        {"leak": 0.0, "leak_threshold": 0.25, "leak_neither": 0.1, "leak_verdict": "no leak seen"},
+        ["no leak seen: the augmentation shows in 0% of the samples (up to 25% is chance)"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "expected"), LEAKS, ids=["none", "untold", "leaks", "clean"])
+def test_the_last_lines_say_what_the_leak_gauge_does(tmp_path, found, expected):
+    run = RunDirectory(tmp_path)
+    run.append({**EVALUATED, **found})
+    lines = closing_lines(run, Config()).splitlines()
+    leaks = [line.split(maxsplit=1)[1] for line in lines if line.startswith("  leak ")]
+    assert leaks == expected
