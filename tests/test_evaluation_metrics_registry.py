@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,6 +147,12 @@ def test_a_registered_metric_is_measured_and_listed():
         assert measure(feature_sets())["halves"] == 15.0
         assert "| `halves` | a number | lower | | a paper |" in metrics_table()
     assert "halves" not in METRICS
+
+
+def test_the_documentation_has_the_table():
+    page = Path(__file__).parents[1] / "docs" / "evaluation.md"
+    text = page.read_text(encoding="utf-8")
+    assert f"<!-- metrics -->\n{metrics_table()}<!-- end of metrics -->" in text
 
 
 @pytest.mark.parametrize(
