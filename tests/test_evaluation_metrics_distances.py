@@ -126,6 +126,7 @@ def test_large_sets_in_float32_blocks_agree_with_float64(monkeypatch):
     expected = measure(sets(fakes, reals), names)
     monkeypatch.setattr(pairs_module, "_SMALL", 10)
     monkeypatch.setattr(pairs_module, "_BLOCK", 100_000)
+    monkeypatch.setattr(pairs_module, "_CHUNK", 30_000)
     measured = measure(sets(fakes, reals), names)
     assert measured == pytest.approx(expected, rel=1e-4)
     assert measured["kid"] != expected["kid"]

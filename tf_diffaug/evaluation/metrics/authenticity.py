@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tf_diffaug.evaluation.metrics.nearest import nearest, nearest_train
+from tf_diffaug.evaluation.metrics.nearest import fakes_to_train
 from tf_diffaug.evaluation.metrics.registry import register_metric
 from tf_diffaug.evaluation.metrics.sets import FeatureSets
 
@@ -37,8 +37,5 @@ def read(values: Mapping[str, float]) -> str:
     reading=read,
 )
 def auth_pct(sets: FeatureSets, seed: int) -> dict[str, float]:
-    found = nearest_train(sets, seed, "fakes")
-    train = sets.train.features
-    asked, place = np.unique(found.index, return_inverse=True)
-    own = nearest(train[asked], train, own=asked).distance
-    return {"auth_pct": float(100 * np.mean(found.distance > own[place.reshape(-1)]))}
+    distance, own = fakes_to_train(sets, seed)
+    return {"auth_pct": float(100 * np.mean(distance > own))}

@@ -12,7 +12,7 @@ from tf_diffaug.evaluation.metrics.sets import FeatureSets
 
 # Images of each set, drawn by the seed: the published code takes 10,000 fakes, but the fit looks at
 # all pairs up to 50 times.
-MOST = 2_500
+MOST = 1_500
 # Hundredths of a nat a feature. Of Gaussian mixtures of 64 and 512 features, new images had gaps of
 # -5 to -7; with one image in ten a copy with noise of a fifth of a cluster's deviation it was -167
 # against 100 training images and -53 against 500, and AuthPct and C_T saw nothing.
@@ -33,7 +33,7 @@ def read(values: Mapping[str, float]) -> str:
     "fld_gap",
     summary="FLD generalisation gap: 100/d times how much higher the mean negative log-likelihood "
     "of training images is than that of held-out ones, under a Gaussian around each fake whose "
-    "widths are fitted to the training images; at most 2,500 of each; far below 0 for copies",
+    "widths are fitted to the training images; at most 1,500 of each; far below 0 for copies",
     source="arXiv 2302.04440, section 4.2",
     better="none",
     needs=["train", "held_out"],

@@ -19,9 +19,12 @@ class KernelSums:
         num_reals: how many reals.
         num_features: d.
         seed: of the subsets.
+        dtype: of the kernel's values.
     """
 
-    def __init__(self, num_fakes: int, num_reals: int, num_features: int, *, seed: int) -> None:
+    def __init__(
+        self, num_fakes: int, num_reals: int, num_features: int, *, seed: int, dtype: np.dtype
+    ) -> None:
         self.counts = {"fakes": num_fakes, "reals": num_reals}
         self.subset_size = min(SUBSET_SIZE, num_fakes, num_reals)
         whole = num_fakes == num_reals == self.subset_size
@@ -31,39 +34,38 @@ class KernelSums:
             rng = np.random.default_rng(
                 random.derive_int(seed, "metric", index=random.name_index(f"kid/{index}"))
             )
-            members = np.zeros((count, 1 if whole else NUM_SUBSETS))
-            for column in members.T:
+            # The last column is of all, whose sums are those of whole rows.
+            members = np.ones((count, 2 if whole else NUM_SUBSETS + 1), dtype)
+            for column in members.T[:-1]:
+                column[:] = 0.0
                 column[rng.permutation(count)[: self.subset_size]] = 1.0
             self._members[name] = members
-        shape = (3, members.shape[1])
+        shape = (3, members.shape[1] - 1)
         self._within_fakes, self._within_reals, self._between = np.zeros(shape)
         # Sums over the others, of each row: within its own set, without itself, and across.
         self.own = {name: np.zeros(count) for name, count in self.counts.items()}
         self.across = {name: np.zeros(count) for name, count in self.counts.items()}
 
-    def add(self, pair: str, where: slice, dots: np.ndarray) -> None:
-        """Adds the rows `where` of x.y; `pair` is `fakes`, `reals`, or `both`: fakes by reals.
-
-        Overwrites the dot products.
-        """
-        dots /= self._num_features
-        dots += 1
-        kernel = dots * dots * dots
+    def add(self, pair: str, where: slice, bases: np.ndarray) -> None:
+        """Adds the rows `where` of x.y/d + 1, of `fakes`, of `reals`, or of `both`, fakes by reals."""
+        kernel = bases * bases
+        kernel *= bases
         rows, columns = ("fakes", "reals") if pair == "both" else (pair, pair)
         if pair != "both":
             np.fill_diagonal(kernel[:, where], 0.0)
-        to_each = kernel @ self._members[columns].astype(kernel.dtype)
-        sums = np.einsum("ns,ns->s", self._members[rows][where], to_each, dtype=np.float64)
+        to_each = kernel @ self._members[columns]
+        own = self._members[rows][where]
+        sums = np.einsum("ns,ns->s", own, to_each, dtype=np.float64)[:-1]
         if pair == "both":
             self._between += sums
-            self.across["fakes"][where] = kernel.sum(axis=1, dtype=np.float64)
-            self.across["reals"] += kernel.sum(axis=0, dtype=np.float64)
+            self.across["fakes"][where] = to_each[:, -1]
+            self.across["reals"] += own[:, -1] @ kernel
+            return
+        self.own[pair][where] = to_each[:, -1]
+        if pair == "fakes":
+            self._within_fakes += sums
         else:
-            self.own[pair][where] = kernel.sum(axis=1, dtype=np.float64)
-            if pair == "fakes":
-                self._within_fakes += sums
-            else:
-                self._within_reals += sums
+            self._within_reals += sums
 
     def subset_distances(self) -> np.ndarray:
         """The unbiased squared maximum mean discrepancy of each subset."""

@@ -25,6 +25,25 @@ class Nearest:
     distance: np.ndarray
 
 
+def fakes_to_train(sets: FeatureSets, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each fake's distance to its nearest training image, and that one's to its nearest other.
+
+    Where the training images are the reals whose neighbourhoods are asked for too, that pass over
+    pairs has found them.
+    """
+    train = sets.train.features
+    pairs = sets.pairs(seed) if sets.train is sets.reals and len(train) <= MAX_PAIRED else None
+    if pairs is not None and pairs.has("neighbours"):
+        found = pairs.neighbours
+        fakes = sets.sampled("fakes", MAX_PAIRED, seed)
+        own = _distances(train, train, found.nearest_other_real)
+        return _distances(fakes, train, found.nearest_real), own[found.nearest_real]
+    to_train = nearest_train(sets, seed, "fakes")
+    asked, place = np.unique(to_train.index, return_inverse=True)
+    own = nearest(train[asked], train, own=asked).distance
+    return to_train.distance, own[place.reshape(-1)]
+
+
 def nearest_train(sets: FeatureSets, seed: int, name: str) -> Nearest:
     """The nearest training images of the fakes or held-out images, found once a seed.
 
@@ -58,7 +77,9 @@ def nearest(rows: np.ndarray, others: np.ndarray, own: np.ndarray | None = None)
         for top in range(0, len(rows), _ROWS):
             where = slice(top, min(top + _ROWS, len(rows)))
             # |x|^2 is the same for all others of x.
-            distances = norms - 2 * ((rows[where] - center) @ columns.T)
+            distances = (rows[where] - center) @ columns.T
+            distances *= -2
+            distances += norms
             if own is not None:
                 here = own[where] - left
                 inside = np.flatnonzero((here >= 0) & (here < len(columns)))

@@ -19,6 +19,7 @@ PRECISION_K = 3  # arXiv 1904.06991, section 3
 DENSITY_K = 5  # arXiv 2002.09797, section 4
 _SMALL = 2_048
 _BLOCK = 1 << 23  # values in a block of products: 32 MiB in float32
+_CHUNK = 1 << 20  # of which so many are worked on at once, as they are read several times
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Neighbourhoods:
         balls_of_fake: int (fakes,), in how many reals' balls a fake lies, k = 5.
         real_is_covered: bool (reals,), whether a real's ball holds a fake, k = 5.
         k: the k of density and coverage: 5, or how many others there are if fewer.
+        nearest_real: int (fakes,), each fake's nearest real.
+        nearest_other_real: int (reals,), each real's nearest other real.
     """
 
     fake_in_reals: np.ndarray
@@ -38,6 +41,8 @@ class Neighbourhoods:
     balls_of_fake: np.ndarray
     real_is_covered: np.ndarray
     k: int
+    nearest_real: np.ndarray
+    nearest_other_real: np.ndarray
 
 
 class Pairs:
@@ -56,6 +61,10 @@ class Pairs:
         self._seed = seed
         self._wanted: set[str] = set()
         self._done: dict[str, object] = {}
+
+    def has(self, use: str) -> bool:
+        """Whether it is done or will be."""
+        return use in self._wanted or use in self._done
 
     def want(self, *uses: str) -> None:
         """Says what will be asked for, `kernel` or `neighbours`, so that one pass serves both."""
@@ -80,50 +89,60 @@ class Pairs:
         fakes, reals = self._fakes, self._reals
         sums = None
         if "kernel" in uses:
-            sums = KernelSums(len(fakes), len(reals), fakes.features.shape[1], seed=self._seed)
-        radii = {}
-        for name, rows in (("fakes", fakes), ("reals", reals)):
-            radii[name] = self._within(name, rows, sums, "neighbours" in uses)
-        self._between(radii, sums)
+            dtype, size = fakes.features.dtype, fakes.features.shape[1]
+            sums = KernelSums(len(fakes), len(reals), size, seed=self._seed, dtype=dtype)
+        within = {
+            name: self._within(name, rows, sums, "neighbours" in uses)
+            for name, rows in (("fakes", fakes), ("reals", reals))
+        }
+        self._between(within, sums)
         if sums is not None:
             self._done["kernel"] = sums
 
     def _within(
         self, name: str, rows: Centred, sums: KernelSums | None, neighbours: bool
-    ) -> np.ndarray | None:
-        """Squared distances (2, n) to the 3rd and 5th nearest neighbours in the same set."""
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Squared distances (2, n) to the 3rd and 5th nearest in the same set; the nearest."""
         last = len(rows) - 1
         ks = [min(k, last) for k in (PRECISION_K, DENSITY_K)]
         radii = np.empty((2, len(rows)), rows.features.dtype)
+        nearest = np.empty(len(rows), np.int64)
         for where, products in product_blocks(rows, rows):
             if sums is not None:
-                sums.add(name, where, rows.dots(where, rows, products))
+                sums.add(name, where, rows.kernel_bases(where, rows, products))
             if neighbours:
                 distances = squared_distances(rows, where, rows, products)
                 np.fill_diagonal(distances[:, where], np.inf)
+                nearest[where] = distances.argmin(axis=1)
                 distances.partition(sorted({k - 1 for k in ks}), axis=1)
                 radii[:, where] = distances[:, [k - 1 for k in ks]].T
         # A ball includes its border, and of a copy all that is left of a distance is rounding.
-        return radii + rows.rounding if neighbours else None
+        return (radii + rows.rounding, nearest) if neighbours else None
 
-    def _between(self, radii: dict[str, np.ndarray | None], sums: KernelSums | None) -> None:
+    def _between(self, within: dict[str, tuple | None], sums: KernelSums | None) -> None:
         fakes, reals = self._fakes, self._reals
         in_reals, balls = np.zeros(len(fakes), bool), np.zeros(len(fakes), np.int64)
         in_fakes, covered = np.zeros(len(reals), bool), np.zeros(len(reals), bool)
-        neighbours = radii["reals"] is not None
+        nearest = np.empty(len(fakes), np.int64)
+        neighbours = within["reals"] is not None
+        if neighbours:
+            (fake_radii, _), (real_radii, nearest_other) = within["fakes"], within["reals"]
         for where, products in product_blocks(fakes, reals):
             if sums is not None:
-                sums.add("both", where, fakes.dots(where, reals, products))
+                sums.add("both", where, fakes.kernel_bases(where, reals, products))
             if neighbours:
                 distances = squared_distances(fakes, where, reals, products)
-                in_reals[where] = (distances <= radii["reals"][0]).any(axis=1)
-                in_fakes |= (distances <= radii["fakes"][0][where, None]).any(axis=0)
-                inside = distances <= radii["reals"][1]
+                nearest[where] = distances.argmin(axis=1)
+                in_reals[where] = (distances <= real_radii[0]).any(axis=1)
+                in_fakes |= (distances <= fake_radii[0][where, None]).any(axis=0)
+                inside = distances <= real_radii[1]
                 balls[where] = np.count_nonzero(inside, axis=1)
                 covered |= inside.any(axis=0)
         if neighbours:
             k = min(DENSITY_K, len(reals) - 1)
-            self._done["neighbours"] = Neighbourhoods(in_reals, in_fakes, balls, covered, k)
+            self._done["neighbours"] = Neighbourhoods(
+                in_reals, in_fakes, balls, covered, k, nearest, nearest_other
+            )
 
 
 class Centred:
@@ -148,19 +167,25 @@ class Centred:
     def __len__(self) -> int:
         return len(self.features)
 
-    def dots(self, where: slice, others: Centred, products: np.ndarray) -> np.ndarray:
-        """x.y of the plain features, from the products of the centred ones."""
+    def kernel_bases(self, where: slice, others: Centred, products: np.ndarray) -> np.ndarray:
+        """x.y/d + 1 of the plain features, from the products of the centred ones."""
+        size = self.features.shape[1]
         constant = self._center @ self._center
-        rows = (self._with_center[where] + constant).astype(products.dtype)
-        return products + rows[:, None] + others._with_center
+        rows = ((self._with_center[where] + constant) / size + 1).astype(products.dtype)
+        bases = products * products.dtype.type(1 / size)
+        bases += rows[:, None]
+        bases += others._with_center / products.dtype.type(size)
+        return bases
 
 
 def product_blocks(rows: Centred, others: Centred) -> Iterator[tuple[slice, np.ndarray]]:
     """Yields slices of the rows and their products with all others."""
-    step = max(_BLOCK // len(others), 1)
+    step, part = (max(values // len(others), 1) for values in (_BLOCK, _CHUNK))
     for start in range(0, len(rows), step):
-        where = slice(start, min(start + step, len(rows)))
-        yield where, rows.features[where] @ others.features.T
+        products = rows.features[start : start + step] @ others.features.T
+        for first in range(0, len(products), part):
+            chunk = products[first : first + part]
+            yield slice(start + first, start + first + len(chunk)), chunk
 
 
 def squared_distances(
