@@ -47,7 +47,7 @@ class KernelSums:
         self.across = {name: np.zeros(count) for name, count in self.counts.items()}
 
     def add(self, pair: str, where: slice, bases: np.ndarray) -> None:
-        """Adds the rows `where` of x.y/d + 1, of `fakes`, of `reals`, or of `both`, fakes by reals."""
+        """Adds rows of x.y/d + 1, of `fakes`, of `reals`, or of `both`, fakes by reals."""
         kernel = bases * bases
         kernel *= bases
         rows, columns = ("fakes", "reals") if pair == "both" else (pair, pair)
