@@ -43,6 +43,7 @@ SHORTER = {
     "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2"],
     "benchmarks/augment.py": ["--sizes=2x8x8x3", "--policies=cutout", "--repeats=1"],
     "benchmarks/geometry.py": ["--sizes=2x8x8x3", "--policies=flip", "--repeats=1"],
+    "benchmarks/evaluate.py": ["--num_images=60", "--num_features=16", "--repeats=1"],
     "benchmarks/fid.py": ["--num_images=300", "--num_features=32", "--repeats=1"],
     "benchmarks/regularizers.py": [
         *("--width=2", "--batch_size=8", "--repeats=1", "--names", "lecam", "--no_memory")

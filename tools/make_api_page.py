@@ -25,6 +25,7 @@ MODULES = {
     "tf_diffaug.training": "the GAN and its choices",
     "tf_diffaug.data": "images, from names and folders to batches",
     "tf_diffaug.evaluation": "FID and other measures",
+    "tf_diffaug.evaluation.metrics": "metrics of features, and a metric of your own",
     "tf_diffaug.runs": "what a run writes, and how to take it up again",
 }
 

@@ -1,0 +1,41 @@
+"""AuthPct: how many fakes are no copies of a training image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tf_diffaug.evaluation.metrics.nearest import fakes_to_train
+from tf_diffaug.evaluation.metrics.registry import register_metric
+from tf_diffaug.evaluation.metrics.sets import FeatureSets
+
+# Images of the same kind as the training images come to about 50: which of two exchangeable
+# distances is the larger is a coin's toss. Two standard deviations of 100 tosses lie below 40.
+COPIES = 40.0
+
+
+def read(values: Mapping[str, float]) -> str:
+    share = values["auth_pct"]
+    if share >= COPIES:
+        return (
+            f"no sign of copying: {share:.0f} % of the fakes are authentic (new images: about 50)"
+        )
+    return (
+        f"copies: {100 - share:.0f} % of the fakes are no farther from a training image than the "
+        "nearest other training image is (new images: about 50)"
+    )
+
+
+@register_metric(
+    "auth_pct",
+    summary="AuthPct, percentage of fakes that are farther from their nearest training image than "
+    "its own nearest other training image is: 0 for copies, about 50 for new images",
+    source="arXiv 2102.08921, section 3.3; 2302.04440",
+    better="none",
+    needs=["train"],
+    reading=read,
+)
+def auth_pct(sets: FeatureSets, seed: int) -> dict[str, float]:
+    distance, own = fakes_to_train(sets, seed)
+    return {"auth_pct": float(100 * np.mean(distance > own))}
