@@ -39,6 +39,7 @@ PURPOSES = (
     "standing",
     "view",
     "probe",
+    "image",
 )
 
 
