@@ -23,6 +23,8 @@ from tf_diffaug.runs.generate import ImageSource
 from tf_diffaug.runs.recipe import settle
 from tf_diffaug.runs.saved import make_saved
 
+# NumPy 2 about Keras 3's own way of saving.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STYLEGAN2 = "stylegan2(mapping_layers=2, w_dim=8)"
 NETWORKS = {
@@ -199,7 +201,7 @@ def test_a_card_says_what_it_is_and_how_good(exported):
     assert (number.metric_type, number.metric_value) == ("fid", 12.25)
     assert number.metric_name == (
         "FID (emoji-cnn features, 20 fakes, 100 train images, averaged weights, "
-        "moving batch statistics)"
+        "batch norm by moving averages)"
     )
     assert card.data.pipeline_tag == "unconditional-image-generation"
     assert "99" not in text.split("## Numbers")[1].split("##")[0]  # of another step

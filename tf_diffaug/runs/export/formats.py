@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
+import os
 import pathlib
 import re
+import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -96,7 +99,7 @@ def _read_keras(source: ImageSource, path: pathlib.Path) -> Reader:
 def _write_saved_model(source: ImageSource, path: pathlib.Path) -> None:
     served = ServedGenerator(source)
     signatures = {FROM_LATENTS: served.from_latents, FROM_SEED: served.from_seed}
-    tf.saved_model.save(served, str(path / "1"), signatures=signatures)
+    _save_model(served, path / "1", signatures)
 
 
 def _read_saved_model(source: ImageSource, path: pathlib.Path) -> Reader:
@@ -113,13 +116,39 @@ def _read_saved_model(source: ImageSource, path: pathlib.Path) -> Reader:
     return read
 
 
+def _save_model(
+    served: ServedGenerator, path: pathlib.Path, signatures: dict[str, Callable]
+) -> None:
+    # Gradients of gradients are not saved, and each loading would warn of that.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(served, str(path), signatures=signatures, options=options)
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keeps back what is written to the descriptors of standard output and error from C++."""
+    kept = {number: os.dup(number) for number in (1, 2)}
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            for number in kept:
+                os.dup2(nowhere.fileno(), number)
+            yield
+    finally:
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
+
+
 def _write_tflite(source: ImageSource, path: pathlib.Path) -> None:
     served = ServedGenerator(source, portable=True)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(served, folder, signatures={FROM_LATENTS: served.from_latents})
+        _save_model(served, pathlib.Path(folder), {FROM_LATENTS: served.from_latents})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[FROM_LATENTS])
         try:
-            content = converter.convert()
+            with _without_chatter():
+                content = converter.convert()
         except Exception as error:  # the converter's own class is not public
             ops = sorted(set(re.findall(r"'?tf\.(\w+)'? op is neither", str(error))))
             if not ops:

@@ -12,6 +12,11 @@ from tf_diffaug.runs.run import Run
 EVALUATIONS = "evaluations.jsonl"
 # Of a record, what is no measured value.
 _OTHER = ("step", "kind", "protocol", "readings", "seconds", "time", "seed")
+_STATISTICS = {
+    "moving": "moving averages",
+    "batch": "each batch's statistics",
+    "standing": "standing statistics",
+}
 _NAMES = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
 
 
@@ -67,7 +72,9 @@ def protocol_words(protocol: Mapping[str, Any]) -> str:
     if "ema" in protocol:
         words.append("averaged weights" if protocol["ema"] else "weights not averaged")
     if "batch_norm" in protocol:
-        words.append(f"{protocol['batch_norm']} batch statistics")
+        words.append(
+            f"batch norm by {_STATISTICS.get(protocol['batch_norm'], protocol['batch_norm'])}"
+        )
     if protocol.get("truncation") is not None:
         words.append(f"truncation {protocol['truncation']:g}")
     if protocol.get("chosen_on_same_data"):
