@@ -26,6 +26,7 @@ MODULES = {
     "tf_diffaug.data": "images, from names and folders to batches",
     "tf_diffaug.evaluation": "FID and other measures",
     "tf_diffaug.runs": "what a run writes, and how to take it up again",
+    "tf_diffaug.runs.generate": "pictures of a finished run",
 }
 
 

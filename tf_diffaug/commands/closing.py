@@ -37,6 +37,7 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
                 "itself: checkpoints/best"
             )
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
+    lines.append(f"Pictures: python -m tf_diffaug generate {run.path}")
     longer = 2 * max(config.steps, newest_step(run.checkpoints) or 0)
     lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
     return "\n".join(lines)

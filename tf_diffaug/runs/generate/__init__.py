@@ -5,6 +5,7 @@
 >>> generate.grid(source).save("grid.png")  # doctest: +SKIP
 """
 
+from tf_diffaug.runs.generate.abilities import inability
 from tf_diffaug.runs.generate.animations import class_interpolation, interpolation
 from tf_diffaug.runs.generate.files import save_images
 from tf_diffaug.runs.generate.nearest import nearest, nearest_by_features, nearest_by_pixels
@@ -20,6 +21,7 @@ __all__ = [
     "class_interpolation",
     "classes",
     "grid",
+    "inability",
     "interpolation",
     "mixing",
     "nearest",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tf_diffaug.runs.generate.abilities import refuse_unable
 from tf_diffaug.runs.generate.classes import spread_classes
 from tf_diffaug.runs.generate.pictures import Animation, scale_of
-from tf_diffaug.runs.generate.sheets import refuse_unconditional
 from tf_diffaug.runs.generate.source import ImageSource
 from tf_diffaug.training.calls import has_uniform_latents
 
@@ -65,13 +65,8 @@ def class_interpolation(
     """
     count = _fitting(source) if count is None else count
     _check_positive(count=count, frames=frames)
-    refuse_unconditional(source)
-    network = source.sampler.network()
-    if not getattr(network, "takes_class_weights", False):
-        raise ValueError(f"{network.name} takes whole labels, and nothing between two classes.")
+    refuse_unable(source, "class_interpolation")
     labels = source.classes or spread_classes(source.num_classes, most)
-    if len(labels) < 2:
-        raise ValueError(f"There is nothing between fewer than two classes. Received: {labels}.")
     rows = np.eye(source.num_classes, dtype=np.float32)[labels]
     shares = np.arange(frames, dtype=np.float32)[:, None] / frames
     path = np.concatenate(

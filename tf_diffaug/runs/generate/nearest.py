@@ -29,15 +29,16 @@ def nearest(source: ImageSource, *, count: int = 8, neighbors: int = 4) -> Sheet
     Args:
         source: where the samples come from.
         count: samples.
-        neighbors: training images beside each.
+        neighbors: training images beside each; all, if there are fewer.
 
     Raises:
-        ValueError: if the training images or the features cannot be had, or the images are fewer.
+        ValueError: if the training images or the features cannot be had.
     """
     run = source.run
     reals = run.data.images
     name = resolve_features(run.config.fid_features, run.config.dataset)
     extractor = None if name is None else load_extractor(name)
+    neighbors = min(neighbors, len(reals))
     is_flipped = parts.is_flipped(run.config, run.data)
     total = count + len(reals) * (1 + (extractor is not None))
     meter = _Meter(source.progress, total)

@@ -65,9 +65,7 @@ class Sheet:
         pen = ImageDraw.Draw(sheet)
         for row, text in enumerate(self.captions):
             middle = top + _GAP + row * height + (height - _GAP) // 2
-            pen.multiline_text(
-                (left - _GAP, middle), text, _INK, font, anchor="rm", align="right"
-            )
+            pen.multiline_text((left - _GAP, middle), text, _INK, font, anchor="rm", align="right")
         for panel, picture in zip(self.panels, grids, strict=True):
             sheet.paste(picture, (left, top))
             if panel.title:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tf_diffaug.runs.generate.abilities import refuse_unable
 from tf_diffaug.runs.generate.classes import spread_classes
 from tf_diffaug.runs.generate.pictures import Panel, Sheet
 from tf_diffaug.runs.generate.source import ImageSource, finite_uint8
@@ -42,7 +43,7 @@ def classes(source: ImageSource, *, columns: int = 8, most: int = 10) -> Sheet:
     Raises:
         ValueError: for an unconditional run.
     """
-    refuse_unconditional(source)
+    refuse_unable(source, "classes")
     labels = source.classes or spread_classes(source.num_classes, most)
     latents = source.latents(range(columns))
     images = source.render(
@@ -65,6 +66,7 @@ def truncation(
     Raises:
         ValueError: if the generator has no truncation, or not these.
     """
+    refuse_unable(source, "truncation")
     has_styles = source.sampler.has_styles
     values = values or (PSI if has_styles else BOUNDS)
     total = columns * len(values)
@@ -89,9 +91,8 @@ def mixing(source: ImageSource, *, rows: int = 5, columns: int = 7) -> Sheet:
     Raises:
         ValueError: for a generator without styles.
     """
+    refuse_unable(source, "mixing")
     network = source.sampler.network()
-    if not source.sampler.has_styles:
-        raise ValueError(f"{network.name} has no styles to mix, as StyleGAN2 has.")
     styles = _styles(source, rows + columns)
     coarse, fine = styles[:rows], styles[rows:]
     cutoff = min(_COARSE_LAYERS, styles.shape[1] // 2)
@@ -106,12 +107,6 @@ def mixing(source: ImageSource, *, rows: int = 5, columns: int = 7) -> Sheet:
     left = np.concatenate([blank, images[:rows]])[:, None]
     cells = images[rows:].reshape(rows + 1, columns, *shape)
     return Sheet([Panel(left, "coarse styles"), Panel(cells, "fine styles")])
-
-
-def refuse_unconditional(source: ImageSource) -> None:
-    """Raises ValueError for a run without classes."""
-    if source.num_classes is None:
-        raise ValueError("The run is unconditional: it has no classes to show.")
 
 
 def _styles(source: ImageSource, count: int) -> np.ndarray:
