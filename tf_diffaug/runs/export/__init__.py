@@ -18,17 +18,13 @@ from tf_diffaug.runs.export.formats import (
     check_formats,
     need_packages,
 )
-from tf_diffaug.runs.export.served import FROM_LATENTS, FROM_SEED, ServedGenerator
 from tf_diffaug.runs.generate import ImageSource, Sheet, classes, grid
 from tf_diffaug.runs.run import Run
 
 __all__ = [
     "DEFAULT_FORMATS",
     "FORMATS",
-    "FROM_LATENTS",
-    "FROM_SEED",
     "Exported",
-    "ServedGenerator",
     "check_export",
     "export_folder",
     "export_run",
