@@ -17,6 +17,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging as absl_logging
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.files import write_atomically
@@ -103,7 +104,8 @@ def _write_saved_model(source: ImageSource, path: pathlib.Path) -> None:
 
 
 def _read_saved_model(source: ImageSource, path: pathlib.Path) -> Reader:
-    loaded = tf.saved_model.load(str(path / "1"))
+    with _without_chatter():
+        loaded = tf.saved_model.load(str(path / "1"))
     function = loaded.signatures[FROM_LATENTS]
 
     def read(latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
@@ -119,14 +121,16 @@ def _read_saved_model(source: ImageSource, path: pathlib.Path) -> Reader:
 def _save_model(
     served: ServedGenerator, path: pathlib.Path, signatures: dict[str, Callable]
 ) -> None:
-    # Gradients of gradients are not saved, and each loading would warn of that.
+    # Gradients of gradients would be left out, and each loading warn of every one of them.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(served, str(path), signatures=signatures, options=options)
 
 
 @contextlib.contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Keeps back what is written to the descriptors of standard output and error from C++."""
+    """Keeps back warnings of gradients that nobody needs, and what C++ writes to descriptors."""
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
     kept = {number: os.dup(number) for number in (1, 2)}
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -136,6 +140,7 @@ def _without_chatter() -> Iterator[None]:
                 os.dup2(nowhere.fileno(), number)
             yield
     finally:
+        absl_logging.set_verbosity(verbosity)
         for number, copy in kept.items():
             os.dup2(copy, number)
             os.close(copy)
@@ -145,9 +150,11 @@ def _write_tflite(source: ImageSource, path: pathlib.Path) -> None:
     served = ServedGenerator(source, portable=True)
     with tempfile.TemporaryDirectory() as folder:
         _save_model(served, pathlib.Path(folder), {FROM_LATENTS: served.from_latents})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[FROM_LATENTS])
         try:
             with _without_chatter():
+                converter = tf.lite.TFLiteConverter.from_saved_model(
+                    folder, signature_keys=[FROM_LATENTS]
+                )
                 content = converter.convert()
         except Exception as error:  # the converter's own class is not public
             ops = sorted(set(re.findall(r"'?tf\.(\w+)'? op is neither", str(error))))
