@@ -46,6 +46,7 @@ SHORTER = {
         *("--width=2", "--batch_size=8", "--repeats=1", "--names", "lecam", "--no_memory")
     ],
     "benchmarks/train_step.py": ["--width=4", "--batch_size=8", "--repeats=1", "--fit_steps=1"],
+    "export": [],
     "generate": ["--count=3"],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
