@@ -52,6 +52,8 @@ SHORTER = {
         *("--width=2", "--batch_size=4", "--repeats=1", "--fit_steps=1", "--matrix_sizes", "64"),
         *("--models", "sndcgan"),
     ],
+    "export": [],
+    "generate": ["--count=3"],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
     "tools/make_ops_figure.py": [],

@@ -1,8 +1,10 @@
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffaug.layers.resample import blur, downsample, upsample
+from tf_diffaug.layers.resample import blur, dense_upsampling, downsample, upsample
 
 TAPS = np.array([1.0, 3.0, 3.0, 1.0])
 
@@ -118,3 +120,23 @@ def test_wrong_arguments_are_refused():
     for padding in ((4, 0), (0, -1)):
         with pytest.raises(ValueError, match="padding="):
             blur(tf.ones((1, 4, 4, 1)), padding=padding)
+
+
+def test_a_dense_upsampling_is_the_same_in_ops_that_other_runtimes_have(rng):
+    images = tf.constant(rng.normal(size=(2, 5, 6, 3)), tf.float32)
+
+    def ops(context):
+        @tf.function(autograph=False)
+        def function(x):
+            with context():
+                return upsample(x, gain=1.5)
+
+        graph = function.get_concrete_function(tf.TensorSpec((None, 5, 6, 3))).graph
+        return function(images), {op.type for op in graph.get_operations()}
+
+    (plain, plain_ops), (dense, dense_ops) = ops(contextlib.nullcontext), ops(dense_upsampling)
+    assert "DepthwiseConv2dNativeBackpropInput" in plain_ops - dense_ops
+    assert "Conv2DBackpropInput" in dense_ops - plain_ops
+    assert not {"EnsureShape"} & (plain_ops | dense_ops)
+    np.testing.assert_allclose(dense, plain, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(upsample(images, gain=1.5), plain, rtol=1e-6)

@@ -76,9 +76,14 @@ def grid(images: np.ndarray, columns: int, *, gap: int = 2) -> np.ndarray:
     return sheet
 
 
+def as_picture(image: np.ndarray) -> Image.Image:
+    """A uint8 image (height, width, channels) in Pillow's mode of its channels: L, RGB or RGBA."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
 def encode_png(image: np.ndarray, *, scale: int = 1) -> bytes:
     """A uint8 image (height, width, channels) as PNG, each pixel `scale` pixels wide."""
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture = as_picture(image)
     if scale > 1:
         size = (picture.width * scale, picture.height * scale)
         picture = picture.resize(size, Image.Resampling.NEAREST)

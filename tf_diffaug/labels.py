@@ -36,3 +36,18 @@ def check_whole(labels: np.ndarray) -> None:
     broken = labels[labels != np.floor(labels)] if labels.dtype.kind == "f" else labels[:0]
     if broken.size:
         raise ValueError(f"{_KIND} Received: a label of {broken.flat[0]}.")
+
+
+def class_weights(labels: tf.Tensor, num_classes: int, dtype: Any = tf.float32) -> tf.Tensor:
+    """The weight of each class, (batch, num_classes): what embeddings and tables are multiplied by.
+
+    Args:
+        labels: whole numbers (batch,), which become one-hot rows, or floats (batch, num_classes),
+            which are such weights already.
+        num_classes: how many.
+        dtype: of the result.
+    """
+    labels = tf.convert_to_tensor(labels)
+    if labels.dtype.is_floating and labels.shape.rank == 2 and labels.shape[1] == num_classes:
+        return tf.cast(labels, dtype)
+    return tf.one_hot(tf.cast(labels, tf.int32), num_classes, dtype=dtype)

@@ -40,6 +40,7 @@ PURPOSES = (
     "view",
     "probe",
     "metric",
+    "image",
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_diffaug.labels import class_weights
 from tf_diffaug.layers import BatchNorm, ConditionalBatchNorm
 from tf_diffaug.models.base import batch_of
 from tf_diffaug.models.biggan.base import BigGANNetwork, Init, Layout
@@ -52,7 +53,7 @@ class BigGANGenerator(BigGANNetwork):
 
     Call arguments:
         inputs: latents of shape (batch, latent_dim), with `num_classes` a pair of them and integer
-            labels of shape (batch,).
+            labels of shape (batch,), or floats (batch, num_classes), the weight of each class.
         training: whether batch norm uses the batch's statistics (`BatchNorm`).
 
     Returns images of shape (batch, resolution, resolution, channels) in [-1, 1], in float32 under
@@ -63,6 +64,9 @@ class BigGANGenerator(BigGANNetwork):
             map, `shared_dim` without classes, latents that do not divide, or an unknown `init`
             or `layout`.
     """
+
+    # Labels may be floats, the weight of each class: classes can be mixed.
+    takes_class_weights = True
 
     def __init__(
         self,
@@ -173,7 +177,7 @@ class BigGANGenerator(BigGANNetwork):
             return [labels] * len(self._blocks())
         shared = []
         if labels is not None:
-            vector = tf.one_hot(tf.cast(labels, tf.int32), self.num_classes)
+            vector = class_weights(labels, self.num_classes)
             shared = [vector if self.shared_dim is None else self.shared(vector)]
         if not chunks:
             return shared * len(self._blocks())

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_diffaug import _keras
 from tf_diffaug import random as stateless
+from tf_diffaug.labels import class_weights
 from tf_diffaug.layers.equalized import GAIN, LEAK, EqualizedDense
 from tf_diffaug.layers.modulated import ModulatedConv2D
 from tf_diffaug.layers.resample import upsample
@@ -37,7 +38,8 @@ class Mapping(keras.layers.Layer):
 
     Call arguments:
         latents: of shape (batch, latent_dim).
-        labels: int (batch,), if there are classes.
+        labels: int (batch,), if there are classes, or floats (batch, num_classes), the weight of
+            each class.
         training: whether `w_avg`, the running mean of w over the global batch, moves.
 
     Returns w of shape (batch, w_dim).
@@ -102,8 +104,8 @@ class Mapping(keras.layers.Layer):
         hidden = tf.cast(latents, self.variable_dtype)
         if labels is not None:
             # Not a gather, whose gradient is sparse.
-            one_hot = tf.one_hot(tf.cast(labels, tf.int32), self.num_classes, dtype=hidden.dtype)
-            embedded = tf.matmul(one_hot, tf.convert_to_tensor(self.embedding))
+            weights = class_weights(labels, self.num_classes, dtype=hidden.dtype)
+            embedded = tf.matmul(weights, tf.convert_to_tensor(self.embedding))
             hidden = tf.concat([hidden, embedded], axis=1)
         square = tf.reduce_mean(hidden**2, axis=1, keepdims=True)
         hidden *= tf.math.rsqrt(square + NORM_EPSILON)

@@ -39,7 +39,7 @@ class StyleGAN2Generator(StyleGAN2Network):
 
     Call arguments:
         inputs: latents (batch, latent_dim), or with classes a pair of these and int labels
-            (batch,).
+            (batch,), or floats (batch, num_classes), the weight of each class.
         training: whether `mapping.w_avg` moves and, given a seed, styles are mixed.
         seed: int32 (2,), of the noise and of style mixing. Without, the noise is the same for every
             image and call, and the outputs a function of inputs and weights.
@@ -55,6 +55,9 @@ class StyleGAN2Generator(StyleGAN2Network):
         ValueError: for a resolution that is no power of two, a size below 1, or a probability
             outside [0, 1].
     """
+
+    # Labels may be floats, the weight of each class: classes can be mixed.
+    takes_class_weights = True
 
     def __init__(
         self,

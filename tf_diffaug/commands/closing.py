@@ -40,6 +40,7 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
         if "leak_verdict" in record:
             lines.append(f"  leak        {_leak(record)}")
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
+    lines.append(f"Pictures: python -m tf_diffaug generate {run.path}")
     longer = 2 * max(config.steps, newest_step(run.checkpoints) or 0)
     lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
     return "\n".join(lines)

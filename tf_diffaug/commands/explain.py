@@ -7,34 +7,12 @@ import textwrap
 from tf_diffaug.commands import OK
 from tf_diffaug.data import ImageData
 from tf_diffaug.evaluation import resolve_features
-from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.parts import build, is_flipped
 from tf_diffaug.runs.recipe import Recipe
-from tf_diffaug.training import Regularizer, get_loss
+from tf_diffaug.runs.words import recipe_in_words
 
 _LABEL = 12
 _WIDTH = 96
-
-_WHERE = {
-    "none": (
-        "plain reals and plain fakes.",
-        "D's judgement of plain fakes.",
-    ),
-    "reals": (
-        "augmented reals, but plain fakes. The DiffAugment paper tries this and finds that G "
-        "learns to make augmented images: expect traces of the augmentation in the samples.",
-        "D's judgement of plain fakes.",
-    ),
-    "d_only": (
-        "augmented reals and augmented fakes, drawn independently.",
-        "D's judgement of plain fakes, which D never trains on. The DiffAugment paper tries this "
-        "and finds that G's gradient loses its meaning: expect poor samples.",
-    ),
-    "both": (
-        "augmented reals and augmented fakes, drawn independently, image by image.",
-        "D's judgement of augmented fakes; the gradient goes through the augmentation.",
-    ),
-}
 
 
 def say(recipe: Recipe) -> int:
@@ -57,21 +35,15 @@ def in_words(recipe: Recipe, *, data: ImageData, fid_features: str) -> str:
         data: the images that it trains on.
         fid_features: the name of the extractor that will be used, or `none`.
     """
-    config = recipe.config
-    d_sees, g_sees = _WHERE[config.augment]
-    subjects = {
-        "Images": _images(config, data),
-        "Flips": _flips(config, data),
-        "Augment": _augmentation(recipe),
-        "D sees": d_sees,
-        "G follows": g_sees,
-        "Extra terms": _regularizers(recipe),
-        "Networks": _networks(config),
-        "Training": _training(config),
-        "Average": _average(config),
-        "Evaluation": _evaluation(config, fid_features),
-        "Run": f"{config.run_dir}; the same command resumes it, a longer --steps goes on with it.",
-    }
+    subjects = recipe_in_words(
+        recipe,
+        num_images=len(data),
+        is_flipped=is_flipped(recipe.config, data),
+        fid_features=fid_features,
+    )
+    subjects["Run"] = (
+        f"{recipe.config.run_dir}; the same command resumes it, a longer --steps goes on with it."
+    )
     return "\n".join(_paragraph(label, text) for label, text in subjects.items())
 
 
@@ -83,123 +55,4 @@ def _paragraph(label: str, text: str) -> str:
         subsequent_indent=" " * _LABEL,
         break_on_hyphens=False,
         break_long_words=False,
-    )
-
-
-def _images(config: Config, data: ImageData) -> str:
-    if config.num_images is not None:
-        part = f"{config.num_images} images"
-    elif config.data_fraction is not None:
-        part = f"{100 * config.data_fraction:g} % of the images"
-    else:
-        return f"{config.dataset} at {config.resolution} px, all {len(data):,} images."
-    draw = {
-        "random": "drawn at random",
-        "paper": "drawn as DiffAugment's own code draws them, regardless of class",
-        "balanced": "drawn with equal counts of every class",
-    }[config.subset]
-    return (
-        f"{config.dataset} at {config.resolution} px, {part}, {draw} "
-        f"once, from --data_seed={config.data_seed}."
-    )
-
-
-def _flips(config: Config, data: ImageData) -> str:
-    who = "as this dataset says" if config.flip is None else "as asked"
-    if is_flipped(config, data):
-        return (
-            f"half of the reals are mirrored, {who}; the fakes never are: flips are a property of "
-            "the data, not a part of the augmentation."
-        )
-    return f"no images are mirrored, {who}."
-
-
-def _augmentation(recipe: Recipe) -> str:
-    config = recipe.config
-    if not recipe.policy.ops:
-        return "none: there is no policy, so images are never augmented."
-    where = {
-        "none": "nowhere in the adversarial losses",
-        "reals": "on the reals only",
-        "d_only": "in D's loss only",
-        "both": "wherever D looks (DiffAugment)",
-    }[config.augment]
-    return (
-        f"{config.policy}, in this order, its parameters drawn anew for each image and step. "
-        f"It is used {where}, augment={config.augment}: {recipe.why}."
-    )
-
-
-def _networks(config: Config) -> str:
-    text = (
-        f"{config.model} at width {config.width}, {config.resolution} px, from "
-        f"{config.latent_dim} standard normal latents"
-    )
-    if not config.conditional:
-        return f"{text}; labels are not looked at."
-    drawn = {"uniform": "drawn uniformly", "data": "drawn as often as the data has them"}
-    text += f", and the class: fakes' labels are {drawn[config.fake_labels]}"
-    if config.label_fraction is None:
-        return f"{text}."
-    known = f"{100 * config.label_fraction:g} % of the reals' labels are known"
-    return f"{text}; {known}, drawn at random once, from --data_seed={config.data_seed}."
-
-
-def _regularizers(recipe: Recipe) -> str:
-    if not recipe.regularizers:
-        return "none."
-    return " ".join(
-        f"{_named(regularizer)}: {regularizer.summary}." for regularizer in recipe.regularizers
-    )
-
-
-def _named(regularizer: Regularizer) -> str:
-    return f"{regularizer} (uses the policy)" if regularizer.uses_policy else str(regularizer)
-
-
-def _training(config: Config) -> str:
-    steps = "one D step" if config.d_steps == 1 else f"{config.d_steps} D steps"
-    return (
-        f"{config.steps:,} G steps, {steps} before each, of {config.batch_size} images; "
-        f"{config.loss} loss: {get_loss(config.loss).summary}. "
-        f"Adam({config.g_lr:g} for G, {config.d_lr:g} for D, "
-        f"betas {config.beta1:g} and {config.beta2:g}). Seed {config.seed} and the step decide "
-        "every draw."
-    )
-
-
-def _average(config: Config) -> str:
-    if config.ema_half_life is not None:
-        rate = f"with a half-life of {config.ema_half_life:g} images"
-    elif config.ema_decay > 0:
-        rate = f"with decay {config.ema_decay:g} a step"
-    else:
-        return "none: G's own weights are sampled."
-    since = f" from step {config.ema_start}" if config.ema_start else " from the start"
-    if config.ema_ramp is not None:
-        since += f", over at most {config.ema_ramp:.0%} of the steps so far as a half-life"
-    use = "samples and FID are taken from it" if config.eval_ema else "samples and FID ignore it"
-    return f"G's weights are averaged {rate}{since}; {use}. Batch-norm statistics are copied."
-
-
-def _evaluation(config: Config, fid_features: str) -> str:
-    if fid_features == "none":
-        return "no FID."
-    split = {
-        "auto": "the test images if there are any, else the training images",
-        "train": "the training images",
-        "test": "the test images",
-    }[config.fid_split]
-    every = f"every {config.eval_every} steps and at the end" if config.eval_every else "at the end"
-    statistics = {
-        "moving": "moving averages",
-        "batch": "each batch's statistics",
-        "standing": "statistics of 100 batches taken for it",
-    }
-    truncated = "" if config.truncation is None else f", truncation {config.truncation:g}"
-    averaged = config.eval_ema and (config.ema_decay > 0 or config.ema_half_life is not None)
-    return (
-        f"FID {every}: {config.num_fakes:,} fakes of {'the averaged G' if averaged else 'G'} "
-        f"(batch norm by {statistics[config.eval_batch_norm]}{truncated}) against {split}, "
-        f"features of {fid_features}. Only FIDs of the same features and protocol compare."
     )

@@ -6,6 +6,7 @@ A run directory that is named is that run: its own settings stand in for the def
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 from collections.abc import Mapping
@@ -83,9 +84,11 @@ def as_flags(asked: Any, text: str) -> str:
         text: the message.
     """
 
+    flags = {field.name for field in dataclasses.fields(asked)}
+
     def flag_of(word: str) -> str | None:
         flag = _FLAGS.get(word, word)
-        return flag if flag in fields() and hasattr(asked, flag) else None
+        return flag if flag in flags else None
 
     def received(match: re.Match) -> str:
         flag = flag_of(match[1])

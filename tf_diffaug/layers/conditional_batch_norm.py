@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_diffaug.labels import class_weights
 from tf_diffaug.layers._initializers import seeded
 from tf_diffaug.layers.batch_norm import BatchNorm
 from tf_diffaug.layers.spectral_norm import SpectralNormalization
@@ -39,7 +40,8 @@ class ConditionalBatchNorm(keras.layers.Layer):
     Call arguments:
         inputs: a pair of floats of shape (batch, ..., channels), and integer labels of shape
             (batch,) in [0, num_classes) or floats of shape (batch, features). A label outside has
-            gain 1 and bias 0.
+            gain 1 and bias 0. In place of labels floats (batch, num_classes), the weight of each
+            class, mix the classes' gains and biases.
         training: as in `BatchNorm`.
 
     Raises:
@@ -88,7 +90,7 @@ class ConditionalBatchNorm(keras.layers.Layer):
         hidden, condition = inputs
         if self.num_classes is not None:
             # A product with one-hot rows: the gradient of a gather would be sparse.
-            condition = tf.one_hot(tf.cast(condition, tf.int32), self.num_classes)
+            condition = class_weights(condition, self.num_classes)
         shape = (-1, *[1] * (hidden.shape.rank - 2), hidden.shape[-1])
         gain = tf.reshape(1.0 + self.gain(condition), shape)
         bias = tf.reshape(self.bias(condition), shape)

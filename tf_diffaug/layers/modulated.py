@@ -132,9 +132,7 @@ class ModulatedConv2D(keras.layers.Layer):
         _, height, width, _ = images.shape
         sizes = tf.stack([tf.shape(images)[0], 2 * height + 1, 2 * width + 1, self.filters])
         outputs = tf.nn.conv2d_transpose(images, kernel, sizes, 2, "VALID")
-        outputs = tf.ensure_shape(
-            outputs, (images.shape[0], 2 * height + 1, 2 * width + 1, self.filters)
-        )
+        outputs.set_shape((images.shape[0], 2 * height + 1, 2 * width + 1, self.filters))
         return blur(outputs, padding=(1, 1), gain=4.0)
 
 

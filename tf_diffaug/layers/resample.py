@@ -8,11 +8,31 @@ respect to the filter.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
 import numpy as np
 import tensorflow as tf
 
 FILTER = np.array([1.0, 3.0, 3.0, 1.0]) / 8.0
 TAPS = len(FILTER)
+
+_is_dense = contextvars.ContextVar("is_dense", default=False)
+
+
+@contextlib.contextmanager
+def dense_upsampling() -> Iterator[None]:
+    """Inside, `upsample` is a transposed convolution over all channels, mostly zeros.
+
+    The numbers are the same but for rounding. It is slower here; TensorFlow Lite and ONNX have no
+    transposed convolution channel by channel. The choice is made when a graph is traced.
+    """
+    token = _is_dense.set(True)
+    try:
+        yield
+    finally:
+        _is_dense.reset(token)
 
 
 def blur(images: tf.Tensor, *, padding: tuple[int, int], gain: float = 1.0) -> tf.Tensor:
@@ -84,10 +104,15 @@ def upsample(images: tf.Tensor, *, gain: float = 1.0) -> tf.Tensor:
         wide = tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x
         _, height, width, channels = x.shape
         sizes = tf.stack([tf.shape(x)[0], 2 * height, 2 * width, channels])
-        outputs = tf.nn.depthwise_conv2d_backprop_input(
-            sizes, _filter(wide, 4.0 * gain), wide, [1, 2, 2, 1], "SAME"
-        )
-        outputs = tf.ensure_shape(outputs, (x.shape[0], 2 * height, 2 * width, channels))
+        kernel = _filter(wide, 4.0 * gain)
+        if _is_dense.get():
+            kernel *= tf.eye(channels, dtype=kernel.dtype)
+            outputs = tf.nn.conv2d_transpose(wide, kernel, sizes, 2, "SAME")
+        else:
+            outputs = tf.nn.depthwise_conv2d_backprop_input(
+                sizes, kernel, wide, [1, 2, 2, 1], "SAME"
+            )
+        outputs.set_shape((x.shape[0], 2 * height, 2 * width, channels))
         return tf.cast(outputs, x.dtype), lambda upstream: downsample(upstream, gain=4.0 * gain)
 
     return filtered(tf.convert_to_tensor(images))

@@ -90,7 +90,9 @@ class UpsampledConv2D(_ResampledConv2D):
         kernel = tf.transpose(tf.reverse(kernel, [0, 1]), (0, 1, 3, 2))
         shape = [batch, 2 * rows, 2 * cols, kernel.shape[2]]
         outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, strides=2, padding=padding)
-        return tf.ensure_shape(outputs, self.compute_output_shape(inputs.shape))
+        # Known without an op: TensorFlow Lite has none that checks shapes.
+        outputs.set_shape(self.compute_output_shape(inputs.shape))
+        return outputs
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         batch, rows, cols, _ = tuple(input_shape)

@@ -202,6 +202,8 @@ def data_facts(data: ImageData) -> dict[str, Any]:
         "fingerprint": data.fingerprint,
         "channels": data.images.shape[-1],
         "label_counts": None if counts is None else counts.tolist(),
+        "class_names": None if data.class_names is None else list(data.class_names),
+        "flip": data.flip,
     }
 
 

@@ -64,6 +64,30 @@ class Run:
         """Makes images the way that the run evaluates and shows them."""
         return parts.make_sampler(self.gan, self.config)
 
+    def steady_sampler(self, truncation: float | None = None) -> Sampler:
+        """Makes images each of which depends on its own latents and label alone.
+
+        As `sampler` does, but where the run evaluates by a batch's statistics, by standing ones:
+        those of a batch would make an image depend on its neighbours.
+
+        Args:
+            truncation: in place of the run's own.
+
+        Raises:
+            ValueError: if G can't be sampled so.
+        """
+        truncation = self.config.truncation if truncation is None else truncation
+        if truncation not in self._steady_samplers:
+            batch_norm = self.config.eval_batch_norm
+            steady = "standing" if batch_norm == "batch" else batch_norm
+            config = dataclasses.replace(self.config, eval_batch_norm=steady, truncation=truncation)
+            self._steady_samplers[truncation] = parts.make_sampler(self.gan, config)
+        return self._steady_samplers[truncation]
+
+    @functools.cached_property
+    def _steady_samplers(self) -> dict[float | None, Sampler]:
+        return {}
+
     def evaluator(self) -> Evaluator | None:
         """What measures its FID in its own protocol; None for a run without features."""
         return make_evaluator(self.config, self.data, self.sampler)

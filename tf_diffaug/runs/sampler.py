@@ -113,15 +113,43 @@ class Sampler:
             return draw_latents(self._gan.generator, shape, seed)
         return random.truncated_normal(shape, seed, self._truncation)
 
-    def generate(
-        self, latents: tf.Tensor, labels: tf.Tensor | None = None, *, seed: tf.Tensor
-    ) -> tf.Tensor:
-        """Images of given latents; `seed` is for what the generator draws itself."""
+    @property
+    def has_styles(self) -> bool:
+        """Whether the generator has styles, whose distance from their mean psi is."""
+        return self._has_styles
+
+    def network(self) -> keras.Model:
+        """The generator that makes the images, with the statistics that its batch norms use."""
         if self._is_copy:
             self._take_statistics()
-        return self._run(latents, labels, seed)
+        return self._network
 
-    def _generate(self, latents: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+    def generate(
+        self,
+        latents: tf.Tensor,
+        labels: tf.Tensor | None = None,
+        *,
+        seed: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """Images of given latents.
+
+        Args:
+            latents: float32 (count, latent_dim).
+            labels: int32 (count,), or floats (count, num_classes), the weight of each class, for a
+                generator that takes such.
+            seed: int32 (2,), for what the generator draws itself; None leaves that to it.
+        """
+        if self._is_copy:
+            self._take_statistics()
+        latents = tf.convert_to_tensor(latents)
+        labels = None if labels is None else tf.convert_to_tensor(labels)
+        # The traced function itself: TensorFlow warns of samplers that look alike.
+        run = self._run.get_concrete_function(latents, labels, seed)
+        return run(latents, labels, seed)
+
+    def _generate(
+        self, latents: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor | None
+    ) -> tf.Tensor:
         psi = self._truncation if self._has_styles else None
         batch = self._batch_norm == "batch"
         with batch_statistics(self._network) if batch else contextlib.nullcontext():

@@ -63,7 +63,8 @@ def call_generator(
     Args:
         generator: G; `seed` and `truncation_psi` go to one that takes them.
         latents: (batch, latent_dim).
-        labels: int32 (batch,), for a conditional one.
+        labels: int32 (batch,), for a conditional one; floats (batch, num_classes), the weight of
+            each class, for one that `takes_class_weights`.
         training: whether this is a pass of training.
         seed: int32 (2,), for what the generator draws itself.
         truncation_psi: how far its styles keep from their mean; None leaves that to it.
@@ -197,4 +198,8 @@ def latent_length(generator: keras.Model) -> int:
 def _inputs(first: tf.Tensor, labels: tf.Tensor | None) -> Any:
     # One positional argument: functional and Sequential models take no two.
     first = tf.convert_to_tensor(first)
-    return first if labels is None else (first, tf.cast(labels, tf.int32))
+    if labels is None:
+        return first
+    labels = tf.convert_to_tensor(labels)
+    mixes = labels.dtype.is_floating and labels.shape.rank == 2 and labels.shape[1] != 1
+    return (first, labels if mixes else tf.cast(labels, tf.int32))

@@ -1,0 +1,113 @@
+"""What was measured of a run at a step, as a model card shows it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from tf_diffaug.runs.run import Run
+
+EVALUATIONS = "evaluations.jsonl"
+# Of a record, what is no measured value.
+_OTHER = ("step", "kind", "protocol", "readings", "seconds", "time", "seed")
+_STATISTICS = {
+    "moving": "moving averages",
+    "batch": "each batch's statistics",
+    "standing": "standing statistics",
+}
+_NAMES = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
+
+
+class Number(NamedTuple):
+    """One value and how it was measured."""
+
+    name: str
+    value: float
+    deviation: float | None
+    protocol: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Its name as the field writes it."""
+        return _NAMES.get(self.name, self.name.replace("_", " "))
+
+    @property
+    def shown(self) -> str:
+        """The value, with its deviation over seeds if there is one."""
+        return f"{self.value:.4g}" + ("" if self.deviation is None else f" ± {self.deviation:.2g}")
+
+
+def measured(run: Run, step: int) -> tuple[list[Number], dict[str, str]]:
+    """The numbers of the weights of a step, and what they say in words by metric.
+
+    Raises:
+        ValueError: if the run's metrics are damaged.
+    """
+    numbers, readings = [], {}
+    for record in _records(run):
+        if record.get("step") != step or not isinstance(record.get("protocol"), dict):
+            continue
+        numbers += [
+            Number(name, value, deviation, record["protocol"])
+            for name, value, deviation in _values(record)
+        ]
+        if isinstance(record.get("readings"), dict):
+            readings |= record["readings"]
+    # Measured twice in one way, the later counts.
+    kept = {(n.name, json.dumps(n.protocol, sort_keys=True, default=str)): n for n in numbers}
+    return list(kept.values()), readings
+
+
+def protocol_words(protocol: Mapping[str, Any]) -> str:
+    """A protocol on one line, as far as it is stated."""
+    features = protocol.get("features")
+    name = features.get("name") if isinstance(features, dict) else features
+    words = [] if name is None else [f"{name} features"]
+    if "num_fakes" in protocol:
+        words.append(f"{protocol['num_fakes']:,} fakes")
+    if "num_reals" in protocol:
+        words.append(f"{protocol['num_reals']:,} {protocol.get('split', '')} images")
+    if "ema" in protocol:
+        words.append("averaged weights" if protocol["ema"] else "weights not averaged")
+    if "batch_norm" in protocol:
+        words.append(
+            f"batch norm by {_STATISTICS.get(protocol['batch_norm'], protocol['batch_norm'])}"
+        )
+    if protocol.get("truncation") is not None:
+        words.append(f"truncation {protocol['truncation']:g}")
+    if protocol.get("chosen_on_same_data"):
+        words.append("checkpoint chosen on the same data")
+    return ", ".join(words)
+
+
+def _records(run: Run) -> Iterator[dict[str, Any]]:
+    yield from run.directory.records("eval")
+    path = pathlib.Path(run.directory.path) / EVALUATIONS
+    if not path.exists():
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is damaged: line {number} is no record. Mend or remove that line. "
+                f"Received: {line[:40]!r}."
+            ) from error
+        if isinstance(record, dict):
+            yield record
+
+
+def _values(record: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None]]:
+    """Values by name, with their deviations: plain ones, or a mean and a deviation over seeds."""
+    nested = next((record[key] for key in ("values", "metrics") if key in record), None)
+    found = record if nested is None else nested
+    for name, value in found.items():
+        if name in _OTHER:
+            continue
+        if isinstance(value, dict) and "mean" in value:
+            deviation = value.get("std", value.get("deviation"))
+            yield name, float(value["mean"]), deviation
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield name, float(value), None
