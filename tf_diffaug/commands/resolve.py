@@ -6,6 +6,7 @@ A run directory that is named is that run: its own settings stand in for the def
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 from collections.abc import Mapping
@@ -75,21 +76,30 @@ def table(config: Config, origins: Mapping[str, str]) -> str:
     )
 
 
-def as_flags(config: Config, text: str) -> str:
-    """A message of the library in the words of the command line: flags, as they were typed."""
+def as_flags(asked: Any, text: str) -> str:
+    """A message of the library in the words of the command line: flags, as they were typed.
+
+    Args:
+        asked: the `Config`, or what else has a command's flags for attributes.
+        text: the message.
+    """
+
+    flags = {field.name for field in dataclasses.fields(asked)}
+
+    def flag_of(word: str) -> str | None:
+        flag = _FLAGS.get(word, word)
+        return flag if flag in flags else None
 
     def received(match: re.Match) -> str:
-        flag = _FLAGS.get(match[1], match[1])
-        if flag not in fields() or (match.start() and text[match.start() - 1] in "-("):
+        flag = flag_of(match[1])
+        if flag is None or (match.start() and text[match.start() - 1] in "-("):
             return match[0]
-        value = getattr(config, flag)
-        return (
-            f"--{flag}={shown(flag, value)}" if str(value) in match[2] else f"--{flag}={match[2]}"
-        )
+        value = getattr(asked, flag)
+        return f"--{flag}={shown(flag, value) if str(value) in match[2] else match[2]}"
 
     def named(match: re.Match) -> str:
-        flag = _FLAGS.get(match[1], match[1])
-        return f"--{flag}" if flag in fields() else match[0]
+        flag = flag_of(match[1])
+        return match[0] if flag is None else f"--{flag}"
 
     before, mark, after = text.rpartition("Received: ")
     after = re.sub(r"\b([a-z_]+)=('[^']*'|\"[^\"]*\"|[^\s,.]+(?:\.\d+)?)", received, after)
