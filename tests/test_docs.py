@@ -52,6 +52,7 @@ SHORTER = {
         *("--width=2", "--batch_size=4", "--repeats=1", "--fit_steps=1", "--matrix_sizes", "64"),
         *("--models", "sndcgan"),
     ],
+    "evaluate": ["--num_fakes=20", "--seeds=1"],
     "export": [],
     "generate": ["--count=3"],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
@@ -141,17 +142,21 @@ def check(command, folder, trained):
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
 
 
+def without_code(page):
+    return re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+
+
 def anchors(page):
     """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(
-        r"^#+ (.+)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE
-    )
+    headings = re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE)
     return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 def test_links_between_pages_lead_somewhere():
     for page in PAGES:
-        for target, anchor in re.findall(r"\]\(([^)#]+)#?([^)]*)\)", page.read_text()):
+        for target, anchor in re.findall(
+            r"\]\(([^)#]+)#?([^)]*)\)", without_code(page.read_text())
+        ):
             if "://" in target:
                 continue
             path = page.parent / target

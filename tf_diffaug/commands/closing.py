@@ -40,7 +40,9 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
         if "leak_verdict" in record:
             lines.append(f"  leak        {_leak(record)}")
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
+    lines.append(f"Numbers: python -m tf_diffaug evaluate {run.path}")
     lines.append(f"Pictures: python -m tf_diffaug generate {run.path}")
+    lines.append(f"To share it: python -m tf_diffaug export {run.path}")
     longer = 2 * max(config.steps, newest_step(run.checkpoints) or 0)
     lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
     return "\n".join(lines)

@@ -25,6 +25,7 @@ _FLAGS = {
     "features": "fid_features",
     "fraction": "data_fraction",
     "labels": "conditional",
+    "metric": "metrics",
     "mode": "subset",
     "name": "dataset",
 }

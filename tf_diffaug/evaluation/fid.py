@@ -96,14 +96,23 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
             Records of other weights, steps and batch-norm statistics may be compared: that is what
             comparing is for.
     """
+    refuse_unlike(first["protocol"], second["protocol"])
+    return float(second["fid"] - first["fid"])
+
+
+def refuse_unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+    """Checks that two protocols measure the same thing; weights, steps and batch norms may differ.
+
+    Raises:
+        ValueError: if they do not, naming the first field that differs.
+    """
     for key in _COMPARABLE:
-        values = [record["protocol"].get(key) for record in (first, second)]
+        values = [protocol.get(key) for protocol in (first, second)]
         if values[0] != values[1]:
             raise ValueError(
-                f"FIDs that differ in {key} cannot be compared. "
+                f"Measurements that differ in {key} cannot be compared. "
                 f"Received: {key}={values[0]!r} and {values[1]!r}."
             )
-    return float(second["fid"] - first["fid"])
 
 
 def fake_batches(

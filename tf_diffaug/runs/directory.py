@@ -19,7 +19,7 @@ from tf_diffaug.images import encode_png
 
 
 class RunDirectory:
-    """`config.json`, `metrics.jsonl`, `checkpoints/`, `samples/STEP.png` and `tensorboard/`.
+    """A run's config.json, metrics.jsonl, evaluations.jsonl, checkpoints, samples and TensorBoard.
 
     Nothing is made before something is written. TensorBoard's files are a view of the metrics and
     samples, written again from them when a run resumes; without TensorBoard they are left out.
@@ -32,6 +32,7 @@ class RunDirectory:
         self.path = pathlib.Path(path)
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.jsonl"
+        self.evaluations = self.path / "evaluations.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
@@ -50,36 +51,25 @@ class RunDirectory:
         Raises:
             ValueError: if another line is damaged.
         """
-        if not self.metrics.exists():
-            return []
-        lines = self.metrics.read_bytes().split(b"\n")[:-1]
-        found = [self._record(number, line) for number, line in enumerate(lines, 1)]
-        return [record for record in found if kind is None or record["kind"] == kind]
+        return [one for one in _read(self.metrics) if kind is None or one["kind"] == kind]
 
-    def _record(self, number: int, line: bytes) -> dict[str, Any]:
-        try:
-            record = json.loads(line)
-            if isinstance(record, dict) and {"step", "kind"} <= record.keys():
-                return record
-        except ValueError:
-            pass
-        raise ValueError(
-            f"{self.metrics} is damaged: line {number} is no record. Mend or remove that line. "
-            f"Received: {line[:40]!r}."
-        )
+    def evaluated(self) -> list[dict[str, Any]]:
+        """The records of the command `evaluate` in order, read as `records` are."""
+        return _read(self.evaluations)
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds a record, which has a `step`, a `kind` and scalars, to metrics and TensorBoard."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        # One write of a whole line: a reader never sees half a record of a run that goes on.
-        line = (json.dumps(record) + "\n").encode()
-        with open(self.metrics, "ab", buffering=0) as file:
-            written = file.write(line)
-            if written < len(line):
-                file.truncate(file.tell() - written)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
+        _append(self.metrics, record)
         self._last[record["kind"]] = record
         self._board_record(record)
+
+    def append_evaluation(self, record: dict[str, Any]) -> None:
+        """Adds a record of the command `evaluate`."""
+        if self.evaluations.exists():
+            content = self.evaluations.read_bytes()
+            if not content.endswith(b"\n"):  # cut short by a kill: no record, and no start of one
+                write_atomically(self.evaluations, content[: content.rfind(b"\n") + 1])
+        _append(self.evaluations, record)
 
     def last(self, kind: str) -> dict[str, Any] | None:
         """The last record of a kind, if there is one."""
@@ -136,3 +126,34 @@ class RunDirectory:
         with writer.as_default(step):
             tf.summary.image("samples", picture.reshape(1, *picture.shape[:2], -1))
         writer.flush()
+
+
+def _read(path: pathlib.Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [_record(path, number, line) for number, line in enumerate(lines, 1)]
+
+
+def _record(path: pathlib.Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+        if isinstance(record, dict) and {"step", "kind"} <= record.keys():
+            return record
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{path} is damaged: line {number} is no record. Mend or remove that line. "
+        f"Received: {line[:40]!r}."
+    )
+
+
+def _append(path: pathlib.Path, record: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One write of a whole line: a reader never sees half a record of a run that goes on.
+    line = (json.dumps(record) + "\n").encode()
+    with open(path, "ab", buffering=0) as file:
+        written = file.write(line)
+        if written < len(line):
+            file.truncate(file.tell() - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

@@ -62,22 +62,30 @@ class Evaluator:
     @property
     def batch_size(self) -> int:
         """Samples at once."""
-        # Batch statistics depend on the batch: that of training, as in the papers' code.
-        batch = self.config.eval_batch_norm == "batch"
-        return self.config.batch_size if batch else _BATCH
+        return fakes_at_once(self.config)
 
     def protocol(self, gan: GAN) -> dict[str, Any]:
         """What the settings say of how samples are made and measured, see `evaluate_fid`."""
-        config = self.config
-        return {
-            "split": self.split,
-            "ema": config.eval_ema and gan.ema_generator is not None,
-            "batch_norm": config.eval_batch_norm,
-            "labels": config.fake_labels if config.conditional else "none",
-            "truncation": config.truncation,
-            "step": int(gan.step.numpy()),
-            "chosen_on_same_data": False,
-        }
+        return protocol_of(self.config, self.split, gan)
+
+
+def fakes_at_once(config: Config) -> int:
+    """Samples that are made together to be measured."""
+    # Batch statistics depend on the batch: that of training, as in the papers' code.
+    return config.batch_size if config.eval_batch_norm == "batch" else _BATCH
+
+
+def protocol_of(config: Config, split: str, gan: GAN) -> dict[str, Any]:
+    """What the settings say of how samples are made and measured, see `evaluate_fid`."""
+    return {
+        "split": split,
+        "ema": config.eval_ema and gan.ema_generator is not None,
+        "batch_norm": config.eval_batch_norm,
+        "labels": config.fake_labels if config.conditional else "none",
+        "truncation": config.truncation,
+        "step": int(gan.step.numpy()),
+        "chosen_on_same_data": False,
+    }
 
 
 def make_evaluator(

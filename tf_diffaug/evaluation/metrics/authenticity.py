@@ -31,7 +31,7 @@ def read(values: Mapping[str, float]) -> str:
     "auth_pct",
     summary="AuthPct, percentage of fakes that are farther from their nearest training image than "
     "its own nearest other training image is: 0 for copies, about 50 for new images",
-    source="arXiv 2102.08921, section 3.3; 2302.04440",
+    source="arXiv 2102.08921; 2302.04440",
     better="none",
     needs=["train"],
     reading=read,

@@ -36,7 +36,7 @@ def read(values: Mapping[str, float]) -> str:
     "ct",
     summary="C_T over one cell, that is all images: z-score of the Mann-Whitney U of distances to "
     "the nearest training image, fakes against held-out images; far below 0 for copies",
-    source="arXiv 2004.05675, section 3.1",
+    source="arXiv 2004.05675",
     better="none",
     needs=["train", "held_out"],
     reading=read,

@@ -31,7 +31,7 @@ def read(values: Mapping[str, float]) -> str | None:
 @register_metric(
     "fid",
     summary="Fréchet distance of Gaussians fitted to the features",
-    source="arXiv 1706.08500, equation 6",
+    source="arXiv 1706.08500",
     better="lower",
     reading=read,
 )

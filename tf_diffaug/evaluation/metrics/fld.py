@@ -34,7 +34,7 @@ def read(values: Mapping[str, float]) -> str:
     summary="FLD generalisation gap: 100/d times how much higher the mean negative log-likelihood "
     "of training images is than that of held-out ones, under a Gaussian around each fake whose "
     "widths are fitted to the training images; at most 1,500 of each; far below 0 for copies",
-    source="arXiv 2302.04440, section 4.2",
+    source="arXiv 2302.04440",
     better="none",
     needs=["train", "held_out"],
     reading=read,

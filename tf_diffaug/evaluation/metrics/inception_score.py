@@ -7,14 +7,14 @@ import numpy as np
 from tf_diffaug.evaluation.metrics.registry import register_metric
 from tf_diffaug.evaluation.metrics.sets import FeatureSets
 
-SPLITS = 10  # arXiv 1606.03498, section 4
+SPLITS = 10  # arXiv 1606.03498
 
 
 @register_metric(
     "is",
     summary="Inception Score, exp of the mean Kullback-Leibler divergence of a fake's class "
     "probabilities from their mean: mean over 10 splits in the order given, and `is_std` over them",
-    source="arXiv 1606.03498, section 4",
+    source="arXiv 1606.03498",
     better="higher",
     needs=["probabilities"],
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from tf_diffaug import random
 
-# arXiv 1801.01401, section 4: the kernel (x.y/d + 1)^3, 100 subsets of 1,000.
+# arXiv 1801.01401: the kernel (x.y/d + 1)^3, 100 subsets of 1,000.
 NUM_SUBSETS = 100
 SUBSET_SIZE = 1_000
 

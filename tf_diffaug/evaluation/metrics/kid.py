@@ -10,7 +10,7 @@ from tf_diffaug.evaluation.metrics.sets import FeatureSets
     "kid",
     summary="squared maximum mean discrepancy, unbiased, with the kernel (x·y/d + 1)³: mean over "
     "100 subsets of min(1,000, n); `kid_stderr` is the jackknife's standard error over all images",
-    source="arXiv 1801.01401, section 4",
+    source="arXiv 1801.01401",
     better="lower",
     uses=["kernel"],
 )

@@ -15,8 +15,8 @@ import numpy as np
 
 from tf_diffaug.evaluation.metrics.kernel import KernelSums
 
-PRECISION_K = 3  # arXiv 1904.06991, section 3
-DENSITY_K = 5  # arXiv 2002.09797, section 4
+PRECISION_K = 3  # arXiv 1904.06991
+DENSITY_K = 5  # arXiv 2002.09797
 _SMALL = 2_048
 _BLOCK = 1 << 23  # values in a block of products: 32 MiB in float32
 _CHUNK = 1 << 20  # of which so many are worked on at once, as they are read several times

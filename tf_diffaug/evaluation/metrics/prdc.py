@@ -14,7 +14,7 @@ from tf_diffaug.evaluation.metrics.sets import FeatureSets
     "precision",
     summary="share of the fakes that lie in the ball of a real, which reaches to its 3rd nearest "
     "real: quality",
-    source="arXiv 1904.06991, equation 2",
+    source="arXiv 1904.06991",
     better="higher",
     uses=["neighbours"],
 )
@@ -26,7 +26,7 @@ def precision(sets: FeatureSets, seed: int) -> dict[str, float]:
     "recall",
     summary="share of the reals that lie in the ball of a fake, which reaches to its 3rd nearest "
     "fake: variety",
-    source="arXiv 1904.06991, equation 2",
+    source="arXiv 1904.06991",
     better="higher",
     uses=["neighbours"],
 )
@@ -38,7 +38,7 @@ def recall(sets: FeatureSets, seed: int) -> dict[str, float]:
     "density",
     summary="in how many reals' balls a fake lies, which reach to the 5th nearest real, over 5: "
     "quality, and may exceed 1",
-    source="arXiv 2002.09797, equation 3",
+    source="arXiv 2002.09797",
     better="higher",
     uses=["neighbours"],
 )
@@ -51,7 +51,7 @@ def density(sets: FeatureSets, seed: int) -> dict[str, float]:
     "coverage",
     summary="share of the reals whose ball, which reaches to the 5th nearest real, holds a fake: "
     "variety",
-    source="arXiv 2002.09797, equation 4",
+    source="arXiv 2002.09797",
     better="higher",
     uses=["neighbours"],
 )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tf_diffaug.runs.run import Run
 
-EVALUATIONS = "evaluations.jsonl"
 # Of a record, what is no measured value.
 _OTHER = ("step", "kind", "protocol", "readings", "seconds", "time", "seed")
 _STATISTICS = {
@@ -17,7 +15,7 @@ _STATISTICS = {
     "batch": "each batch's statistics",
     "standing": "standing statistics",
 }
-_NAMES = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
+_NAMES = {"fid": "FID", "kid": "KID", "is": "Inception Score"}
 
 
 class Number(NamedTuple):
@@ -68,7 +66,7 @@ def protocol_words(protocol: Mapping[str, Any]) -> str:
     if "num_fakes" in protocol:
         words.append(f"{protocol['num_fakes']:,} fakes")
     if "num_reals" in protocol:
-        words.append(f"{protocol['num_reals']:,} {protocol.get('split', '')} images")
+        words.append(f"{protocol['num_reals']:,} {protocol.get('split', 'real')} images")
     if "ema" in protocol:
         words.append("averaged weights" if protocol["ema"] else "weights not averaged")
     if "batch_norm" in protocol:
@@ -84,30 +82,15 @@ def protocol_words(protocol: Mapping[str, Any]) -> str:
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:
     yield from run.directory.records("eval")
-    path = pathlib.Path(run.directory.path) / EVALUATIONS
-    if not path.exists():
-        return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise ValueError(
-                f"{path} is damaged: line {number} is no record. Mend or remove that line. "
-                f"Received: {line[:40]!r}."
-            ) from error
-        if isinstance(record, dict):
-            yield record
+    yield from run.directory.evaluated()
 
 
 def _values(record: Mapping[str, Any]) -> Iterator[tuple[str, float, float | None]]:
     """Values by name, with their deviations: plain ones, or a mean and a deviation over seeds."""
-    nested = next((record[key] for key in ("values", "metrics") if key in record), None)
-    found = record if nested is None else nested
-    for name, value in found.items():
+    for name, value in record.get("values", record).items():
         if name in _OTHER:
             continue
         if isinstance(value, dict) and "mean" in value:
-            deviation = value.get("std", value.get("deviation"))
-            yield name, float(value["mean"]), deviation
+            yield name, float(value["mean"]), value.get("std")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             yield name, float(value), None

@@ -1,0 +1,251 @@
+"""`evaluate`: the numbers of finished runs, or of folders of images, with their protocols."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tf_diffaug.commands import saved_run
+from tf_diffaug.commands.flags import Flag, help_lines
+from tf_diffaug.errors import UserError
+from tf_diffaug.naming import unknown
+
+if TYPE_CHECKING:
+    from tf_diffaug.runs.evaluate import Reals
+
+SUMMARY = "measure a run by FID, KID, precision, recall and more, and look for copies"
+_FOLDER = "folder:"
+_PROTOCOLS = ("diffaugment", "full", "low-shot")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked(saved_run.Asked):
+    """What the user asked for; None is the run's own.
+
+    Raises:
+        UserError: if a value is out of its range.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    protocol: str | None = None
+    seeds: int = 3
+    per_class: bool = False
+    compare: bool = False
+    resolution: int | None = None
+    fid_split: str | None = None
+    eval_batch_norm: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.checkpoint != "all":
+            super().__post_init__()
+        self.check_least(seeds=1, num_fakes=2, seed=0, resolution=1)
+        if self.protocol is not None and self.protocol not in _PROTOCOLS:
+            received = f"--protocol={self.protocol}"
+            raise UserError(unknown("protocol", self.protocol, _PROTOCOLS, received=received))
+        if self.folders and len(self.run_dirs) != 2:
+            raise UserError(
+                "folders are measured two at a time, evaluate folder:FAKES folder:REALS. "
+                f"Received: {' '.join(map(str, self.run_dirs))}."
+            )
+        if self.compare and (self.folders or len(self.run_dirs) < 2):
+            raise UserError(
+                "--compare takes two runs or more that were evaluated. "
+                f"Received: {' '.join(map(str, self.run_dirs))}."
+            )
+
+    @property
+    def folders(self) -> bool:
+        """Whether folders of images are measured, and no run."""
+        return any(str(path).startswith(_FOLDER) for path in self.run_dirs)
+
+    @property
+    def replaced(self) -> dict[str, Any]:
+        """The settings of the run that the protocol and the flags replace, flags going first."""
+        from tf_diffaug.runs.evaluate import PROTOCOLS
+
+        own = {
+            name: value
+            for name in ("fid_split", "eval_batch_norm")
+            if (value := getattr(self, name)) is not None
+        }
+        named = PROTOCOLS[self.protocol] if self.protocol else {}
+        return {**named, **super().replaced, **own}
+
+
+_AUTO = ("auto",)
+_FLAGS = saved_run.flags(
+    Flag("metrics", str, "names with commas between; by default all that can be had", "all"),
+    Flag(
+        "protocol",
+        str,
+        "diffaugment (10,000 fakes, the test images, batch statistics), full (50,000, the "
+        "training images) or low-shot (5,000, the training images); by default the run's own",
+        "auto",
+        _AUTO,
+    ),
+    Flag("seeds", int, "draws of fakes: values are their mean and deviation", "3"),
+    Flag("per_class", bool, "each class by itself as well"),
+    Flag("compare", bool, "measure nothing: set the last evaluations of two runs side by side"),
+    Flag("fid_split", str, "reals: auto, train or test; by default as in the run", "auto", _AUTO),
+    Flag(
+        "eval_batch_norm", str, "moving, batch or standing; by default as in the run", "auto", _AUTO
+    ),
+    Flag("resolution", int, "side that the images of two folders are brought to", "auto", _AUTO),
+    Flag("checkpoint", str, "newest, best (by FID), a step, or all", "newest"),
+    out="a .json file for the record too",
+    without=("checkpoint",),
+)
+
+
+def help_text(program: str, full: bool) -> str:
+    """The text of `--help`."""
+    del full
+    lines = [
+        "Measures runs, or a folder of images against another, and says how.",
+        f"Try: {program} runs/NAME, {program} runs/NAME --protocol=low-shot --checkpoint=all,",
+        f"or {program} folder:FAKES folder:REALS. Records go to RUN_DIR/evaluations.jsonl.",
+    ]
+    return "\n".join([*lines, *help_lines(_FLAGS)])
+
+
+def read(arguments: Sequence[str]) -> Asked:
+    """Reads a command line.
+
+    Raises:
+        UserError: if it has a mistake.
+    """
+    return saved_run.read(
+        Asked, _FLAGS, arguments, command="evaluate", several=True, metrics=_read_metrics
+    )
+
+
+def _read_metrics(text: str | None) -> tuple[str, ...] | None:
+    if text is None or text == "all":
+        return None
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+
+
+def run(asked: Asked) -> int:
+    """Measures, shows and records; returns the exit code.
+
+    Raises:
+        UserError: for a mistake in what was asked, before anything is written.
+        Failure: if a checkpoint cannot be restored.
+    """
+    from tf_diffaug.commands import OK
+    from tf_diffaug.commands.evaluation_table import show
+
+    with saved_run.mistakes(asked):
+        _refuse_unknown_metrics(asked.metrics)
+        if asked.out is not None:
+            saved_run.refuse_outputs(asked, pathlib.Path(asked.out))
+        if asked.compare:
+            show(_last_evaluations(asked))
+            return OK
+        records = _of_folders(asked) if asked.folders else _of_runs(asked)
+        if asked.out is not None:
+            from tf_diffaug.files import write_atomically
+
+            write_atomically(pathlib.Path(asked.out), json.dumps(records, indent=2) + "\n")
+    return OK
+
+
+def _refuse_unknown_metrics(metrics: Sequence[str] | None) -> None:
+    from tf_diffaug.evaluation.metrics import METRICS
+
+    for name in metrics or ():
+        if name not in METRICS:
+            received = f"--metrics={','.join(metrics)}"
+            raise UserError(unknown("metric", name, sorted(METRICS), received=received))
+
+
+def _of_runs(asked: Asked) -> dict[str, Any]:
+    from tf_diffaug.commands.evaluation_table import show
+
+    found = {}
+    for folder in asked.run_dirs:
+        reals = None
+        for checkpoint in _checkpoints(asked, folder):
+            record, reals = _measure(asked, folder, checkpoint, reals)
+            name = f"{folder} step {record['step']:,}"
+            show({name: record})
+            found[name] = record
+    return found
+
+
+def _measure(
+    asked: Asked, folder: pathlib.Path, checkpoint: str, reals: Reals | None
+) -> tuple[dict[str, Any], Reals]:
+    from tf_diffaug.runs.evaluate import Reals, evaluate
+
+    run = saved_run.load(dataclasses.replace(asked, checkpoint=checkpoint), folder)
+    if run.config.fid_split == "test" and not run.facts["num_test"]:
+        flag = "--fid_split=test" if asked.fid_split else f"--protocol={asked.protocol}"
+        raise UserError(
+            f"{folder} has no test images, which {flag} measures against. Choose "
+            "--protocol=low-shot, full, or --fid_split=train."
+        )
+    with saved_run.progress() as report:
+        if reals is None:
+            reals = Reals(run, asked.metrics, report)
+    with saved_run.progress() as report:
+        record = evaluate(
+            run,
+            asked.metrics,
+            seeds=asked.seeds,
+            per_class=asked.per_class,
+            reals=reals,
+            progress=report,
+        )
+    record["protocol"]["name"] = asked.protocol
+    run.directory.append_evaluation(record)
+    return record, reals
+
+
+def _checkpoints(asked: Asked, folder: pathlib.Path) -> list[str]:
+    if asked.checkpoint != "all":
+        return [asked.checkpoint]
+    found = (folder / "checkpoints").glob("**/step-*.index")
+    steps = sorted({int(path.stem.removeprefix("step-")) for path in found})
+    if not steps:
+        raise UserError(f"{folder} has no checkpoint yet. Received: --checkpoint=all.")
+    return list(map(str, steps))
+
+
+def _of_folders(asked: Asked) -> dict[str, Any]:
+    from tf_diffaug import data
+    from tf_diffaug.commands.evaluation_table import show
+    from tf_diffaug.evaluation import extractor_for
+    from tf_diffaug.runs.evaluate import evaluate_images
+
+    fakes, reals = (
+        data.load(str(path), resolution=asked.resolution, labels=False).images
+        for path in asked.run_dirs
+    )
+    extractor = extractor_for(asked.fid_features or "auto", str(asked.run_dirs[1]), reals.shape[1])
+    if extractor is None:
+        raise UserError("features are needed. Received: --fid_features=none.")
+    with saved_run.progress() as report:
+        record = evaluate_images(fakes, reals, asked.metrics, extractor=extractor, progress=report)
+    named = {f"{asked.run_dirs[0]} against {asked.run_dirs[1]}": record}
+    show(named)
+    return named
+
+
+def _last_evaluations(asked: Asked) -> Mapping[str, dict[str, Any]]:
+    from tf_diffaug.evaluation.fid import refuse_unlike
+    from tf_diffaug.runs import RunDirectory
+
+    found: dict[str, dict[str, Any]] = {}
+    for folder in asked.run_dirs:
+        records = RunDirectory(folder).evaluated()
+        if not records:
+            raise UserError(f"{folder} was not evaluated yet: evaluate {folder} does.")
+        record = records[-1]
+        for other in found.values():
+            refuse_unlike(other["protocol"], record["protocol"])
+        found[f"{folder} step {record['step']:,}"] = record
+    return found

@@ -1,0 +1,55 @@
+"""A table of evaluations on the screen, with the protocol and what the numbers say in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tf_diffaug.evaluation.metrics import METRICS
+from tf_diffaug.runs.export.numbers import protocol_words
+
+_BETTER = {"lower": "lower", "higher": "higher", "none": ""}
+
+
+def show(records: Mapping[str, dict[str, Any]]) -> None:
+    """Prints a column of values for each record, by its title.
+
+    Args:
+        records: as `tf_diffaug.runs.evaluate.evaluate` makes them, of one protocol.
+    """
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("metric")
+    for title in records:
+        table.add_column(Text(title), justify="right", overflow="fold")
+    table.add_column("better")
+    keys = dict.fromkeys(key for record in records.values() for key in record["values"])
+    for key in keys:
+        better = _BETTER[METRICS[key].better] if key in METRICS else ""
+        cells = [_value(record["values"].get(key)) for record in records.values()]
+        table.add_row(key, *cells, better)
+    console.print(table)
+    first = next(iter(records.values()))
+    console.print(Text(f"Measured on {protocol_words(first['protocol'])}.{_seeds(first)}"))
+    for title, record in records.items():
+        for metric, words in record["readings"].items():
+            prefix = f"{title}: " if len(records) > 1 else ""
+            console.print(Text(f"{prefix}{metric}: {words}"))
+        for label, values in record.get("classes", {}).items():
+            listed = ", ".join(f"{key} {_value(value)}" for key, value in values.items())
+            console.print(Text(f"class {label}: {listed}"))
+
+
+def _value(value: Mapping[str, float] | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value['mean']:.4g}" + (f" ± {value['std']:.2g}" if "std" in value else "")
+
+
+def _seeds(record: Mapping[str, Any]) -> str:
+    seeds = record["protocol"].get("seeds", ())
+    return f" Mean and deviation over {len(seeds)} draws of fakes." if len(seeds) > 1 else ""

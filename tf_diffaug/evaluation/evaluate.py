@@ -1,0 +1,129 @@
+"""Every metric of a generator over several seeds, from one pass of features a set of images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tf_diffaug.evaluation.extractor import Extractor
+from tf_diffaug.evaluation.metrics import (
+    METRICS,
+    FeatureSet,
+    FeatureSets,
+    measure,
+    readings,
+)
+
+Progress = Callable[[int], None]
+BATCH = 128
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RealFeatures:
+    """Features of real images, made once for all that is measured against them.
+
+    Args:
+        reference: of the images that fakes are measured against.
+        train: of those that were trained on; the same object if they are the reference.
+        held_out: of those that were not, if there are any and they were asked for.
+    """
+
+    reference: FeatureSet
+    train: FeatureSet | None = None
+    held_out: FeatureSet | None = None
+
+    def sets(self, fakes: FeatureSet) -> FeatureSets:
+        """What `measure` takes."""
+        return FeatureSets(fakes, self.reference, self.train, self.held_out)
+
+
+def extract(
+    batches: Iterable[Any],
+    extractor: Extractor,
+    count: int,
+    *,
+    progress: Progress = lambda count: None,
+) -> FeatureSet:
+    """The features of images, and the probabilities of a classifier, in one pass.
+
+    Args:
+        batches: uint8 images of shape (n, height, width, channels), `count` or more in all.
+        extractor: what makes the features.
+        count: how many images count; what exceeds them is left out.
+        progress: told of every batch's size.
+    """
+    features, probabilities = [], []
+    for images in batches:
+        outputs = extractor.outputs(images)
+        features.append(np.asarray(outputs.features))
+        if outputs.probabilities is not None:
+            probabilities.append(np.asarray(outputs.probabilities))
+        progress(len(features[-1]))
+    return FeatureSet(
+        np.concatenate(features)[:count],
+        np.concatenate(probabilities)[:count] if probabilities else None,
+    )
+
+
+def batches_of(images: np.ndarray) -> Iterable[np.ndarray]:
+    """An array of images, some at a time."""
+    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+
+
+def needs(metrics: Sequence[str] | None) -> set[str]:
+    """What the metrics need beside fakes and reals; None is all metrics."""
+    names = METRICS if metrics is None else metrics
+    return {need for name in names if name in METRICS for need in METRICS[name].needs}
+
+
+def measure_seeds(
+    fakes: Iterable[FeatureSet],
+    reals: RealFeatures,
+    metrics: Sequence[str] | None,
+    seeds: Sequence[int],
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Measures the fakes of each seed.
+
+    Args:
+        fakes: features, one set a seed.
+        reals: what they are measured against.
+        metrics: names, see `METRICS`; None is each that has what it needs.
+        seeds: of the metrics' own draws.
+
+    Returns:
+        By key `{"mean": ..., "std": ...}` over the seeds (the deviation of a sample, left out of
+        one seed), and what they say in words, by metric. Never the best of several.
+
+    Raises:
+        ValueError: for an unknown metric, or one that needs what there is not.
+    """
+    found = []
+    for seed, some in zip(seeds, fakes, strict=True):
+        sets = reals.sets(some)
+        found.append(measure(sets, metrics, seed=seed))
+    values = {}
+    for key in found[0]:
+        column = [one[key] for one in found if key in one]
+        values[key] = {"mean": float(np.mean(column))}
+        if len(column) > 1:
+            values[key]["std"] = float(np.std(column, ddof=1))
+    means = {key: value["mean"] for key, value in values.items()}
+    return values, readings(means, sets)
+
+
+def class_rows(labels: np.ndarray) -> dict[int, np.ndarray]:
+    """Rows of each class that has two images or more, which a distance needs."""
+    return {
+        int(label): rows
+        for label in np.unique(labels[labels >= 0])
+        if len(rows := np.flatnonzero(labels == label)) > 1
+    }
+
+
+def rows_of(features: FeatureSet, rows: np.ndarray) -> FeatureSet:
+    """The features of some of the images."""
+    chosen = features.probabilities
+    return FeatureSet(features.features[rows], None if chosen is None else chosen[rows])

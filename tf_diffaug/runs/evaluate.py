@@ -1,0 +1,257 @@
+"""Measures a finished run by every metric, under a protocol with a name or one spelt out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tf_diffaug import random
+from tf_diffaug.data import ImageData
+from tf_diffaug.errors import UserError
+from tf_diffaug.evaluation import Extractor, extractor_for
+from tf_diffaug.evaluation.evaluate import (
+    RealFeatures,
+    batches_of,
+    class_rows,
+    extract,
+    measure_seeds,
+    needs,
+    rows_of,
+)
+from tf_diffaug.evaluation.fid import fake_batches
+from tf_diffaug.evaluation.metrics import FeatureSet
+from tf_diffaug.evaluation.reference import digest_images
+from tf_diffaug.runs.evaluator import fakes_at_once, protocol_of, reference_images
+from tf_diffaug.runs.generate.classes import class_name
+from tf_diffaug.runs.run import Run
+from tf_diffaug.runs.saved import versions
+
+# Settings by the protocol's name: arXiv 2006.10738's for CIFAR (its code's fid10k), StyleGAN2's and
+# later papers' (50,000 against the training images), and arXiv 2006.10738's for few images.
+PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
+    "diffaugment": {
+        "num_fakes": 10_000,
+        "fid_split": "test",
+        "eval_ema": True,
+        "eval_batch_norm": "batch",
+    },
+    "full": {"num_fakes": 50_000, "fid_split": "train", "eval_ema": True},
+    "low-shot": {"num_fakes": 5_000, "fid_split": "train", "eval_ema": True},
+}
+Progress = Callable[[int, int], None]
+
+
+class Reals:
+    """The real images of a run and their features, made when first asked for.
+
+    One object may serve several checkpoints of a run, and runs on the same images.
+
+    Args:
+        run: the run.
+        metrics: names of metrics; None is all.
+        progress: told how many images are done, of how many.
+    """
+
+    def __init__(self, run: Run, metrics: Sequence[str] | None, progress: Progress) -> None:
+        config, data = run.config, run.data
+        self.split, self._images = reference_images(config, data)
+        extractor = extractor_for(config.fid_features, config.dataset, self._images.shape[1])
+        if extractor is None:
+            raise UserError(
+                f"{run.directory.path} has no features to measure with: add --fid_features=auto."
+            )
+        self.extractor: Extractor = extractor
+        self.fingerprint = digest_images(self._images)
+        self.labels = data.labels if self.split == "train" else data.test_labels
+        self.features = self._all_features(data, needs(metrics), progress)
+
+    def _all_features(self, data: ImageData, needed: set[str], progress: Progress) -> RealFeatures:
+        others = {"train": data.images, "held_out": data.test}
+        wanted = {"reference": self._images}
+        if needed & {"train", "held_out"}:
+            wanted["train"] = others["train"]
+        if "held_out" in needed and data.test is not None:
+            wanted["held_out"] = others["held_out"]
+        total = sum(len(images) for images in {id(i): i for i in wanted.values()}.values())
+        known: dict[int, FeatureSet] = {}
+        count = _counter(progress, total)
+        for images in wanted.values():
+            if id(images) not in known:
+                known[id(images)] = extract(
+                    batches_of(images), self.extractor, len(images), progress=count
+                )
+        return RealFeatures(**{name: known[id(images)] for name, images in wanted.items()})
+
+
+def evaluate(
+    run: Run,
+    metrics: Sequence[str] | None = None,
+    *,
+    seeds: int = 3,
+    per_class: bool = False,
+    reals: Reals | None = None,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measures the run's samples, and returns a record with the protocol.
+
+    >>> run = load_run("runs/NAME", **PROTOCOLS["low-shot"])  # doctest: +SKIP
+    >>> evaluate(run)["values"]["fid"]  # doctest: +SKIP
+    {'mean': 21.7, 'std': 0.2}
+
+    Args:
+        run: the run, see `load_run`, whose settings are the protocol.
+        metrics: names, see `tf_diffaug.evaluation.metrics.METRICS`; None is each that has what it
+            needs.
+        seeds: how many draws of fakes are measured: values are their mean and deviation. The first
+            is that of the run's own FID.
+        per_class: whether each class is measured by itself as well.
+        reals: their features, if they are known from another checkpoint.
+        progress: told how many images are done, of how many.
+
+    Returns:
+        A record ready for JSON: `step`, `values` (by key `mean` and, of several seeds, `std`),
+        `readings` in words by metric, `classes` (the values of each, where asked for), `protocol`,
+        `versions` and `seconds`.
+
+    Raises:
+        ValueError: for an unknown metric or one that needs what there is not, or too few images.
+    """
+    started = time.monotonic()
+    if seeds < 1:
+        raise ValueError(f"At least one seed is measured. Received: seeds={seeds}.")
+    if per_class and run.gan.num_classes is None:
+        raise UserError(f"{run.directory.path} is not conditional: it has no classes to measure.")
+    reals = Reals(run, metrics, progress) if reals is None else reals
+    chosen = range(run.seed, run.seed + seeds)
+    count = _counter(progress, seeds * run.config.num_fakes)
+    drawn = [_fakes(run, reals.extractor, seed, count) for seed in chosen]
+    fakes, labels = zip(*drawn, strict=True)
+    values, words = measure_seeds(fakes, reals.features, metrics, chosen)
+    record = {
+        "kind": "evaluation",
+        "step": int(run.gan.step.numpy()),
+        "values": values,
+        "readings": words,
+        "protocol": _protocol(run, reals, list(chosen)),
+        "versions": versions(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if per_class:
+        found = _by_class(fakes, labels, reals, metrics, chosen)
+        record["classes"] = {class_name(run, label): values for label, values in found.items()}
+    return record
+
+
+def _fakes(
+    run: Run, extractor: Extractor, seed: int, count: Callable[[int], None]
+) -> tuple[FeatureSet, np.ndarray | None]:
+    """Features of the samples of a seed, and their labels."""
+    labels: list[np.ndarray] = []
+
+    def sample(index: int, size: int) -> Any:
+        key = random.derive(seed, "sample", step=index)
+        if run.gan.num_classes is None:
+            return run.sampler(size, key)
+        drawn = run.gan.labels(size, random.fold_in(key, 1))
+        labels.append(drawn.numpy())
+        return run.sampler(size, key, labels=drawn)
+
+    num_fakes = run.config.num_fakes
+    batches = fake_batches(sample, num_fakes=num_fakes, batch_size=fakes_at_once(run.config))
+    features = extract(batches, extractor, num_fakes, progress=count)
+    return features, np.concatenate(labels)[:num_fakes] if labels else None
+
+
+def _protocol(run: Run, reals: Reals, seeds: list[int]) -> dict[str, Any]:
+    chosen_by = None
+    if run.checkpoint == "best":
+        step = int(run.gan.step.numpy())
+        found = [one for one in run.directory.records("eval") if one["step"] == step]
+        chosen_by = found[-1]["protocol"] if found else None
+    same = chosen_by is not None and chosen_by.get("reference") == reals.fingerprint
+    return {
+        **reals.extractor.record(),
+        "num_fakes": run.config.num_fakes,
+        "num_reals": len(reals.features.reference),
+        "reference": reals.fingerprint,
+        **protocol_of(run.config, reals.split, run.gan),
+        "chosen_on_same_data": same,
+        "chosen_by": None if chosen_by is None else f"FID, {chosen_by['split']} images",
+        "seeds": seeds,
+    }
+
+
+def _by_class(
+    fakes: Sequence[FeatureSet],
+    labels: Sequence[np.ndarray],
+    reals: Reals,
+    metrics: Sequence[str] | None,
+    seeds: Sequence[int],
+) -> dict[int, Any]:
+    """Values of each class that has two fakes and two reals, against the reals of that class."""
+    if reals.labels is None:
+        raise UserError(f"the {reals.split} images have no labels to measure classes by.")
+    of_reals = class_rows(np.asarray(reals.labels))
+    of_fakes = [class_rows(drawn) for drawn in labels]
+    names = [name for name in metrics or ("fid", "kid", "precision", "recall") if not needs([name])]
+    found = {}
+    for label in sorted(set(of_reals).intersection(*of_fakes)):
+        reference = RealFeatures(rows_of(reals.features.reference, of_reals[label]))
+        some = [rows_of(one, rows[label]) for one, rows in zip(fakes, of_fakes, strict=True)]
+        found[label] = measure_seeds(some, reference, names, seeds)[0]
+    return found
+
+
+def evaluate_images(
+    fakes: np.ndarray,
+    reals: np.ndarray,
+    metrics: Sequence[str] | None = None,
+    *,
+    extractor: Extractor,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measures images against others, as `evaluate` does a run's samples.
+
+    Args:
+        fakes: uint8 images of shape (n, height, width, channels).
+        reals: the ones they are measured against, and looked for copies of.
+        metrics: names; None is each that has what it needs.
+        extractor: what makes the features.
+        progress: told how many images are done, of how many.
+
+    Returns:
+        A record as that of `evaluate`, without a step.
+    """
+    count = _counter(progress, len(fakes) + len(reals))
+    made = [
+        extract(batches_of(images), extractor, len(images), progress=count)
+        for images in (fakes, reals)
+    ]
+    values, words = measure_seeds([made[0]], RealFeatures(made[1], made[1]), metrics, [0])
+    protocol = {
+        **extractor.record(),
+        "num_fakes": len(fakes),
+        "num_reals": len(reals),
+        "reference": digest_images(reals),
+    }
+    return {
+        "kind": "evaluation",
+        "values": values,
+        "readings": words,
+        "protocol": protocol,
+        "versions": versions(),
+    }
+
+
+def _counter(progress: Progress, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done = min(done + more, total)
+        progress(done, total)
+
+    return count
