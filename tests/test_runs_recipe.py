@@ -187,7 +187,7 @@ def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
     from tf_diffaug.data.core import SUBSET_MODES
     from tf_diffaug.runs.sampler import BATCH_NORM
     from tf_diffaug.training import LOSSES, MODES, STRATEGIES
-    from tf_diffaug.training.gan import VIEWS
+    from tf_diffaug.training.across_batch import VIEWS
 
     choices = {field.name: field.metadata["choices"] for field in fields().values()}
     assert set(choices["augment"]) == set(MODES)

@@ -15,8 +15,9 @@ from typing import Any
 
 from tf_diffaug.language import bind, parse_calls
 from tf_diffaug.naming import unknown
-from tf_diffaug.training.regularizers.base import Regularizer, Update
+from tf_diffaug.training.regularizers.base import Regularizer
 from tf_diffaug.training.regularizers.registry import REGULARIZERS, register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 __all__ = [
     "REGULARIZERS",

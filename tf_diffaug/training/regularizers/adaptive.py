@@ -9,14 +9,9 @@ import tensorflow as tf
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import (
-    Batch,
-    Regularizer,
-    Update,
-    checked_cadence,
-    is_number,
-)
+from tf_diffaug.training.regularizers.base import Batch, Regularizer, checked_cadence, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import (
     global_size,
     replica_state,
@@ -113,7 +108,6 @@ class ADA(Adaptive):
         "first, that rises while D calls more of its reals real than the target says, and "
         "else falls"
     )
-    has_term = False
     steers_policy = True
 
     def probability(self) -> tf.Tensor:
@@ -137,7 +131,6 @@ class APA(Adaptive):
         "first, that rises while D calls more of its reals real than the target says, and "
         "else falls"
     )
-    has_term = False
 
     def exchange_reals(self, networks: Networks, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
         del networks

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, Update, feature_size, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, feature_size, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import image_gradient
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 # Half the distance of neighbouring numbers below 1.
 _ROUNDING = {"bfloat16": 2.0**-9, "float16": 2.0**-12}

@@ -7,8 +7,9 @@ import tensorflow as tf
 from tf_diffaug.augment import Policy
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import PolicyRegularizer, Update
+from tf_diffaug.training.regularizers.base import PolicyRegularizer
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 
 def squared_change(one: Outputs, other: Outputs) -> tf.Tensor:

@@ -13,12 +13,12 @@ from tf_diffaug.random import place_among_replicas
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import (
     PolicyRegularizer,
-    Update,
     feature_size,
     is_number,
     weights_seed,
 )
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import gather_over_replicas, rows_of
 
 WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50

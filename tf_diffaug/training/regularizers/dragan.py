@@ -6,9 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import away_from_one, squared_norms
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
 

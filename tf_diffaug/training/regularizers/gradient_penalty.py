@@ -9,8 +9,9 @@ import tensorflow as tf
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence
+from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.views import Augment
 
 

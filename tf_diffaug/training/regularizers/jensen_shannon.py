@@ -7,9 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import squared_norms
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 
 @register_regularizer

@@ -7,9 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.calls import call_generator
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.consistency import squared_change
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 
 @register_regularizer

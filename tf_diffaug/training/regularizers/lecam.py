@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.classifier import Classifier
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 ROTATIONS = 4
 

@@ -9,9 +9,10 @@ import tensorflow as tf
 from tf_diffaug.training.calls import NO_LABEL, call_discriminator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Batch, Regularizer, Update
+from tf_diffaug.training.regularizers.base import Batch, Regularizer
 from tf_diffaug.training.regularizers.classifier import Classifier
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
 
