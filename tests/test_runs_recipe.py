@@ -13,7 +13,7 @@ from tf_diffaug.training import regularizers
 
 
 class Consistency(regularizers.Regularizer):
-    """Stands for a regularizer that uses T."""
+    """In place of a regularizer that uses the policy."""
 
     name = "consistency"
     summary = "logits are to agree"
@@ -44,7 +44,7 @@ def words(features="emoji-cnn", **settings):
         ({"policy": "color", "augment": "d_only"}, "d_only", "as asked"),
     ],
 )
-def test_where_t_stands_is_settled_with_a_reason(settings, augment, why):
+def test_which_losses_see_augmented_images_is_settled_with_a_reason(settings, augment, why):
     recipe = settle(Config(**settings))
     assert recipe.config.augment == augment
     assert recipe.why.startswith(why)

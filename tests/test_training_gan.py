@@ -94,7 +94,7 @@ def test_reals_and_fakes_have_draws_of_their_own_and_every_step_too():
     assert np.unique(np.concatenate(seen).round(6)).size == 7 * 8
 
 
-def test_the_generator_learns_through_t():
+def test_the_generator_learns_through_the_augmentation():
     gan = make_gan(policy=POLICY)
     kernels = [len(v.shape) > 1 for v in gan.generator.variables]
     before = values(gan)

@@ -49,7 +49,7 @@ def make_gan(regularizers, *, optimizer=None, smooth=False, normalized=True, **o
 
 
 def make_turn(mode="none", index=0, d_steps=1, smooth=True):
-    """A turn of three images of each kind; T negates them."""
+    """A turn of three images of each kind; the augmentation negates them."""
     images = to_float(tf.constant(make_images(6)))
     views = Views(images[:3], images[3:], augment_real=tf.negative, augment_fake=tf.negative)
     discriminator = with_features(smooth=smooth)

@@ -36,9 +36,10 @@ FAILURES = {
 def resolve_augment(
     policy: Policy, augment: str | None, regularizers: Sequence[Regularizer] = ()
 ) -> str:
-    """Where T applies if nobody says so: `both` with a policy that nothing else uses, or `none`.
+    """Which losses see augmented images: `both` with a policy that nothing else uses, or `none`.
 
-    A regularizer that steers the policy, such as ADA, makes it `both` too.
+    That is if nobody says so (`augment=None`). A regularizer that steers the policy, such as ADA,
+    makes it `both` too.
 
     Raises:
         ValueError: for an unknown mode, a mode or a regularizer without the policy it needs, or a

@@ -42,6 +42,11 @@ class AdversarialDefence(Regularizer):
 
     name = "adversarial_defence"
     summary = "an attack on D of a given length is to change its features little"
+    term = (
+        "\\|φ(x + v) - φ(x)\\| on reals and on fakes, φ D's features, v an attack of length "
+        "`epsilon`"
+    )
+    source = "Zhou & Krähenbühl, ICLR 2019"
     needs_features = True
 
     def __init__(self, weight: float = 80.0, epsilon: float = 1e-4, steps: int = 1) -> None:

@@ -37,9 +37,12 @@ class Regularizer:
 
     name: str
     summary: str = ""  # what it does, one line that follows its name; one that is registered has it
+    of: str = "D"  # whose updates it changes: "D", "G" or "D, G"
+    term: str = ""  # its formula without the weight, for the documentation
+    source: str = ""  # arXiv numbers, or what else it is from
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
-    steers_policy: bool = False  # whether it changes the T of the losses
+    steers_policy: bool = False  # whether it changes how the losses augment
     needs_features: bool = False  # whether it looks at D's features
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
     excludes: tuple[str, ...] = ()  # names of those that exclude it
@@ -95,7 +98,7 @@ class Regularizer:
         del update
 
     def probability(self) -> tf.Tensor | None:
-        """How likely each op of T is applied to an image, a float32 scalar; None: always."""
+        """How likely each op is applied to an image, a float32 scalar; None: always."""
         return None
 
     def gauges(self) -> dict[str, tf.Tensor]:
@@ -135,7 +138,7 @@ class PolicyRegularizer(Regularizer):
 
     Args:
         weight: factor of the term.
-        policy: T of this regularizer alone; None for the run's.
+        policy: this regularizer's own; None for the run's.
 
     Raises:
         ValueError: if the weight is negative, or the policy none or not one.
@@ -158,7 +161,7 @@ class PolicyRegularizer(Regularizer):
             self.augmenter = DiffAugment(self.policy, data_format="channels_last", seed=seed)
 
     def define_augmented(self, update: Update, name: str, of: str, kind: str) -> str:
-        """Defines the view `name`: T of the view `of`, with a draw of its own."""
+        """Defines the view `name`: the view `of`, augmented with a draw of its own."""
         return update.views.define(
             name, kind, lambda: update.draws.view(update.views[of], name, self.augmenter)
         )

@@ -32,6 +32,9 @@ class Orthogonal(Regularizer):
 
     name = "orthogonal"
     summary = "the columns of each kernel of G are to be orthogonal"
+    of = "G"
+    term = "\\|WᵀW ⊙ (1 - I)\\|² of every kernel"
+    source = "1809.11096"
 
     def __init__(self, weight: float = 1e-4) -> None:
         super().__init__(weight)
@@ -90,6 +93,9 @@ class PathLength(Regularizer):
 
     name = "path_length"
     summary = "a step of the styles is to change G's images by the same length everywhere"
+    of = "G"
+    term = "(\\|Jᵀy\\| - a)²"
+    source = "1912.04958"
     needs_styles = True
 
     def __init__(

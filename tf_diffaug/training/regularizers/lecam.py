@@ -32,6 +32,8 @@ class LeCam(Regularizer):
 
     name = "lecam"
     summary = "D's logits are to stay near running means of the other kind's"
+    term = "relu(D(x) - a_fake)² + relu(a_real - D(G(z)))² with running means a"
+    source = "2104.03310"
 
     def __init__(self, weight: float = 0.3, decay: float = 0.9, start: int = 1000) -> None:
         super().__init__(weight)

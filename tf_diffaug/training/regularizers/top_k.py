@@ -41,6 +41,9 @@ class TopK(Regularizer):
         "G learns from those fakes of a batch alone that D thinks best of, at first all, "
         "later fewer, down to the share least"
     )
+    of = "G"
+    term = "none: G's loss over the k fakes with the highest logits"
+    source = "2002.06224"
 
     def __init__(self, least: float = 0.5, decay: float = 0.99, every: int = 1000) -> None:
         super().__init__(1.0)
