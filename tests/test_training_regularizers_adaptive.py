@@ -139,14 +139,6 @@ def test_measuring_sees_t_as_the_losses_do():
         assert (r_t == [0, 0, 0]) == (p == 0)
 
 
-def test_they_compile_with_xla():
-    gan = make_gan(policy="cutout", regularizers="ada(-1, every=1),apa(-1, every=1)")
-    gan.compile(descent(), descent(), jit_compile=True)
-    history = gan.fit(make_images(16), batch_size=8, verbose=0).history
-    expected = pytest.approx(16 / 500_000)
-    assert (history["ada_p"][0], history["apa_p"][0]) == (expected, expected)
-
-
 def test_a_resumed_run_has_its_p_and_its_counts(tmp_path):
     def make():
         regularizers = "ada(0, every=2, kimg=0.2),apa(0, every=2, kimg=0.1)"

@@ -79,8 +79,10 @@ class R1(_ZeroCentred):
 
     Args:
         weight: γ; 10 in the paper's experiments, 0.1 in DiffAugment's StyleGAN2 on CIFAR.
-        on: `"raw"`: the gradient with regard to x where D's loss sees augmented reals T(x), as in DiffAugment's low-shot code; `"augmented"`: with regard to T(x), as in its
-            CIFAR code. Where D's loss sees plain reals the two are the same.
+        on: `"raw"`: the gradient with regard to x, through the augmentation where D's loss sees
+            augmented reals, as in DiffAugment's low-shot code; `"augmented"`: with regard to the
+            augmented reals, as in its CIFAR code. Where D's loss sees plain reals the two are the
+            same.
         every: in one of so many of D's updates, so many times as strong: StyleGAN2's lazy
             regularization (arXiv 1912.04958, section 3.1), 16 there.
     """

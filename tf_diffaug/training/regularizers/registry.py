@@ -46,10 +46,10 @@ def regularizers_table() -> str:
     ]
     for name, kind in sorted(REGULARIZERS.items()):
         first, *others = [*map(_option, inspect.signature(kind).parameters.values()), ""]
-        cells = (f"`{name}`", kind.of, kind.term or kind.summary, first)
         others = ", ".join(filter(None, others))
-        lines.append(f"| {' | '.join(cells)} | {others} | {kind.source} |")
-    return "\n".join(line.replace("|  |", "| |") for line in lines) + "\n"
+        cells = (f"`{name}`", kind.of, kind.term or kind.summary, first, others, kind.source)
+        lines.append("".join(f"| {cell} " if cell else "| " for cell in cells) + "|")
+    return "\n".join(lines) + "\n"
 
 
 def _option(option: inspect.Parameter) -> str:
