@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -179,8 +179,8 @@ class GAN(keras.Model):
         filled = any(r.fills_labels for r in self.regularizers)
         shape, classes = self.image_shape, self.num_classes
         x, y = checked_data(x, y, image_shape=shape, num_classes=classes, filled=filled)
-        # Keras 3 warns of its own default where a dataset has an order of its own.
-        kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
+        # Keras 3 warns of its own default where a source has an order of its own.
+        kwargs.setdefault("shuffle", not isinstance(x, (tf.data.Dataset, Iterator)))
         return super().fit(x, y, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)
 
     @tf.autograph.experimental.do_not_convert
