@@ -84,6 +84,22 @@ def assert_trained_alike(one: tuple, two: tuple) -> None:
         np.testing.assert_allclose(other_history[name], expected, rtol=1e-3, atol=1e-4)
 
 
+def assert_same_updates(start: dict, one: dict, two: dict, share: float = 0.02) -> None:
+    """Two GANs made the same way from the values `start` to theirs, up to a share of that.
+
+    Sums in another order round otherwise, and every step makes more of it: what counts is how far
+    the ends are apart against the way. Half of a batch, or a sum in place of a mean, is far off.
+    """
+    for group, before in start.items():
+        ways = [np.abs(a - b).max(initial=0) for a, b in zip(one[group], before, strict=True)]
+        ends = zip(one[group], two[group], ways, strict=True)
+        for index, (a, b, way) in enumerate(ends):
+            # A bias before a batch norm has no way but rounding.
+            room = share * way + 1e-4 * max(ways) + 1e-6 * np.abs(a).max(initial=0)
+            apart = np.abs(a - b).max(initial=0)
+            assert apart <= room, f"{group} {index}: {apart} apart after a way of {way}"
+
+
 NUM_CLASSES = 3
 
 

@@ -13,7 +13,7 @@ from tf_diffaug.training import regularizers
 
 
 class Consistency(regularizers.Regularizer):
-    """Stands for a regularizer that uses T."""
+    """In place of a regularizer that uses the policy."""
 
     name = "consistency"
     summary = "logits are to agree"
@@ -44,7 +44,7 @@ def words(features="emoji-cnn", **settings):
         ({"policy": "color", "augment": "d_only"}, "d_only", "as asked"),
     ],
 )
-def test_where_t_stands_is_settled_with_a_reason(settings, augment, why):
+def test_which_losses_see_augmented_images_is_settled_with_a_reason(settings, augment, why):
     recipe = settle(Config(**settings))
     assert recipe.config.augment == augment
     assert recipe.why.startswith(why)
@@ -187,7 +187,7 @@ def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
     from tf_diffaug.data.core import SUBSET_MODES
     from tf_diffaug.runs.sampler import BATCH_NORM
     from tf_diffaug.training import LOSSES, MODES, STRATEGIES
-    from tf_diffaug.training.gan import VIEWS
+    from tf_diffaug.training.across_batch import VIEWS
 
     choices = {field.name: field.metadata["choices"] for field in fields().values()}
     assert set(choices["augment"]) == set(MODES)

@@ -22,6 +22,7 @@ from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import MinibatchStddev, SpectralNormalization
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
 from tf_diffaug.training.draws import Draws
+from tf_diffaug.training.views import check_groups
 
 POLICY = "color,translation,cutout"
 
@@ -93,7 +94,7 @@ def test_reals_and_fakes_have_draws_of_their_own_and_every_step_too():
     assert np.unique(np.concatenate(seen).round(6)).size == 7 * 8
 
 
-def test_the_generator_learns_through_t():
+def test_the_generator_learns_through_the_augmentation():
     gan = make_gan(policy=POLICY)
     kernels = [len(v.shape) > 1 for v in gan.generator.variables]
     before = values(gan)
@@ -358,7 +359,7 @@ def test_a_conditional_gan_fits_and_its_classes_differ():
 
 def test_labels_of_fakes_have_the_frequencies_asked_for():
     gan = make_conditional_gan(label_frequencies=[1, 0, 3])
-    counts = np.bincount(gan.labels(4000, random.as_seed(0)), minlength=3)
+    counts = np.bincount(gan.networks.labels(4000, random.as_seed(0)), minlength=3)
     np.testing.assert_allclose(counts / 4000, [0.25, 0, 0.75], atol=0.03)
     assert set(draws(gan, batch_size=64).labels(gan.label_frequencies).numpy()) == {0, 2}
     assert draws(make_gan()).labels(make_gan().label_frequencies) is None
@@ -381,8 +382,7 @@ def test_labels_that_are_missing_or_do_not_fit_are_named():
 
 
 def test_groups_of_a_discriminators_minibatch_never_mix_views():
-    gan = make_gan()
-    gan.discriminator = keras.Sequential([keras.Input(SHAPE), MinibatchStddev(4)])
-    gan.check_batch_size(8)
+    discriminator = keras.Sequential([keras.Input(SHAPE), MinibatchStddev(4)])
+    check_groups(discriminator, 8)
     with pytest.raises(ValueError, match=r"in groups of 4.*Received: batch_size=6"):
-        gan.check_batch_size(6)
+        check_groups(discriminator, 6)

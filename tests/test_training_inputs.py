@@ -96,8 +96,15 @@ def test_weights_of_examples_are_refused():
     for options in ({"sample_weight": np.ones(8)}, {"class_weight": {0: 2.0}}):
         with pytest.raises(ValueError, match=f"Received: {next(iter(options))}"):
             fit(gan, images, LABELS, **options)
-    with pytest.raises(ValueError, match="sample_weight"):
+    with pytest.raises(ValueError, match="sample_weight") as error:
         fit(gan, next(sources(images, LABELS, np.ones(8, np.float32))))
+    assert "\n" not in str(error.value)
+
+
+def test_the_first_batch_of_a_generator_is_trained_on_too():
+    gan = make_gan()
+    fit(gan, (make_images(8) for _ in range(2)))
+    assert int(gan.step) == 2
 
 
 def test_float16_is_refused_and_names_the_way():

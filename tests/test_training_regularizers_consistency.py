@@ -35,7 +35,7 @@ def test_cr_and_bcr_are_their_formulas():
 
 @pytest.mark.parametrize("augment", [None, "both"])
 @pytest.mark.parametrize("name", ["cr", "bcr"])
-def test_t_stands_in_the_regularizer_alone_unless_asked(name, augment):
+def test_the_losses_see_plain_images_unless_asked(name, augment):
     gan = make_gan(policy="color", augment=augment, regularizers=f"{name}:10")
     assert gan.augment == ("none" if augment is None else augment)
     before = values(gan)
@@ -48,7 +48,7 @@ def test_t_stands_in_the_regularizer_alone_unless_asked(name, augment):
 
 @pytest.mark.parametrize("name", ["cr", "bcr"])
 def test_they_fall_when_they_are_asked_for(name):
-    # What D says must depend on T first: with a weight of 0 it is only measured.
+    # What D says must depend on the augmentation first: with a weight of 0 it is only measured.
     runs = {}
     for weight in (0.0, 100.0):
         gan = make_gan(

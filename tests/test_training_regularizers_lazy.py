@@ -4,12 +4,10 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from tests.networks import SHAPE, make_generator, make_images
 from tf_diffaug.images import to_float
-from tf_diffaug.models import StyleGAN2Discriminator, StyleGAN2Generator
 from tf_diffaug.training import GAN
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
@@ -36,29 +34,14 @@ def made_with(layer):
     return keras.Model(images, hidden)
 
 
-def stylegan2():
-    generator = StyleGAN2Generator(8, 3, 2, latent_dim=4, w_dim=4, mapping_layers=1, seed=0)
-    discriminator = StyleGAN2Discriminator(8, 3, 2, group_size=2, seed=1)
-    return generator, discriminator
-
-
-LAZY = {
-    "a user's network": (lambda: (make_generator(), made_with(Repeating())), "r1(10, every=2)"),
-    "stylegan2": (stylegan2, "r1(10, every=2), path_length(2, every=2, shrink=1)"),
-}
-
-
-@pytest.mark.parametrize("name", LAZY)
-def test_xla_takes_the_steps_that_are_due_and_those_that_are_not(name):
-    make, regularizers = LAZY[name]
-    gan = GAN(*make(), regularizers=regularizers, loss="non_saturating", seed=2)
+def test_a_users_network_that_repeats_takes_steps_that_are_not_due_under_xla():
+    gan = GAN(make_generator(), made_with(Repeating()), regularizers="r1(10, every=2)", seed=2)
     gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), jit_compile=True)
     step = tf.function(gan.train_step, autograph=False, jit_compile=True)
     for due in (True, False, True):
-        logs = step(tf.constant(make_images(4)))
-        terms = [float(logs[term.name]) for term in gan.regularizers]
-        assert all(np.isfinite(terms)), terms
-        assert [term > 0 for term in terms] == [due] * len(terms)
+        term = float(step(tf.constant(make_images(4)))["r1"])
+        assert np.isfinite(term)
+        assert (term > 0) == due
 
 
 def test_the_gradient_under_xla_is_that_of_a_graph():

@@ -234,5 +234,5 @@ def test_it_is_read_and_written_and_names_what_it_needs():
 
 
 def test_fakes_among_the_reals_are_refused():
-    with pytest.raises(ValueError, match="s3gan can't stand beside apa"):
+    with pytest.raises(ValueError, match="s3gan cannot be combined with apa"):
         make_feature_gan(conditional=True, regularizers="s3gan,apa")

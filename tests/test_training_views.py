@@ -6,8 +6,7 @@ import tensorflow as tf
 from tests.networks import SHAPE, make_discriminator, make_images
 from tf_diffaug.images import to_float
 from tf_diffaug.layers import MinibatchStddev
-from tf_diffaug.models import SNDCGANDiscriminator
-from tf_diffaug.training.views import Views, discriminate, looks_across_batch
+from tf_diffaug.training.views import Views, discriminate
 
 
 def make_views():
@@ -81,42 +80,6 @@ def test_groups_do_not_mix_views_of_unknown_size():
         np.testing.assert_allclose(found, discriminator(view), atol=1e-6)
 
 
-def test_a_batch_norm_is_seen():
-    assert not looks_across_batch(make_discriminator(), SHAPE)
-    assert looks_across_batch(make_discriminator(batch_norm=True), SHAPE)
-
-
-class Deviation(keras.layers.Layer):
-    """A user's own: what an image differs by from its batch's mean."""
-
-    def call(self, images):
-        return images - tf.reduce_mean(images, axis=0, keepdims=True)
-
-
-def own_discriminator(*layers):
-    return keras.Sequential(
-        [keras.Input(SHAPE), *layers, keras.layers.Flatten(), keras.layers.Dense(1)]
-    )
-
-
-@pytest.mark.parametrize(
-    ("layer", "across"),
-    [(Deviation, True), (lambda: MinibatchStddev(4), False), (lambda: keras.layers.ReLU(), False)],
-)
-def test_a_layer_of_ones_own_is_found_out(layer, across):
-    discriminator = own_discriminator(layer())
-    before = discriminator.get_weights()
-    assert looks_across_batch(discriminator, SHAPE) == across
-    for a, b in zip(before, discriminator.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_it_is_found_out_behind_a_weight_of_zero_and_beside_dropout():
-    zero = keras.layers.Conv2D(3, 1, kernel_initializer="zeros")
-    assert looks_across_batch(own_discriminator(Deviation(), zero), SHAPE)
-    assert looks_across_batch(own_discriminator(keras.layers.Dropout(0.5)), SHAPE)
-
-
 def test_a_regularizer_may_define_a_view_of_its_own():
     views, made = make_views()
     name = views.define("own_real", "real", lambda: 2 * views["real_aug"])
@@ -134,10 +97,3 @@ def test_a_view_has_the_labels_of_its_kind():
     views.define("own", "fake", lambda: None)
     assert views.labels("own") is labels["fake"]
     assert views.labels("real_aug") is labels["real"]
-
-
-def test_spectral_norms_that_a_call_would_move_are_no_look_across_the_batch():
-    # At the published width an iteration more changes the logits by half a percent.
-    discriminator = SNDCGANDiscriminator(32, width=64, seed=0)
-    discriminator.build()
-    assert not looks_across_batch(discriminator, (32, 32, 3))

@@ -89,6 +89,15 @@ def sublayers(network: keras.layers.Layer, kind: type) -> list:
     return [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
 
 
+def operations(network: keras.layers.Layer) -> list:
+    """All that a layer or model is made of, at any depth: its layers, and operations without one.
+
+    Keras 3 keeps `keras.ops` of a functional model as operations, which Keras 2 makes layers of.
+    """
+    layers = sublayers(network, keras.layers.Layer)
+    return [*layers, *(op for layer in layers for op in getattr(layer, "operations", ()))]
+
+
 def raw_variables(owner: Any, *, trainable: bool = False) -> list[tf.Variable]:
     """The variables of a layer, model or optimizer as TensorFlow's own, in a fixed order.
 

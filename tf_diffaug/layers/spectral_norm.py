@@ -10,7 +10,7 @@ better in every call with `training=True`, or, inside `hold_power_iteration`, in
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tf_diffaug import _keras
 from tf_diffaug import random as stateless
+from tf_diffaug.layers._linear import bias_format, linear_part
 
 # Keeps a zero kernel finite; the value is compare_gan's (papers: CG arch_ops.py).
 EPSILON = 1e-12
@@ -69,7 +70,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     def __init__(
         self, layer: keras.layers.Layer, *, power_iterations: int = 1, seed: int = 0, **kwargs: Any
     ) -> None:
-        self._product, self._out_axis = _linear_part(layer)
+        self._product, self._out_axis = linear_part(layer)
         if power_iterations < 1:
             raise ValueError(
                 "`power_iterations` must be at least 1. "
@@ -114,7 +115,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
         if self.layer.use_bias:
             bias = tf.cast(tf.convert_to_tensor(self.layer.bias), compute_dtype)
-            outputs = tf.nn.bias_add(outputs, bias, data_format=_bias_format(self.layer))
+            outputs = tf.nn.bias_add(outputs, bias, data_format=bias_format(self.layer))
         return outputs if self.layer.activation is None else self.layer.activation(outputs)
 
     def sigma(self) -> tf.Tensor:
@@ -231,77 +232,3 @@ def _iterate(matrix: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
 
 def _full_precision(layer: keras.layers.Layer) -> str:
     return "float64" if layer.variable_dtype == "float64" else "float32"
-
-
-def _bias_format(layer: keras.layers.Layer) -> str:
-    channels_first = getattr(layer, "data_format", None) == "channels_first"
-    return "NC..." if channels_first else "N...C"
-
-
-def _dense(layer: keras.layers.Layer, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    del layer
-    if inputs.shape.rank == 2:
-        return tf.matmul(inputs, kernel)
-    return tf.tensordot(inputs, kernel, [[-1], [0]])
-
-
-def _convolution(layer: keras.layers.Layer, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return layer.convolution_op(inputs, kernel)
-
-
-def _transposed(layer: keras.layers.Layer, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """`tf.nn.conv2d_transpose` with the output size that Keras gives."""
-    shape = tf.shape(inputs)
-    first = layer.data_format == "channels_first"
-    rows_cols = (2, 3) if first else (1, 2)
-    sizes = [
-        shape[axis] * stride + (max(size - stride, 0) if layer.padding == "valid" else 0)
-        for axis, stride, size in zip(rows_cols, layer.strides, layer.kernel_size, strict=True)
-    ]
-    channels = [layer.filters]
-    return tf.nn.conv2d_transpose(
-        inputs,
-        kernel,
-        [shape[0], *channels, *sizes] if first else [shape[0], *sizes, *channels],
-        strides=layer.strides,
-        padding=layer.padding.upper(),
-        data_format="NCHW" if first else "NHWC",
-    )
-
-
-# In this order: the first is a subclass of the second in Keras 2.
-_KINDS = (
-    (keras.layers.Conv2DTranspose, _transposed, -2),
-    (keras.layers.Conv1D, _convolution, -1),
-    (keras.layers.Conv2D, _convolution, -1),
-    (keras.layers.Conv3D, _convolution, -1),
-    (keras.layers.Dense, _dense, -1),
-    (keras.layers.Embedding, None, -1),
-)
-
-
-def _linear_part(layer: Any) -> tuple[Callable | None, int]:
-    """The function that applies a kernel as `layer` would, and the kernel's output axis."""
-    kinds = [
-        (product, out_axis)
-        for kind, product, out_axis in _KINDS
-        if isinstance(layer, kind) and type(layer).call is kind.call
-    ]
-    if not kinds:
-        names = ", ".join(kind.__name__ for kind, *_ in _KINDS)
-        raise ValueError(f"The wrapped layer must be one of {names}. Received: layer={layer!r}.")
-    product, out_axis = kinds[0]
-    unsupported = {
-        "activity_regularizer": getattr(layer, "activity_regularizer", None) is not None,
-        "padding": getattr(layer, "padding", None) == "causal",
-        "output_padding": getattr(layer, "output_padding", None) is not None,
-        "dilation_rate": product is _transposed and set(layer.dilation_rate) != {1},
-        "mask_zero": getattr(layer, "mask_zero", False),
-    }
-    for name, used in unsupported.items():
-        if used:
-            raise ValueError(
-                f"`{name}` of the wrapped layer is not supported. "
-                f"Received: {name}={getattr(layer, name)!r}."
-            )
-    return product, out_axis

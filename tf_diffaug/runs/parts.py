@@ -20,6 +20,7 @@ from tf_diffaug.runs.evaluator import Evaluator, make_evaluator, reference_image
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.training import EMA, GAN, make_strategy
+from tf_diffaug.training.views import check_groups
 
 
 class Parts(NamedTuple):
@@ -147,7 +148,7 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
             views=config.views,
             seed=config.seed,
         )
-        gan.check_batch_size(config.batch_size // strategy.num_replicas_in_sync)
+        check_groups(gan.discriminator, config.batch_size // strategy.num_replicas_in_sync)
         gan.compile(_adam(config, config.g_lr), _adam(config, config.d_lr), jit_compile=False)
     return gan
 

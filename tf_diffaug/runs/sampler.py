@@ -85,7 +85,7 @@ class Sampler:
         self._is_copy = batch_norm == "standing" and bool(sublayers(self._source, BatchNorm))
         if self._is_copy:
             self._network = clone_network(self._source)
-            self._network(gan.example_inputs(), training=False)
+            self._network(gan.networks.example_inputs(), training=False)
         self._measured_at: int | None = None
         # The choice of statistics is made while a graph is traced.
         self._run = tf.function(self._generate, autograph=False)
@@ -103,7 +103,7 @@ class Sampler:
         """
         latents = self.latents(count, seed)
         if labels is None:
-            labels = self._gan.labels(count, random.fold_in(seed, 1))
+            labels = self._gan.networks.labels(count, random.fold_in(seed, 1))
         return self.generate(latents, labels, seed=random.fold_in(seed, 2))
 
     def latents(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -169,6 +169,6 @@ class Sampler:
 
     def _observe_batch(self, index: tf.Tensor, seed: tf.Tensor) -> None:
         count = self._standing_batch_size
-        labels = self._gan.labels(count, random.fold_in(seed, 1))
+        labels = self._gan.networks.labels(count, random.fold_in(seed, 1))
         with standing_statistics(self._network, index):
             call_generator(self._network, self.latents(count, seed), labels, training=True)

@@ -10,6 +10,7 @@ from tf_diffaug.training.regularizers import (
     Regularizer,
     parse_regularizers,
     register_regularizer,
+    regularizers_table,
 )
 from tf_diffaug.training.strategy import STRATEGIES, make_strategy
 
@@ -28,5 +29,6 @@ __all__ = [
     "parse_regularizers",
     "register_loss",
     "register_regularizer",
+    "regularizers_table",
     "resolve_augment",
 ]

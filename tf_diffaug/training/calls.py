@@ -58,7 +58,7 @@ def call_generator(
     seed: tf.Tensor | None = None,
     truncation_psi: float | None = None,
 ) -> tf.Tensor:
-    """Images, in float32 whatever the networks compute in: T and the reals are.
+    """Images, in float32 whatever the networks compute in, as the augmentation and the reals are.
 
     Args:
         generator: G; `seed` and `truncation_psi` go to one that takes them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -70,6 +71,22 @@ def clone_network(network: keras.Model) -> keras.Model:
             "that its constructor understands, or pass ema=None. "
             f"Received: {type(network).__name__} ({error})."
         ) from error
+
+
+def averaged_copy(network: keras.Model, inputs: Any) -> keras.Model:
+    """A second network of the same architecture, with the weights of the first.
+
+    Args:
+        network: a built network.
+        inputs: what it takes, a few examples.
+
+    Raises:
+        ValueError: if a subclassed network has no usable `get_config`.
+    """
+    copy = clone_network(network)
+    copy(inputs, training=False)
+    copy_weights(copy, network)
+    return copy
 
 
 def copy_weights(target: keras.Model, source: keras.Model) -> None:

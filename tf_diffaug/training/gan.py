@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -13,34 +13,19 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import DiffAugment, Policy
-from tf_diffaug.images import to_float
-from tf_diffaug.naming import unknown
-from tf_diffaug.training.calls import (
-    call_generator,
-    checked_frequencies,
-    common_classes,
-    draw_latents,
-    flat_labels,
-    latent_length,
-)
-from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
+from tf_diffaug.training.across_batch import are_joint, check_views
+from tf_diffaug.training.calls import call_generator, draw_latents
+from tf_diffaug.training.ema import EMA, averaged_copy, update_average
 from tf_diffaug.training.finite import StopOnNonFinite, check_finite
-from tf_diffaug.training.inputs import (
-    checked_data,
-    checked_optimizers,
-    refuse_float16,
-    refuse_weights,
-)
+from tf_diffaug.training.inputs import checked_data, checked_optimizers, refuse_weights, unpacked
 from tf_diffaug.training.losses import Loss, get_loss
 from tf_diffaug.training.measure import measure
 from tf_diffaug.training.modes import FAILURES, MODES, resolve_augment
-from tf_diffaug.training.networks import Networks
+from tf_diffaug.training.networks import build_networks
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
 from tf_diffaug.training.step import Objective, train_step
 from tf_diffaug.training.strategy import global_size, rows_of
-from tf_diffaug.training.views import check_groups, looks_across_batch
-
-VIEWS = ("auto", "joint", "separate")
+from tf_diffaug.training.views import check_groups
 
 _log = logging.getLogger(__name__)
 
@@ -65,11 +50,11 @@ class GAN(keras.Model):
             the generator's `num_classes`, if it has that.
         label_frequencies: how often fakes have each label, relative to each other; by default all
             alike, as in the DiffAugment paper's BigGAN.
-        policy: T, the augmentation: a policy string (`"color,translation,cutout"`) or a `Policy`.
-        augment: where T stands in the losses: `"none"`, `"reals"` (in D's loss, on the reals only),
-            `"d_only"` (in D's loss, not in G's) or `"both"` (DiffAugment, arXiv 2006.10738,
-            section 3). By default `both` if there is a policy that no regularizer uses. The
-            two that the papers saw fail are logged as a warning.
+        policy: the augmentation: a policy string (`"color,translation,cutout"`) or a `Policy`.
+        augment: which losses see augmented images: `"none"`, `"reals"` (D's, of the reals only),
+            `"d_only"` (D's, not G's) or `"both"` (DiffAugment, arXiv 2006.10738, section 3). By
+            default `both` if there is a policy that no regularizer uses. The two that the papers
+            saw fail are logged as a warning.
         loss: `"hinge"`, `"non_saturating"`, `"wasserstein"`, or a `Loss`.
         regularizers: what else is asked of the networks: a string (`"r1:10"`) or `Regularizer`s.
         d_steps: updates of D per update of G.
@@ -101,21 +86,14 @@ class GAN(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if d_steps < 1:
-            raise ValueError(f"D takes one step or more. Received: d_steps={d_steps}.")
         if not (ema is None or isinstance(ema, EMA)):
             raise ValueError(f"ema is an EMA, as EMA(0.999), or None. Received: ema={ema!r}.")
-        if views not in VIEWS:
-            raise ValueError(unknown("views", views, VIEWS))
+        check_views(views)
         self.generator = generator
         self.discriminator = discriminator
-        self.latent_dim = latent_length(generator) if latent_dim is None else latent_dim
-        self.num_classes = common_classes(generator, discriminator, num_classes)
-        self.label_frequencies = checked_frequencies(self.num_classes, label_frequencies)
+        self.seed = operator.index(seed)
         self.augmenter = DiffAugment(
-            "none" if policy is None else policy,
-            data_format="channels_last",
-            seed=operator.index(seed),
+            "none" if policy is None else policy, data_format="channels_last", seed=self.seed
         )
         self.policy = self.augmenter.policy
         self.regularizers = parse_regularizers(regularizers)
@@ -125,37 +103,23 @@ class GAN(keras.Model):
         self.adversarial_loss = get_loss(loss)
         self.d_steps = d_steps
         self.ema = ema
-        self.seed = operator.index(seed)
-        self._build_networks()
-        self.joint_views = views == "joint" or (
-            views == "auto"
-            and not looks_across_batch(discriminator, self.image_shape, self.num_classes)
+        self.networks = build_networks(
+            generator,
+            discriminator,
+            latent_dim=latent_dim,
+            num_classes=num_classes,
+            label_frequencies=label_frequencies,
+            augmenter=self.augmenter,
+            d_steps=d_steps,
+            seed=self.seed,
         )
-        self.objective = Objective(
-            networks=self.networks,
-            mode=MODES[self.augment],
-            loss=self.adversarial_loss,
-            regularizers=self.regularizers,
-            joint_views=self.joint_views,
-        )
-
-    def _build_networks(self) -> None:
-        refuse_float16(self.generator, self.discriminator)
-        inputs = self.example_inputs()
-        images = self.generator(inputs, training=False)
-        self.image_shape = tuple(images.shape[1:])
-        if len(self.image_shape) != 3 or None in self.image_shape:
-            raise ValueError(
-                "A generator makes images of shape (batch, height, width, channels). "
-                f"Received: shape={tuple(images.shape)}."
-            )
-        self.discriminator(images if self.num_classes is None else (images, inputs[1]))
-        self.augmenter.build(images.shape)
+        self.latent_dim = self.networks.latent_dim
+        self.image_shape = self.networks.image_shape
+        self.num_classes = self.networks.num_classes
+        self.label_frequencies = self.networks.label_frequencies
         self.ema_generator = None
-        if self.ema is not None:
-            self.ema_generator = clone_network(self.generator)
-            self.ema_generator(inputs, training=False)
-            copy_weights(self.ema_generator, self.generator)
+        if ema is not None:
+            self.ema_generator = averaged_copy(generator, self.networks.example_inputs())
         self.step = tf.Variable(
             0,
             trainable=False,
@@ -163,36 +127,23 @@ class GAN(keras.Model):
             name="step",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
-        self.networks = Networks(
-            generator=self.generator,
-            discriminator=self.discriminator,
-            latent_dim=self.latent_dim,
-            image_shape=self.image_shape,
-            num_classes=self.num_classes,
-            label_frequencies=self.label_frequencies,
-            augmenter=self.augmenter,
-            d_steps=self.d_steps,
-            seed=self.seed,
-        )
         for regularizer in self.regularizers:
             regularizer.build(self.networks)
+        self.objective = Objective(
+            networks=self.networks,
+            mode=MODES[self.augment],
+            loss=self.adversarial_loss,
+            regularizers=self.regularizers,
+            joint_views=are_joint(views, self.networks),
+        )
         # A step's losses are those of the global batch already, the same on every replica.
         self.distribute_reduction_method = "first"
         self.built = True
 
-    def example_inputs(self) -> Any:
-        """What the generator takes: latents, or latents and labels, two of each."""
-        latents = tf.zeros([2, self.latent_dim])
-        return latents if self.num_classes is None else (latents, tf.zeros([2], tf.int32))
-
-    def check_batch_size(self, batch_size: int | tf.Tensor) -> None:
-        """Makes sure that D can take batches of this size, on each replica.
-
-        Raises:
-            ValueError: if it compares images in groups that the size is no multiple of.
-        """
-        if isinstance(batch_size, int):
-            check_groups(self.discriminator, batch_size)
+    @property
+    def joint_views(self) -> bool:
+        """Whether D judges all views in one pass."""
+        return self.objective.joint_views
 
     def compile(
         self,
@@ -228,27 +179,16 @@ class GAN(keras.Model):
         filled = any(r.fills_labels for r in self.regularizers)
         shape, classes = self.image_shape, self.num_classes
         x, y = checked_data(x, y, image_shape=shape, num_classes=classes, filled=filled)
-        # Keras 3 warns of its own default where a dataset has an order of its own.
-        kwargs.setdefault("shuffle", not isinstance(x, tf.data.Dataset))
+        # Keras 3 warns of its own default where a source has an order of its own.
+        kwargs.setdefault("shuffle", not isinstance(x, (tf.data.Dataset, Iterator)))
         return super().fit(x, y, callbacks=[StopOnNonFinite(), *(callbacks or ())], **kwargs)
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' hook: one step on one batch; returns the losses by name."""
-        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        refuse_weights({"sample_weight": weights})
-        if self.num_classes is None:
-            return self._step(to_float(images))
-        if labels is None:
-            raise ValueError(
-                f"Networks of {self.num_classes} classes train on images and labels: "
-                "fit(images, labels). Received: labels=None."
-            )
-        return self._step(to_float(images), flat_labels(labels))
-
-    def _step(self, images: tf.Tensor, labels: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        images, labels = unpacked(data, self.num_classes)
         batch_size = rows_of(images) // self.d_steps
-        self.check_batch_size(batch_size)
+        check_groups(self.discriminator, batch_size)
         step = tf.identity(self.step)
         logs = train_step(
             self.objective,
@@ -258,7 +198,9 @@ class GAN(keras.Model):
             g_optimizer=self.g_optimizer,
             d_optimizer=self.d_optimizer,
         )
-        self.update_ema(step, global_size(batch_size))
+        if self.ema is not None:
+            decay = self.ema.decay_at(step, global_size(batch_size))
+            update_average(self.ema_generator, self.generator, decay)
         self.step.assign_add(1)
         return logs
 
@@ -288,10 +230,6 @@ class GAN(keras.Model):
         """
         network = self.ema_generator if ema and self.ema_generator is not None else self.generator
         return call_generator(network, latents, labels, training=False)
-
-    def labels(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
-        """Labels for fakes, int32 (count,), as in training; None for unconditional networks."""
-        return self.networks.labels(count, seed)
 
     @tf.function(autograph=False)
     def measure(
@@ -332,12 +270,6 @@ class GAN(keras.Model):
         """How many replicas train it."""
         return self.distribute_strategy.num_replicas_in_sync
 
-    def update_ema(self, step: tf.Tensor, batch_size: int | tf.Tensor) -> None:
-        """Moves the averaged generator at the end of a step of `batch_size` images."""
-        if self.ema is not None:
-            decay = self.ema.decay_at(step, batch_size)
-            update_average(self.ema_generator, self.generator, decay)
-
     def state(self) -> dict[str, list[tf.Variable]]:
         """Every variable of a run by group, in a fixed order: what a checkpoint holds."""
         groups = {
@@ -362,6 +294,6 @@ class GAN(keras.Model):
         """
         seed = random.derive(self.seed, "sample")
         latents = draw_latents(self.generator, [2, self.latent_dim], seed)
-        inputs = latents, self.labels(2, seed)
+        inputs = latents, self.networks.labels(2, seed)
         samples = [self.generate(*inputs, ema=ema) for ema in (True, False)]
         check_finite({**self.state(), "samples": samples}, int(self.step.numpy()))

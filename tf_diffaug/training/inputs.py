@@ -12,9 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_diffaug._keras import sublayers
-from tf_diffaug.images import check_range
-from tf_diffaug.training.calls import check_labels
+from tf_diffaug.images import check_range, to_float
+from tf_diffaug.training.calls import check_labels, flat_labels
 
 
 def checked_data(
@@ -55,6 +54,24 @@ def checked_data(
     return images, labels
 
 
+def unpacked(data: Any, num_classes: int | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """A batch as Keras hands it on: images in [-1, 1] and int32 labels, None without classes.
+
+    Raises:
+        ValueError: for weights of examples, labels of other kinds, or none where there are classes.
+    """
+    images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+    refuse_weights({"sample_weight": weights})
+    if num_classes is None:
+        return to_float(images), None
+    if labels is None:
+        raise ValueError(
+            f"Networks of {num_classes} classes train on images and labels: "
+            "fit(images, labels). Received: labels=None."
+        )
+    return to_float(images), flat_labels(labels)
+
+
 def refuse_weights(options: dict[str, Any]) -> None:
     """Raises a ValueError for weights of examples, which no loss of a GAN here has."""
     for name in ("sample_weight", "class_weight"):
@@ -63,18 +80,6 @@ def refuse_weights(options: dict[str, Any]) -> None:
                 "A GAN weighs all images alike: leave the weights out, or repeat what should count "
                 f"more. Received: {name}."
             )
-
-
-def refuse_float16(*networks: keras.Model) -> None:
-    """Raises a ValueError for networks that need their losses scaled to have gradients."""
-    for network in networks:
-        for layer in sublayers(network, keras.layers.Layer):
-            if layer.compute_dtype == "float16":
-                raise ValueError(
-                    "In float16 the first gradients of a network vanish: build the networks under "
-                    "'mixed_bfloat16', or in float32. "
-                    f"Received: {network.name} with {layer.name} in float16."
-                )
 
 
 def checked_optimizers(

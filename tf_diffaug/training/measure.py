@@ -21,11 +21,11 @@ def measure(
     Returns:
         Float32 scalars. D's mean logits on plain images: `d_real`, `d_fake`, `d_held_out`. The
         shares of logits with the right sign: `accuracy_real_aug`, `accuracy_fake_aug`,
-        `accuracy_fake` on T(x), T(G(z)) and plain G(z) (arXiv 2006.10738, section 3, reads D's
-        overfitting and the failure of `d_only` off these). The overfitting gauges `r_t` and, with
-        images held out, `r_v` (arXiv 2006.06676, equation 1): E[sign D(x)] and
-        (E[D(x)] - E[D(v)]) / (E[D(x)] - E[D(G(z))]), all images augmented as D's loss sees them;
-        near 0 for a D that has not memorised its training images, near 1 for one that has.
+        `accuracy_fake` on augmented reals, augmented and plain fakes (arXiv 2006.10738, section 3,
+        reads D's overfitting and the failure of `d_only` off these). The overfitting gauges `r_t`
+        and, with images held out, `r_v` (arXiv 2006.06676, equation 1): E[sign D(x)] and (E[D(x)] -
+        E[D(v)]) / (E[D(x)] - E[D(G(z))]), all images augmented as D's loss sees them; near 0 for a
+        D that has not memorised its training images, near 1 for one that has.
     """
     networks, mode = objective.networks, objective.mode
     count = tf.shape(reals[0])[0]

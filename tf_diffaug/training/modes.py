@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from tf_diffaug.augment import Policy
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.regularizers import Regularizer
-
-
-class Mode(NamedTuple):
-    """The views that the adversarial losses look at."""
-
-    d_real: str
-    d_fake: str
-    g_fake: str
-
+from tf_diffaug.training.views import Mode
 
 # DiffAugment (arXiv 2006.10738, section 3) compares all four: "both" is its method, and it finds
 # that with "reals" G imitates the augmentation and with "d_only" has no useful gradient.
@@ -45,9 +36,10 @@ FAILURES = {
 def resolve_augment(
     policy: Policy, augment: str | None, regularizers: Sequence[Regularizer] = ()
 ) -> str:
-    """Where T applies if nobody says so: `both` with a policy that nothing else uses, or `none`.
+    """Which losses see augmented images: `both` with a policy that nothing else uses, or `none`.
 
-    A regularizer that steers the policy, such as ADA, makes it `both` too.
+    That is if nobody says so (`augment=None`). A regularizer that steers the policy, such as ADA,
+    makes it `both` too.
 
     Raises:
         ValueError: for an unknown mode, a mode or a regularizer without the policy it needs, or a

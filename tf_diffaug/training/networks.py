@@ -1,14 +1,18 @@
-"""What the parts of a training step may know of the networks."""
+"""The two networks as the parts of a training step know them."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_diffaug import random
+from tf_diffaug._keras import sublayers
 from tf_diffaug.augment import DiffAugment
+from tf_diffaug.training.calls import checked_frequencies, common_classes, latent_length
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,3 +45,71 @@ class Networks:
         """Labels for fakes, int32 (count,), as in training; None for unconditional networks."""
         known = self.label_frequencies is not None
         return random.categorical(count, seed, self.label_frequencies) if known else None
+
+    def example_inputs(self) -> Any:
+        """What the generator takes: latents, or latents and labels, two of each."""
+        return _examples(self.latent_dim, self.num_classes)
+
+
+def _examples(latent_dim: int, num_classes: int | None) -> Any:
+    latents = tf.zeros([2, latent_dim])
+    return latents if num_classes is None else (latents, tf.zeros([2], tf.int32))
+
+
+def build_networks(
+    generator: keras.Model,
+    discriminator: keras.Model,
+    *,
+    latent_dim: int | None,
+    num_classes: int | None,
+    label_frequencies: Sequence[float] | None,
+    augmenter: DiffAugment,
+    d_steps: int,
+    seed: int,
+) -> Networks:
+    """Builds both networks and the augmentation on two examples, and finds out their facts.
+
+    The arguments are those of `Networks`; None is what can be read off the networks.
+
+    Raises:
+        ValueError: if the networks can't be trained, or do not fit each other.
+    """
+    if d_steps < 1:
+        raise ValueError(f"D takes one step or more. Received: d_steps={d_steps}.")
+    latent_dim = latent_length(generator) if latent_dim is None else latent_dim
+    num_classes = common_classes(generator, discriminator, num_classes)
+    label_frequencies = checked_frequencies(num_classes, label_frequencies)
+    for network in (generator, discriminator):
+        _refuse_float16(network)
+    inputs = _examples(latent_dim, num_classes)
+    images = generator(inputs, training=False)
+    image_shape = tuple(images.shape[1:])
+    if len(image_shape) != 3 or None in image_shape:
+        raise ValueError(
+            "A generator makes images of shape (batch, height, width, channels). "
+            f"Received: shape={tuple(images.shape)}."
+        )
+    discriminator(images if num_classes is None else (images, inputs[1]))
+    augmenter.build(images.shape)
+    return Networks(
+        generator=generator,
+        discriminator=discriminator,
+        latent_dim=latent_dim,
+        image_shape=image_shape,
+        num_classes=num_classes,
+        label_frequencies=label_frequencies,
+        augmenter=augmenter,
+        d_steps=d_steps,
+        seed=seed,
+    )
+
+
+def _refuse_float16(network: keras.Model) -> None:
+    # Its first gradients are 0 unless the losses are scaled.
+    for layer in sublayers(network, keras.layers.Layer):
+        if layer.compute_dtype == "float16":
+            raise ValueError(
+                "In float16 the first gradients of a network vanish: build the networks under "
+                "'mixed_bfloat16', or in float32. "
+                f"Received: {network.name} with {layer.name} in float16."
+            )

@@ -17,11 +17,10 @@ from tf_diffaug.layers import advance_power_iteration, hold_power_iteration
 from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss, per_example
-from tf_diffaug.training.modes import Mode
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers import Regularizer, Update
 from tf_diffaug.training.strategy import global_mean, global_size, rows_of, sum_over_replicas
-from tf_diffaug.training.views import Views, discriminate
+from tf_diffaug.training.views import Mode, Views, discriminate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from tf_diffaug import random
-from tf_diffaug._keras import raw_variables, sublayers
-from tf_diffaug.layers import BatchNorm, MinibatchStddev, hold_power_iteration
+from tf_diffaug._keras import sublayers
+from tf_diffaug.layers import MinibatchStddev
 from tf_diffaug.training.calls import Outputs, call_discriminator
 
 Augment = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Mode(NamedTuple):
+    """The views that the adversarial losses look at."""
+
+    d_real: str
+    d_fake: str
+    g_fake: str
 
 
 class Views:
@@ -27,9 +35,10 @@ class Views:
     Args:
         real: real images, float (batch, height, width, channels) in [-1, 1].
         fake: generated images of the same shape, or None in a step that has none.
-        augment_real: T with this step's draw for the reals; called again, it replays that draw.
-        augment_fake: T with this step's draw for the fakes.
-        labels: int32 (batch,) of `real` and `fake`, for conditional networks. T keeps labels.
+        augment_real: augments reals by this step's draw; called again, it replays that draw.
+        augment_fake: augments fakes, likewise.
+        labels: int32 (batch,) of `real` and `fake`, for conditional networks; augmented images
+            keep theirs.
     """
 
     def __init__(
@@ -106,61 +115,6 @@ def discriminate(
     return {name: Outputs(*pair) for name, *pair in zip(names, *parts, strict=True)}
 
 
-def looks_across_batch(
-    discriminator: keras.Model, image_shape: tuple[int, ...], num_classes: int | None = None
-) -> bool:
-    """Whether D's output for one view depends on what shares its pass.
-
-    It is tried on two batches joined and apart, in training, with D's variables put back. A D that
-    draws numbers of its own (dropout) counts as one that does: apart is always right.
-
-    Args:
-        discriminator: a built D.
-        image_shape: (height, width, channels).
-        num_classes: the number of classes, None for an unconditional D.
-    """
-    kinds = (keras.layers.BatchNormalization, BatchNorm)
-    if any(sublayers(discriminator, kind) for kind in kinds):
-        return True
-    variables = raw_variables(discriminator)
-    before = [tf.identity(variable) for variable in variables]
-    try:
-        _wake(raw_variables(discriminator, trainable=True))
-        # As in a step: else its spectral norms would move from one call to the next.
-        with hold_power_iteration(discriminator):
-            return _moves(discriminator, image_shape, num_classes)
-    finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
-
-
-def _wake(variables: list[tf.Variable]) -> None:
-    # A weight that begins at zero, as a gate does, would hide what is behind it.
-    for variable in variables:
-        if not bool(tf.reduce_any(variable != 0)):
-            variable.assign(tf.fill(variable.shape, tf.cast(0.1, variable.dtype)))
-
-
-def _moves(discriminator: keras.Model, image_shape: tuple, num_classes: int | None) -> bool:
-    size = max(2, group_size(discriminator))
-    images = random.uniform([2 * size, *image_shape], random.derive(0, "measure"), -1.0, 1.0)
-    # Of two views with unlike statistics.
-    images *= tf.reshape(tf.repeat([1.0, 0.25], size), [-1, 1, 1, 1])
-    labels = None if num_classes is None else tf.range(2 * size) % num_classes
-
-    def judge(rows: slice) -> tf.Tensor:
-        some = None if labels is None else labels[rows]
-        output = call_discriminator(discriminator, images[rows], some)
-        return tf.reshape(tf.cast(output.logits, tf.float32), [-1])
-
-    whole, again = judge(slice(None)), judge(slice(None))
-    apart = tf.concat([judge(slice(size)), judge(slice(size, None))], axis=0)
-    # Rounding, of another kernel for another size too, is far below what a layer moves.
-    coarse = discriminator.compute_dtype != "float32"
-    allowed = (0.05 if coarse else 2e-3) * tf.reduce_max(tf.abs(whole)) + 1e-6
-    return bool(tf.reduce_max(tf.maximum(abs(whole - again), abs(whole - apart))) > allowed)
-
-
 def group_size(discriminator: keras.Model) -> int:
     """How many neighbours in the batch D compares, 1 if none."""
     if not isinstance(discriminator, keras.layers.Layer):
@@ -168,18 +122,18 @@ def group_size(discriminator: keras.Model) -> int:
     return math.lcm(1, *(s.group_size for s in sublayers(discriminator, MinibatchStddev)))
 
 
-def check_groups(discriminator: keras.Model, batch_size: int) -> None:
+def check_groups(discriminator: keras.Model, batch_size: int | tf.Tensor) -> None:
     """Makes sure that no group of D's minibatch statistics holds images of two views.
 
     Args:
         discriminator: D.
-        batch_size: images of one view on one replica.
+        batch_size: images of one view on one replica; nothing is known of a tensor.
 
     Raises:
         ValueError: if the batch is not a multiple of the group.
     """
     group = group_size(discriminator)
-    if batch_size % group:
+    if isinstance(batch_size, int) and batch_size % group:
         raise ValueError(
             f"This discriminator compares images in groups of {group}: a replica's batch must be a "
             "multiple of that, or the groups smaller, as those of "

@@ -15,8 +15,13 @@ from typing import Any
 
 from tf_diffaug.language import bind, parse_calls
 from tf_diffaug.naming import unknown
-from tf_diffaug.training.regularizers.base import Regularizer, Update
-from tf_diffaug.training.regularizers.registry import REGULARIZERS, register_regularizer
+from tf_diffaug.training.regularizers.base import Regularizer
+from tf_diffaug.training.regularizers.registry import (
+    REGULARIZERS,
+    register_regularizer,
+    regularizers_table,
+)
+from tf_diffaug.training.regularizers.update import Update
 
 __all__ = [
     "REGULARIZERS",
@@ -24,6 +29,7 @@ __all__ = [
     "Update",
     "parse_regularizers",
     "register_regularizer",
+    "regularizers_table",
 ]
 
 for _module in pkgutil.iter_modules(__path__):
@@ -70,7 +76,7 @@ def _checked(regularizers: Sequence[Regularizer]) -> tuple[Regularizer, ...]:
     for regularizer in regularizers:
         if beside := [name for name in regularizer.excludes if name in names]:
             raise ValueError(
-                f"{regularizer.name} can't stand beside {' or '.join(beside)}. "
+                f"{regularizer.name} cannot be combined with {' or '.join(beside)}. "
                 f"Received: regularizers={','.join(names)!r}."
             )
     return tuple(regularizers)

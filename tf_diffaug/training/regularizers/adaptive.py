@@ -9,14 +9,9 @@ import tensorflow as tf
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import (
-    Batch,
-    Regularizer,
-    Update,
-    checked_cadence,
-    is_number,
-)
+from tf_diffaug.training.regularizers.base import Batch, Regularizer, checked_cadence, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import (
     global_size,
     replica_state,
@@ -37,9 +32,9 @@ class Adaptive(Regularizer):
         every: D updates between two changes of p; 4 in both.
         kimg: thousands of reals, over all replicas, for p to get from 0 to 1; 500 in both, 100 in
             their codes for training that goes on from other weights.
-        limit: what p stays within, in [0, 1]. ADA's paper finds T to leak into the samples only
-            where p is above 0.8 or so (section 2.2); the codes have no upper bound, and p has been
-            seen at 21.8 (stylegan2-ada-pytorch, issue 175).
+        limit: what p stays within, in [0, 1]. ADA's paper finds the augmentation to leak into the
+            samples only where p is above 0.8 or so (section 2.2); the codes have no upper bound,
+            and p has been seen at 21.8 (stylegan2-ada-pytorch, issue 175).
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -100,11 +95,11 @@ class Adaptive(Regularizer):
 
 @register_regularizer
 class ADA(Adaptive):
-    """Adaptive discriminator augmentation (arXiv 2006.06676): each op of T with probability p.
+    """Adaptive discriminator augmentation (arXiv 2006.06676): each op with probability p.
 
-    T is the run's policy, whatever it is, and each image goes through each op with probability p,
-    wherever the losses apply T: DiffAugment is p = 1. The authors' pipeline groups some of its ops,
-    and its ops are others. Arguments as of `Adaptive`.
+    Each image goes through each op of the run's policy, whatever it is, with probability p,
+    wherever the losses see augmented images: DiffAugment is p = 1. The authors' pipeline groups
+    some of its ops, and its ops are others. Arguments as of `Adaptive`.
     """
 
     name = "ada"
@@ -113,7 +108,9 @@ class ADA(Adaptive):
         "first, that rises while D calls more of its reals real than the target says, and "
         "else falls"
     )
-    has_term = False
+    of = "D, G"
+    term = "none: each op of the augmentation with a probability p that follows r_t"
+    source = "2006.06676"
     steers_policy = True
 
     def probability(self) -> tf.Tensor:
@@ -137,7 +134,8 @@ class APA(Adaptive):
         "first, that rises while D calls more of its reals real than the target says, and "
         "else falls"
     )
-    has_term = False
+    term = "none: fakes in the place of D's reals with a probability p that follows r_t"
+    source = "2111.06849"
 
     def exchange_reals(self, networks: Networks, draws: Draws, reals: Batch, fakes: Batch) -> Batch:
         del networks

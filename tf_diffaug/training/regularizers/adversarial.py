@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, Update, feature_size, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, feature_size, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import image_gradient
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 # Half the distance of neighbouring numbers below 1.
 _ROUNDING = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
@@ -41,6 +42,11 @@ class AdversarialDefence(Regularizer):
 
     name = "adversarial_defence"
     summary = "an attack on D of a given length is to change its features little"
+    term = (
+        "\\|φ(x + v) - φ(x)\\| on reals and on fakes, φ D's features, v an attack of length "
+        "`epsilon`"
+    )
+    source = "Zhou & Krähenbühl, ICLR 2019"
     needs_features = True
 
     def __init__(self, weight: float = 80.0, epsilon: float = 1e-4, steps: int = 1) -> None:

@@ -1,117 +1,21 @@
-"""What a regularizer is, and what it may look at."""
+"""What a regularizer is, and what most of them need."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import numbers
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy, as_policy
-from tf_diffaug.augment.placement import traced_for_xla
 from tf_diffaug.language import literal
-from tf_diffaug.training.calls import Outputs, call_discriminator
+from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.views import Views
-
-if TYPE_CHECKING:
-    from tf_diffaug.training.modes import Mode
-
-
-@dataclasses.dataclass(frozen=True)
-class Update:
-    """One update of one network, as a regularizer sees it.
-
-    Args:
-        networks: the two networks, and what does not change of them.
-        draws: the update's random numbers.
-        views: its images by name.
-        outputs: D's outputs for the views that the losses and the regularizers asked for.
-        mode: the views that the adversarial losses look at.
-        index: int64 scalar, number of this update of this network.
-    """
-
-    networks: Networks
-    draws: Draws
-    views: Views
-    outputs: dict[str, Outputs]
-    mode: Mode
-    index: tf.Tensor
-
-    def is_due(self, every: int) -> tf.Tensor:
-        """Whether this update is one of every so many."""
-        return self.index % every == 0
-
-    def lazily(
-        self, every: int, rows: int | tf.Tensor, compute: Callable[[], tf.Tensor]
-    ) -> tf.Tensor:
-        """What `compute` returns, float32 (rows,), if this update is due, else zeros.
-
-        Zeros cost nothing, but where replicas have to exchange something inside `compute`, such as
-        a synchronised batch norm's statistics: then it runs in every update.
-
-        Args:
-            every: one of so many updates is due.
-            rows: of what `compute` returns.
-            compute: makes the values. The gradient is that of the variables it reads, not of
-                tensors made outside of it, such as `outputs`: XLA has only the first.
-        """
-        if every == 1:
-            return compute()
-        due = self.is_due(every)
-        choose = _choose_under_xla if traced_for_xla() else _choose
-        try:
-            return choose(due, compute, rows)
-        except RuntimeError as error:
-            # There is no public way to ask whether a network's layers exchange anything.
-            if "merge_call" not in str(error):
-                raise
-            return tf.where(due, compute(), 0.0)
-
-
-def _choose(due: tf.Tensor, compute: Callable[[], tf.Tensor], rows: int | tf.Tensor) -> tf.Tensor:
-    return tf.cond(due, compute, lambda: tf.zeros([rows]))
-
-
-def _choose_under_xla(
-    due: tf.Tensor, compute: Callable[[], tf.Tensor], rows: int | tf.Tensor
-) -> tf.Tensor:
-    """The same with the gradient taken inside a condition of its own, at one more `compute`.
-
-    XLA compiles the gradient of a condition for both of its branches, and fails where the one not
-    taken leaves a shape at 0, as it does in a network that calls `tf.repeat`.
-    """
-
-    @tf.custom_gradient
-    def chosen() -> tuple[tf.Tensor, Callable]:
-        def backward(upstream: tf.Tensor, variables: list | None = None) -> tuple[list, list]:
-            variables = variables or []
-
-            def gradients() -> list[tf.Tensor]:
-                with tf.GradientTape() as tape:
-                    values = compute()
-                found = tape.gradient(
-                    values,
-                    variables,
-                    output_gradients=upstream,
-                    unconnected_gradients=tf.UnconnectedGradients.ZERO,
-                )
-                return [tf.convert_to_tensor(gradient) for gradient in found]
-
-            def zeros() -> list[tf.Tensor]:
-                return [tf.zeros(variable.shape, variable.dtype) for variable in variables]
-
-            return [], tf.cond(due, gradients, zeros)
-
-        return _choose(due, compute, rows), backward
-
-    return chosen()
-
+from tf_diffaug.training.regularizers.update import Update
 
 Batch = tuple[tf.Tensor, tf.Tensor | None]  # images and, for conditional networks, labels
 
@@ -133,10 +37,12 @@ class Regularizer:
 
     name: str
     summary: str = ""  # what it does, one line that follows its name; one that is registered has it
-    has_term: bool = True  # whether it adds a term to a loss
+    of: str = "D"  # whose updates it changes: "D", "G" or "D, G"
+    term: str = ""  # its formula without the weight, for the documentation
+    source: str = ""  # arXiv numbers, or what else it is from
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
-    steers_policy: bool = False  # whether it changes the T of the losses
+    steers_policy: bool = False  # whether it changes how the losses augment
     needs_features: bool = False  # whether it looks at D's features
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
     excludes: tuple[str, ...] = ()  # names of those that exclude it
@@ -192,7 +98,7 @@ class Regularizer:
         del update
 
     def probability(self) -> tf.Tensor | None:
-        """How likely each op of T is applied to an image, a float32 scalar; None: always."""
+        """How likely each op is applied to an image, a float32 scalar; None: always."""
         return None
 
     def gauges(self) -> dict[str, tf.Tensor]:
@@ -232,7 +138,7 @@ class PolicyRegularizer(Regularizer):
 
     Args:
         weight: factor of the term.
-        policy: T of this regularizer alone; None for the run's.
+        policy: this regularizer's own; None for the run's.
 
     Raises:
         ValueError: if the weight is negative, or the policy none or not one.
@@ -255,7 +161,7 @@ class PolicyRegularizer(Regularizer):
             self.augmenter = DiffAugment(self.policy, data_format="channels_last", seed=seed)
 
     def define_augmented(self, update: Update, name: str, of: str, kind: str) -> str:
-        """Defines the view `name`: T of the view `of`, with a draw of its own."""
+        """Defines the view `name`: the view `of`, augmented with a draw of its own."""
         return update.views.define(
             name, kind, lambda: update.draws.view(update.views[of], name, self.augmenter)
         )

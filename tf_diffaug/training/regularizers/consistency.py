@@ -1,4 +1,4 @@
-"""What T changes in D's judgement, and should not."""
+"""What the augmentation changes in D's judgement, and should not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import tensorflow as tf
 from tf_diffaug.augment import Policy
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import PolicyRegularizer, Update
+from tf_diffaug.training.regularizers.base import PolicyRegularizer
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 
 def squared_change(one: Outputs, other: Outputs) -> tf.Tensor:
@@ -21,18 +22,21 @@ def squared_change(one: Outputs, other: Outputs) -> tf.Tensor:
 class CR(PolicyRegularizer):
     """Consistency regularization: weight · (D(x) - D(T(x)))² on reals (arXiv 1910.12027, eq. 3).
 
-    T is the run's policy: with `augment="both"` this is the DiffAugment paper's CR at 10 and 20 %
-    of CIFAR, which compares D of the reals that DiffAugment shows it with D of the plain ones. With
-    a policy of its own, CR's other published meaning, that T goes on top of what the adversarial
-    loss shows D: x without DiffAugment, or DiffAugment's T(x), as in its code at 100 % of CIFAR.
+    T(x) is x augmented by the run's policy: with `augment="both"` this is the DiffAugment paper's
+    CR at 10 and 20 % of CIFAR, which compares D of the reals that DiffAugment shows it with D of
+    the plain ones. With a policy of its own, CR's other published meaning, that goes on top of what
+    the adversarial loss shows D: x without DiffAugment, or DiffAugment's T(x), as in its code at
+    100 % of CIFAR.
 
     Args:
         weight: λ; 10 in the paper and in DiffAugment's code.
-        policy: CR's own T; `flip,translation` in DiffAugment's code.
+        policy: CR's own; `flip,translation` in DiffAugment's code.
     """
 
     name = "cr"
     summary = "D's logits of a real and of its augmented twin are to agree"
+    term = "(D(x) - D(T(x)))² on reals"
+    source = "1910.12027"
 
     def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
         super().__init__(weight, policy)
@@ -55,17 +59,19 @@ class CR(PolicyRegularizer):
 class BCR(PolicyRegularizer):
     """Balanced CR: `CR` on reals and on fakes (arXiv 2002.04724, algorithm 1).
 
-    The second paper's BCR (arXiv 2006.02595, algorithm 1) with T the run's policy, `augment="none"`
-    and a weight of 10. The fakes are D's alone here: G gets no gradient. With a policy of its own T
-    goes on top of what the adversarial loss shows D, as in `CR`.
+    The second paper's BCR (arXiv 2006.02595, algorithm 1) has the run's policy, `augment="none"`
+    and a weight of 10. The fakes are D's alone here: G gets no gradient. A policy of its own goes
+    on top of what the adversarial loss shows D, as in `CR`.
 
     Args:
         weight: λ of both terms; 10 in both papers.
-        policy: BCR's own T.
+        policy: BCR's own.
     """
 
     name = "bcr"
     summary = "D's logits of an image and of its augmented twin are to agree, on reals and on fakes"
+    term = "(D(x) - D(T(x)))² on reals and on fakes"
+    source = "2002.04724, 2006.02595"
 
     def __init__(self, weight: float = 10.0, policy: str | Policy | None = None) -> None:
         super().__init__(weight, policy)

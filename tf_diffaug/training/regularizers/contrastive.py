@@ -13,12 +13,12 @@ from tf_diffaug.random import place_among_replicas
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import (
     PolicyRegularizer,
-    Update,
     feature_size,
     is_number,
     weights_seed,
 )
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import gather_over_replicas, rows_of
 
 WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50
@@ -58,11 +58,11 @@ def nt_xent(ones: tf.Tensor, others: tf.Tensor, temperature: float) -> tf.Tensor
 class Cntr(PolicyRegularizer):
     """Cntr-GAN: weight · NT-Xent on reals and on fakes, apart (arXiv 2006.02595, algorithm 2).
 
-    D's last hidden features of T(x) and of another draw of T(x), through a head of two layers that
-    D's optimizer trains, are compared by `nt_xent` with negatives from all replicas. x is plain
-    wherever the losses apply T. With the run's policy one of the two is the T(x) that `BCR`
-    also looks at, so that Cntr + BCR (0.1 and 5 in the paper) needs no view more than Cntr: six. G
-    gets no gradient.
+    D's last hidden features of an augmented x, T(x), and of another draw of it, through a head of
+    two layers that D's optimizer trains, are compared by `nt_xent` with negatives from all
+    replicas. x is plain where the losses see augmented images too. With the run's policy one of the
+    two is the T(x) that `BCR` also looks at, so that Cntr + BCR (0.1 and 5 in the paper) needs no
+    view more than Cntr: six. G gets no gradient.
 
     The paper's temperature and head could not be read; these are SimCLR's. Its head is W₂ relu(W₁
     h) in the paper; the authors' code has three layers by default, and a batch norm after each, of
@@ -70,7 +70,7 @@ class Cntr(PolicyRegularizer):
 
     Args:
         weight: 0.1 in the paper's Cntr + BCR.
-        policy: T of this regularizer alone.
+        policy: this regularizer's own.
         temperature: 0.1 by default in SimCLR's code; 0.5 in its recipe for CIFAR-10.
         hidden: units of the head's hidden layer; None for as many as D has features, as in SimCLR,
             but at most 2048, which is what it has.
@@ -84,6 +84,11 @@ class Cntr(PolicyRegularizer):
     summary = (
         "D's features of two augmented looks at an image are to be alike, and unlike other images'"
     )
+    term = (
+        "NT-Xent of two T(x) among all of the batch, on reals and on fakes, through a head of"
+        " `hidden` (as many as features, at most 2048) and `out` units"
+    )
+    source = "2006.02595, 2002.05709"
     needs_features = True
 
     def __init__(

@@ -6,9 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import away_from_one, squared_norms
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
 
@@ -18,8 +19,9 @@ class DRAGAN(Regularizer):
 
     As in the authors' code, δ is α · scale · s · u: s the standard deviation of all numbers of the
     global batch of reals, u ~ U(0, 1) drawn for each number, α ~ U(0, 1) for each image, which is
-    the place between x and its perturbed twin. x is what the adversarial loss shows D as real, T(x)
-    where it applies T. compare_gan differs: s · (u - ½) without α, clipped to the images' range.
+    the place between x and its perturbed twin. x is what the adversarial loss shows D as real,
+    augmented where that is. compare_gan differs: s · (u - ½) without α, clipped to the images'
+    range.
 
     Args:
         weight: λ; 10 in the authors' code.
@@ -28,6 +30,8 @@ class DRAGAN(Regularizer):
 
     name = "dragan"
     summary = "D's gradient is to have length 1 around reals"
+    term = "(\\|∇D(x + δ)\\| - 1)² around reals, `scale` that of δ"
+    source = "1705.07215"
 
     def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
         super().__init__(weight)

@@ -10,13 +10,9 @@ import tensorflow as tf
 
 from tf_diffaug._keras import sublayers
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import (
-    Regularizer,
-    Update,
-    checked_cadence,
-    is_number,
-)
+from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 
@@ -36,6 +32,9 @@ class Orthogonal(Regularizer):
 
     name = "orthogonal"
     summary = "the columns of each kernel of G are to be orthogonal"
+    of = "G"
+    term = "\\|WᵀW ⊙ (1 - I)\\|² of every kernel"
+    source = "1809.11096"
 
     def __init__(self, weight: float = 1e-4) -> None:
         super().__init__(weight)
@@ -94,6 +93,9 @@ class PathLength(Regularizer):
 
     name = "path_length"
     summary = "a step of the styles is to change G's images by the same length everywhere"
+    of = "G"
+    term = "(\\|Jᵀy\\| - a)²"
+    source = "1912.04958"
     needs_styles = True
 
     def __init__(

@@ -9,15 +9,16 @@ import tensorflow as tf
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence
+from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.views import Augment
 
 
 def image_gradient(
     update: Update, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
 ) -> tf.Tensor:
-    """∇D with regard to the images, through T if given, float32 of their shape.
+    """∇D with regard to the images, through the augmentation if given, float32 of their shape.
 
     Where D has several logits of an image, such as one a patch, D(x) is their mean, as in its loss.
     """
@@ -78,15 +79,18 @@ class R1(_ZeroCentred):
 
     Args:
         weight: γ; 10 in the paper's experiments, 0.1 in DiffAugment's StyleGAN2 on CIFAR.
-        on: `"raw"`: the gradient with regard to x, through T where D's loss sees T(x), as in
-            DiffAugment's low-shot code; `"augmented"`: with regard to T(x), as in its CIFAR code.
-            Without T in D's loss the two are the same.
+        on: `"raw"`: the gradient with regard to x, through the augmentation where D's loss sees
+            augmented reals, as in DiffAugment's low-shot code; `"augmented"`: with regard to the
+            augmented reals, as in its CIFAR code. Where D's loss sees plain reals the two are the
+            same.
         every: in one of so many of D's updates, so many times as strong: StyleGAN2's lazy
             regularization (arXiv 1912.04958, section 3.1), 16 there.
     """
 
     name = "r1"
     summary = "D's gradient is to be small on reals"
+    term = "½ \\|∇D(x)\\|² on reals"
+    source = "1801.04406, 1912.04958"
     kind = "real"
 
 
@@ -99,6 +103,8 @@ class R2(_ZeroCentred):
 
     name = "r2"
     summary = "D's gradient is to be small on fakes"
+    term = "½ \\|∇D(G(z))\\|² on fakes"
+    source = "1801.04406"
     kind = "fake"
 
 
@@ -107,7 +113,7 @@ class WGANGP(Regularizer):
     """WGAN-GP: weight · (|∇D(x̂)| - 1)² between reals and fakes (arXiv 1704.00028, eq. 3).
 
     x̂ is ε·x + (1 - ε)·G(z) with ε ~ U(0, 1) drawn for each image, of what the adversarial loss
-    shows D: T(x) and T(G(z)) where the loss applies T. Labels are the reals'.
+    shows D: augmented images where the loss sees those. Labels are the reals'.
 
     Args:
         weight: λ; 10 in the paper.
@@ -115,6 +121,8 @@ class WGANGP(Regularizer):
 
     name = "wgan_gp"
     summary = "D's gradient is to have length 1 between reals and fakes"
+    term = "(\\|∇D(x̂)\\| - 1)² between reals and fakes"
+    source = "1704.00028"
 
     def __init__(self, weight: float = 10.0) -> None:
         super().__init__(weight)

@@ -7,9 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import squared_norms
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 
 @register_regularizer
@@ -17,7 +18,7 @@ class JensenShannon(Regularizer):
     """weight / 2 · ((1 - σ(D(x)))² |∇D(x)|² + σ(D(G(z)))² |∇D(G(z))|²) (arXiv 1705.09367).
 
     D are logits, σ the sigmoid, and neither factor is held fixed, as in the authors' code. x and
-    G(z) are what the adversarial loss shows D: T of them where it applies T. It was derived for
+    G(z) are what the adversarial loss shows D, augmented where that is. It was derived for
     the logistic loss (`non_saturating`).
 
     Args:
@@ -30,6 +31,11 @@ class JensenShannon(Regularizer):
 
     name = "js"
     summary = "D's gradient is to be small where D is unsure, as if the images had noise"
+    term = (
+        "½ (σ(-D(x))² \\|∇D(x)\\|² + σ(D(G(z)))² \\|∇D(G(z))\\|²), its weight falling in "  # noqa: RUF001
+        "`anneal` steps to its `decay`-th part"
+    )
+    source = "1705.09367"
 
     def __init__(self, weight: float = 2.0, anneal: int = 0, decay: float = 0.01) -> None:
         super().__init__(weight)

@@ -7,9 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.calls import call_generator
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.consistency import squared_change
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 
 @register_regularizer
@@ -19,7 +20,7 @@ class ZCR(Regularizer):
     With δ ~ N(0, σ²), D pays weight · (D(G(z)) - D(G(z + δ)))², with no gradient for G, and G pays
     -generator_weight · mean (G(z) - G(z + δ))² over pixels in [-1, 1], for images that differ; that
     term is `g_zcr` in the logs. Labels, and what G draws itself, are those of G(z). The images are
-    plain wherever the losses apply T, as in the paper, which has none in its adversarial losses.
+    plain whatever the losses see, as in the paper, whose adversarial losses see plain images.
     Together with `BCR` at 10 this is the paper's ICR.
 
     The paper's constants could not be read: weights, σ and the mean over pixels are StudioGAN's
@@ -36,6 +37,12 @@ class ZCR(Regularizer):
 
     name = "zcr"
     summary = "a small step of the latents is to change D's logits little and G's images much"
+    of = "D, G"
+    term = (
+        "D: (D(G(z)) - D(G(z + δ)))², G: -`generator_weight` · mean (G(z) - G(z + δ))², "
+        "logged as `g_zcr`; `sigma` is δ's"
+    )
+    source = "2002.04724"
 
     def __init__(
         self, weight: float = 20.0, generator_weight: float = 0.5, sigma: float = 0.05

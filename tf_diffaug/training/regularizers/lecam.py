@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
 
 
@@ -31,6 +32,8 @@ class LeCam(Regularizer):
 
     name = "lecam"
     summary = "D's logits are to stay near running means of the other kind's"
+    term = "relu(D(x) - a_fake)² + relu(a_real - D(G(z)))² with running means a"
+    source = "2104.03310"
 
     def __init__(self, weight: float = 0.3, decay: float = 0.9, start: int = 1000) -> None:
         super().__init__(weight)

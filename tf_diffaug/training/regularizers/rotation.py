@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, Update, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.classifier import Classifier
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 ROTATIONS = 4
 
@@ -21,7 +22,7 @@ class SSGAN(Regularizer):
 
     Q is a linear layer of its own on D's features, r is 0, 90, 180 or 270 degrees. D and Q learn it
     on reals alone; G is to make fakes whose rotation they see. What is rotated is what the
-    adversarial loss shows, T(x) where that is T(x). Image i of a batch is rotated by (i mod 4) · 90
+    adversarial loss shows, augmented where that is. Image i of a batch is rotated by (i mod 4) · 90
     degrees. The authors' code rotates a quarter of the batch in all four directions: as many
     rotated images, of a quarter as many different ones.
 
@@ -32,6 +33,9 @@ class SSGAN(Regularizer):
 
     name = "ssgan"
     summary = "D's features are to tell by how much an image was rotated; G is to make such images"
+    of = "D, G"
+    term = "-log Q(r \\| x rotated by r) of reals for D, `generator_weight` of it of fakes for G"
+    source = "1811.11212"
     needs_features = True
 
     def __init__(self, weight: float = 1.0, generator_weight: float = 0.2) -> None:

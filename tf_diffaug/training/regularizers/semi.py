@@ -9,9 +9,10 @@ import tensorflow as tf
 from tf_diffaug.training.calls import NO_LABEL, call_discriminator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Batch, Regularizer, Update
+from tf_diffaug.training.regularizers.base import Batch, Regularizer
 from tf_diffaug.training.regularizers.classifier import Classifier
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, sum_over_replicas
 
 
@@ -25,9 +26,9 @@ class S3GAN(Regularizer):
     reals of the global batch, 0 where there are none.
 
     The authors' code (compare_gan, s3gan.py) reads C off the very pass that judges the image. Here
-    D takes one more, without a gradient, of the plain reals: D's head comes with its labels, and T
-    may hide what a class is seen by. Soft predictions, an option there, are not offered, nor are
-    labels that a network trained beforehand predicts (the paper's S2GAN).
+    D takes one more, without a gradient, of the plain reals: D's head comes with its labels, and
+    the augmentation may hide what a class is seen by. Soft predictions, an option there, are not
+    offered, nor are labels that a network trained beforehand predicts (the paper's S2GAN).
 
     Args:
         weight: of the cross-entropy; 1 in the authors' code.
@@ -35,6 +36,8 @@ class S3GAN(Regularizer):
 
     name = "s3gan"
     summary = "D's features are to tell the class, which then labels the reals that have none"
+    term = "-log C(y \\| x) of labelled reals; C labels the others; not with `apa`"
+    source = "1903.02271"
     needs_features = True
     fills_labels = True
     excludes = ("apa",)  # whose fakes would teach C

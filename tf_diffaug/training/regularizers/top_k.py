@@ -9,8 +9,9 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, Update, checked_cadence, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import gather_over_replicas, global_size, replica_state, rows_of
 
 
@@ -40,7 +41,9 @@ class TopK(Regularizer):
         "G learns from those fakes of a batch alone that D thinks best of, at first all, "
         "later fewer, down to the share least"
     )
-    has_term = False
+    of = "G"
+    term = "none: G's loss over the k fakes with the highest logits"
+    source = "2002.06224"
 
     def __init__(self, least: float = 0.5, decay: float = 0.99, every: int = 1000) -> None:
         super().__init__(1.0)

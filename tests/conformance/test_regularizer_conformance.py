@@ -1,0 +1,246 @@
+"""One list of checks for every registered regularizer: register one, and it goes through all."""
+
+import functools
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.networks import (
+    NUM_CLASSES,
+    assert_same_updates,
+    make_feature_networks,
+    update_d,
+    update_g,
+    values,
+)
+from tf_diffaug._keras import KERAS_3, raw_variables
+from tf_diffaug.images import to_float
+from tf_diffaug.models import (
+    BigGANDiscriminator,
+    BigGANGenerator,
+    SNDCGANDiscriminator,
+    SNDCGANGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
+from tf_diffaug.training import GAN, REGULARIZERS, parse_regularizers
+from tf_diffaug.training.draws import Draws
+from tf_diffaug.training.strategy import make_strategy
+
+# Those whose bare name would do nothing in the first steps, or nothing in bfloat16.
+OPTIONS = {
+    "ada": "ada(-1, every=1, kimg=0.01)",
+    "adversarial_defence": "adversarial_defence(1, epsilon=0.5)",
+    "apa": "apa(-1, every=1, kimg=0.01)",
+    "lecam": "lecam(1, start=0)",
+    "topk": "topk(0.5, decay=0.5, every=1)",
+}
+NAMES = sorted(REGULARIZERS)
+# Terms of a loss: what has no weight changes its state in one of so many updates.
+LAZY = [
+    name
+    for name in NAMES
+    if {"every", "weight"} <= {*inspect.signature(REGULARIZERS[name]).parameters}
+]
+
+
+def text(name):
+    return OPTIONS.get(name, name)
+
+
+def together(names):
+    """The names in as few groups as they can be combined in, those that need styles apart."""
+    groups = []
+    for name in names:
+        kind = REGULARIZERS[name]
+        for group in groups:
+            others = [REGULARIZERS[other] for other in group]
+            fits = all(
+                name not in other.excludes
+                and other.name not in kind.excludes
+                and other.needs_styles == kind.needs_styles
+                for other in others
+            )
+            if fits:
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return groups
+
+
+GROUPS = [pytest.param(group, id="+".join(group)) for group in together(NAMES)]
+
+
+def sndcgan():
+    generator = SNDCGANGenerator(16, 3, 2, latent_dim=4, seed=0)
+    return generator, SNDCGANDiscriminator(16, 3, 2, seed=1)
+
+
+def biggan():
+    generator = BigGANGenerator(32, 3, 1, latent_dim=4, num_classes=NUM_CLASSES, seed=0)
+    return generator, BigGANDiscriminator(32, 3, 1, num_classes=NUM_CLASSES, seed=1)
+
+
+def stylegan2():
+    sizes = {"max_channels": 4, "num_classes": NUM_CLASSES}
+    generator = StyleGAN2Generator(
+        8, 3, 2, latent_dim=4, w_dim=4, mapping_layers=1, seed=0, **sizes
+    )
+    return generator, StyleGAN2Discriminator(8, 3, 2, group_size=2, seed=1, **sizes)
+
+
+def features():
+    return make_feature_networks(conditional=True)
+
+
+NETWORKS = {"sndcgan": sndcgan, "biggan": biggan, "stylegan2": stylegan2}
+
+
+def make_gan(names, *, networks=None, texts=None, policy="color,translation"):
+    """A GAN, conditional if the networks can be, whose losses see augmented images."""
+    if networks is None:
+        styles = any(REGULARIZERS[name].needs_styles for name in names)
+        networks = stylegan2 if styles else features
+    texts = map(text, names) if texts is None else texts
+    classes = None if networks is sndcgan else NUM_CLASSES
+    gan = GAN(
+        *networks(),
+        num_classes=classes,
+        latent_dim=4,
+        policy=policy,
+        augment=None if policy is None else "both",
+        regularizers=", ".join(texts),
+        loss="non_saturating",
+    )
+    gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3))
+    return gan
+
+
+def make_batch(gan, count=8, *, hide=False):
+    images = np.random.default_rng(0).integers(0, 256, (count, *gan.image_shape), np.uint8)
+    images[: count // 2] //= 4  # the halves of the batch are unlike
+    labels = np.arange(count) % NUM_CLASSES
+    if hide and any(term.fills_labels for term in gan.regularizers):
+        labels[1] = -1
+    return images, labels.astype(np.int32)
+
+
+def trainable(network):
+    return [v.numpy() for v in raw_variables(network, trainable=True)]
+
+
+def differ(ones, others):
+    return any(np.any(a != b) for a, b in zip(ones, others, strict=True))
+
+
+@functools.cache
+def updated(names, update, styles):
+    """The weights of G and D before and after two updates of one of them."""
+    gan = make_gan(names, networks=NETWORKS["stylegan2"] if styles else None)
+    networks = {"G": gan.generator, "D": gan.discriminator}
+    before = {key: trainable(network) for key, network in networks.items()}
+    images, labels = map(tf.constant, make_batch(gan))
+    for index in range(2):
+        number = tf.constant(index, tf.int64)
+        draws = Draws(0, number, 8, gan.augmenter, gan.objective.probability())
+        if update == "D":
+            update_d(gan, (to_float(images), labels), draws, number)
+        else:
+            update_g(gan, draws, number)
+    return before, {key: trainable(network) for key, network in networks.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("update", ["D", "G"])
+def test_it_changes_the_updates_that_it_says_and_no_other_network(name, update):
+    kind = REGULARIZERS[name]
+    _, without = updated((), update, kind.needs_styles)
+    before, after = updated((name,), update, kind.needs_styles)
+    assert differ(after[update], without[update]) == (update in kind.of)
+    other = "DG".replace(update, "")
+    assert not differ(after[other], before[other])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", GROUPS)
+def test_two_replicas_end_where_one_does(names, two_replicas):
+    runs = []
+    for strategy in (make_strategy("one_device"), two_replicas):
+        with strategy.scope():
+            gan = make_gan(names)
+        start = values(gan)
+        data = tf.data.Dataset.from_tensor_slices(make_batch(gan, hide=True)).batch(8).repeat()
+        logs = gan.fit(data, steps_per_epoch=1, epochs=3, verbose=0).history
+        runs.append((values(gan), logs))
+    (one, logs), (two, other_logs) = runs
+    assert_same_updates(start, one, two)
+    assert logs.keys() == other_logs.keys()
+    for name, expected in logs.items():
+        np.testing.assert_allclose(other_logs[name], expected, rtol=2e-3, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("names", GROUPS)
+def test_it_is_finite_in_bfloat16_and_its_value_float32(names):
+    set_policy = (
+        keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
+    )
+    set_policy("mixed_bfloat16")
+    try:
+        gan = make_gan(names)
+    finally:
+        set_policy("float32")
+    assert gan.discriminator.compute_dtype == "bfloat16"
+    batch = tuple(map(tf.constant, make_batch(gan, hide=True)))
+    for _ in range(2):
+        logs = gan.train_step(batch)
+    assert {value.dtype for value in logs.values()} == {tf.float32}
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    gan.check_finite()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [group for group in GROUPS if group.id != "path_length"])
+def test_it_compiles_with_xla(names):
+    # Path length is below; XLA draws other numbers than a graph, so that values can't be compared.
+    gan = make_gan(names)
+    step = tf.function(gan.train_step, autograph=False, jit_compile=True)
+    batch = tuple(map(tf.constant, make_batch(gan, hide=True)))
+    for _ in range(2):
+        logs = {name: float(value) for name, value in step(batch).items()}
+        assert all(np.isfinite(list(logs.values()))), logs
+
+
+def lazily(name):
+    term = parse_regularizers(name)[0]
+    return str(type(term)(**{**term.get_config(), "every": 2}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("networks", "jit_compile"), [*((name, True) for name in NETWORKS), ("stylegan2", False)]
+)
+def test_lazy_terms_are_due_in_one_of_so_many_steps(networks, jit_compile):
+    # On every network that it can be on; path length has the styles of one alone.
+    names = [n for n in LAZY if networks == "stylegan2" or not REGULARIZERS[n].needs_styles]
+    gan = make_gan(names, networks=NETWORKS[networks], texts=map(lazily, names), policy=None)
+    gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3), jit_compile=jit_compile)
+    images, labels = map(tf.constant, make_batch(gan, 4))
+
+    @tf.function(autograph=False, jit_compile=jit_compile)
+    def step(index):
+        draws = Draws(0, index, 4, gan.augmenter)
+        given = labels if gan.num_classes else None
+        logs = update_d(gan, (to_float(images), given), draws, index)
+        if any("G" in REGULARIZERS[name].of for name in names):
+            logs |= update_g(gan, draws, index)
+        return logs
+
+    for number, due in enumerate((True, False, True)):
+        found = step(tf.constant(number, tf.int64))
+        logs = {name: float(value) for name, value in found.items()}
+        assert all(np.isfinite(list(logs.values()))), logs
+        assert {name: logs[name] > 0 for name in names} == dict.fromkeys(names, due)
