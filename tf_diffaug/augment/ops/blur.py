@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_diffaug.augment.maps import Map, Size
 from tf_diffaug.augment.op import OneDrawOp, Params, Shape, unpack_shape
 from tf_diffaug.augment.registry import register
-from tf_diffaug.augment.resample_map import ResampleMap
+from tf_diffaug.augment.resample_map import Matrices, ResampleMap
 
 
 @register
@@ -35,7 +35,9 @@ class BlurOp(OneDrawOp):
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del value_range
         _, height, width, _ = unpack_shape(shape)
-        rows, columns = (_gaussian(params["deviation"], side) for side in (height, width))
+        rows = Matrices(_gaussian(params["deviation"], height))
+        square = isinstance(height, int) and height == width
+        columns = rows if square else Matrices(_gaussian(params["deviation"], width))
         return ResampleMap(rows, columns)
 
 
