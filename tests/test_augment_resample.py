@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from tf_diffaug.augment import AffineMap, DiffAugment, functional
+from tf_diffaug.augment import AffineMap, DiffAugment, functional, look_up, resample_map
 from tf_diffaug.augment.policy import parse_policy
 
 SETTINGS = hypothesis.settings(max_examples=10)
@@ -131,9 +131,11 @@ def numpy_affine(images, matrices, border, fill_value, looks):
     return output
 
 
+@pytest.mark.parametrize("large", [1, look_up.LARGE])
 @pytest.mark.parametrize("border", ["reflect", "nearest", "black"])
 @pytest.mark.parametrize("names", [("scale", "rotation", "scale"), ("rotation", "flip", "scale")])
-def test_turns_flips_and_scales_are_one_affine_map(names, border):
+def test_turns_flips_and_scales_are_one_affine_map(names, border, large, monkeypatch):
+    monkeypatch.setattr(look_up, "LARGE", large)
     texts = {"flip": "flip:0.5", "rotation": f"rotation(0.6, fill={border})"}
     texts["scale"] = f"scale(0.5, fill={border})"
     policy = parse_policy(",".join(texts[name] for name in names))
@@ -261,3 +263,80 @@ def test_fill_is_one_of_its_choices():
         AffineMap.window(None, None, 1.0, 1.0, (4, 4), border="wrap")
     with pytest.raises(ValueError, match="Received: fill='wrap'"):
         functional.rotate(tf.zeros([1, 4, 4, 3]), 0.5, fill="wrap")
+
+
+@pytest.mark.parametrize("fill", PAD_MODES)
+def test_large_sides_are_looked_up_and_are_the_same(fill, monkeypatch):
+    """Values, gradients and gradients of these; weights of one pixel are added in float32."""
+    shape = (3, 9, 7, 2)
+    rng = np.random.default_rng(0)
+    images, upstream = (tf.constant(rng.normal(size=shape)) for _ in range(2))
+    window, found, calls = window_of(1, fill, shape), [], []
+    run = resample_map.look_up
+    monkeypatch.setattr(resample_map, "look_up", lambda *a: calls.append(1) or run(*a))
+    for large, turns, wide in ((1000, 0, 1), (1, 0, 1), (1, 0, 999), (1, 10**9, 999)):
+        monkeypatch.setattr(resample_map, "LARGE", large)
+        monkeypatch.setattr(look_up, "LARGE", turns)
+        monkeypatch.setattr(look_up, "WIDE", wide)
+        with tf.GradientTape() as outer:
+            outer.watch(images)
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                output = window(images)
+                value = tf.reduce_sum(output**2 * upstream)
+            gradient = tape.gradient(value, images)
+            penalty = tf.reduce_sum(gradient**2)
+        found.append((output, gradient, outer.gradient(penalty, images)))
+        assert bool(calls) == (large == 1)
+    for other in found[1:]:
+        for mine, theirs in zip(other, found[0], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("from_wide", [1, 10**9])
+@pytest.mark.parametrize("fill", PAD_MODES)
+def test_looked_up_windows_are_sampled_as_defined(fill, from_wide, monkeypatch):
+    """The definition in float64 holds for look-ups, one after the other; so does the transpose."""
+    monkeypatch.setattr(resample_map, "LARGE", 1)
+    monkeypatch.setattr(look_up, "LARGE", 1)
+    monkeypatch.setattr(look_up, "WIDE", from_wide)
+    rng = np.random.default_rng(2)
+    images, upstream = (tf.constant(rng.normal(size=(3, 7, 6, 2))) for _ in range(2))
+    (top, left), (tall, wide) = np.float32((rng.uniform(-1, 1, (2, 3)), rng.uniform(0, 2, (2, 3))))
+    places = tensors(top, left, tall, wide)
+    window = AffineMap.window(*places, (7, 6), border=fill, fill=0.7, shrink=2.0)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        output = window(images)
+    expected = numpy_window(images.numpy(), top, left, tall, wide, fill, 0.7)
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
+    gradient = tape.gradient(output, images, output_gradients=upstream)
+    constant = tf.reduce_sum(window(tf.zeros_like(images)) * upstream)
+    value = tf.reduce_sum(output * upstream) - constant
+    np.testing.assert_allclose(value, tf.reduce_sum(gradient * images), rtol=1e-9)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_look_ups_need_no_known_size_and_pass_xla(xla):
+    values = tf.constant(np.random.default_rng(0).normal(size=(6, 3)))
+    index, weight = tf.constant([5, 0, 5, 2]), tf.constant([0.5, 2.0, -1.0, 1.0], tf.float64)
+    taps = lambda: iter([(index, weight), (5 - index, weight)])  # noqa: E731
+
+    @tf.function(
+        jit_compile=xla,
+        autograph=False,
+        input_signature=[tf.TensorSpec([6 if xla else None, 3], tf.float64)],
+    )
+    def run(values):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            output = look_up.look_up(values, taps)
+        return output, tape.gradient(output, values)
+
+    matrix = np.zeros((4, 6))
+    for row, (i, w) in enumerate(zip(index.numpy(), weight.numpy(), strict=True)):
+        matrix[row, i] += w
+        matrix[row, 5 - i] += w
+    output, gradient = run(values)
+    np.testing.assert_allclose(output, matrix @ values.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, matrix.T @ np.ones((4, 3)), rtol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -130,26 +131,27 @@ class AffineMap:
         return self._anywhere(images)
 
     def _along_axes(self) -> ResampleMap:
-        """The map as a matrix for each axis: nothing is turned."""
-        matrices = []
+        """The map along each axis: nothing is turned."""
+        averages = []
         for axis, side in enumerate(self.size):
             extent, shift = self.matrix[axis][axis], self.shift[axis]
             if isinstance(extent, float) and isinstance(shift, float):
-                matrices.append(None)
+                averages.append(None)
                 continue
             extent, shift = _column(extent), _column(shift)
             centers = _centered(side) * extent + shift + _center(side)
             border = self.border or "nearest"
-            matrices.append(sampling(centers, extent, side, border, self.shrink))
-        return ResampleMap(*matrices, self.fill if self.border == "constant" else None)
+            averages.append(sampling(centers, extent, side, border, self.shrink))
+        return ResampleMap(*averages, self.fill if self.border == "constant" else None)
 
+    @tf.autograph.experimental.do_not_convert  # which knows no generators
     def _anywhere(self, images: tf.Tensor) -> tf.Tensor:
         """Bilinear, between any four pixels.
 
         Where the image shrinks it is the mean of some looks, spread over what of a step between two
         places a pixel does not cover; where it does not they all fall together.
         """
-        dtype = images.dtype
+        dtype, looks = images.dtype, pixels_across(self.shrink)
         images = images if dtype == tf.float64 else tf.cast(images, tf.float32)
         (yy, yx), (xy, xx) = (
             tuple(tf.stop_gradient(_grid(part)) for part in row) for row in self.matrix
@@ -157,21 +159,22 @@ class AffineMap:
         shift_y, shift_x = (tf.stop_gradient(_grid(part)) for part in self.shift)
         height, width = self.size
         y, x = _centered(height)[:, None], _centered(width)
-        looks = pixels_across(self.shrink)
         spread_y, spread_x = (
             1.0 - 1.0 / tf.maximum(tf.sqrt(a**2 + b**2), 1.0) for a, b in ((yy, xy), (yx, xx))
         )
         offsets = [(i + 0.5) / looks - 0.5 for i in range(looks)]
         # Not a square of looks but as many as its side, in each row and each column one.
         across = [*offsets[1::2], *offsets[::2]]
-        total = 0.0
-        for offset_y, offset_x in zip(offsets, across, strict=True):
-            at_y, at_x = y + offset_y * spread_y, x + offset_x * spread_x
-            rows = at_y * yy + at_x * yx + shift_y + _center(height)
-            columns = at_y * xy + at_x * xx + shift_x + _center(width)
-            total += sample_bilinear(
-                images, rows, columns, fill=self.border or "nearest", fill_value=self.fill
-            )
+
+        def places() -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+            for offset_y, offset_x in zip(offsets, across, strict=True):
+                at_y, at_x = y + offset_y * spread_y, x + offset_x * spread_x
+                rows = at_y * yy + at_x * yx + shift_y + _center(height)
+                columns = at_y * xy + at_x * xx + shift_x + _center(width)
+                yield rows, columns
+
+        border = self.border or "nearest"
+        total = sample_bilinear(images, places, fill=border, fill_value=self.fill)
         return tf.cast(total / looks if looks > 1 else total, dtype)
 
 

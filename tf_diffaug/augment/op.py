@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -131,6 +131,47 @@ class Op:
         value = getattr(self, field)
         if not isinstance(value, bool):
             raise ValueError(f"{self.name}: {field} is True or False. Received: {field}={value!r}.")
+
+
+class CheckedOp(Op):
+    """An op that refuses fields out of range: numbers, `fill` and flags.
+
+    Attributes:
+        bounds: the least and the largest number of a field, by name; of the others 0 and 1.
+        fills: the choices of `fill`.
+    """
+
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    fills: ClassVar[tuple[str, ...]] = FILLS
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name == "fill":
+                self._check_choice("fill", self.fills)
+            elif field.type in (bool, "bool"):
+                self._check_flag(field.name)
+            else:
+                self._check(field.name, *self.bounds.get(field.name, (0.0, 1.0)))
+
+
+class OneDrawOp(CheckedOp):
+    """An op of one uniform number an image.
+
+    Attributes:
+        param: its name.
+        center: what it is without strength.
+        reach: how far it goes to either side, in strengths.
+    """
+
+    num_draws: ClassVar[int] = 1
+    param: ClassVar[str]
+    center: ClassVar[float] = 0.0
+    reach: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
+        del shape
+        low, high = (self.center + self.strength * part for part in self.reach)
+        return {self.param: spread(uniform[0], low, high)}
 
 
 def border(fill: str) -> str:

@@ -1,27 +1,97 @@
-"""Averages along each axis, as one matrix an axis."""
+"""Averages along each axis: a few pixels a place, or a matrix."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from typing import Protocol
 
 import tensorflow as tf
 
-from tf_diffaug.augment.borders import INSIDE
+from tf_diffaug.augment import placement
+from tf_diffaug.augment.borders import INSIDE, clamp
+from tf_diffaug.augment.look_up import Tap, look_up
 from tf_diffaug.augment.maps import Map, Size, chosen, image_shape
+
+# From this side on a CPU looks pixels up in less time than it multiplies by matrices; measured
+# from 32 to 1024 pixels, both ways take as long at 64 (two pixels a place) to 128 (four).
+LARGE = 128
+
+
+class Average(Protocol):
+    """What each place of a side averages; it sums to one, or to less at places partly outside."""
+
+    def along_height(self, images: tf.Tensor) -> tf.Tensor:
+        """The averages of images (N, H, W, C), float32 or float64, along their height."""
+
+    def sums(self) -> tf.Tensor:
+        """What each place's weights sum to, float32 (N, H)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrices:
+    """One matrix an image, float32 (N, side, side)."""
+
+    values: tf.Tensor
+
+    def along_height(self, images: tf.Tensor) -> tf.Tensor:
+        shape = batch, height, width, channels = image_shape(images)
+        lines = tf.reshape(images, [batch, height, width * channels])
+        matrices = tf.stop_gradient(tf.cast(self.values, images.dtype))
+        return tf.reshape(tf.matmul(matrices, lines), shape)
+
+    def sums(self) -> tf.Tensor:
+        return tf.reduce_sum(self.values, axis=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbours:
+    """A few pixels a place: each an index of the side, int32, and a weight, float32 (N, side).
+
+    A large side is looked up. Elsewhere, on accelerators and under XLA the same weights are a
+    matrix, whose gradient is a product too: it adds nothing up in an order that may vary.
+    """
+
+    pixels: tuple[tuple[tf.Tensor, tf.Tensor], ...]
+
+    @tf.autograph.experimental.do_not_convert  # which knows no generators
+    def along_height(self, images: tf.Tensor) -> tf.Tensor:
+        shape = batch, height, width, channels = image_shape(images)
+        small = isinstance(height, int) and height < LARGE
+        if small or placement.accelerated() or placement.traced_for_xla():
+            return self.matrices(height).along_height(images)
+
+        def taps() -> Iterator[Tap]:
+            starts = (tf.range(batch) * height)[:, None]
+            for index, weight in self.pixels:
+                weight = tf.stop_gradient(tf.cast(weight, images.dtype))
+                yield tf.reshape(starts + index, [-1]), tf.reshape(weight, [-1])
+
+        lines = tf.reshape(images, [batch * height, width * channels])
+        return tf.reshape(look_up(lines, taps), shape)
+
+    def matrices(self, size: Size) -> Matrices:
+        """The same as matrices, of a side of `size` pixels."""
+        matrix = 0.0
+        for index, weight in self.pixels:
+            matrix += tf.where(index[..., None] == tf.range(size), weight[..., None], 0.0)
+        return Matrices(matrix)
+
+    def sums(self) -> tf.Tensor:
+        return tf.add_n([weight for _, weight in self.pixels])
 
 
 @dataclasses.dataclass(frozen=True)
 class ResampleMap:
-    """rows·X·columnsᵀ + fill·(1 - coverage) for each channel X, with matrices per image.
+    """rows·X·columnsᵀ + fill·(1 - coverage) for each channel X, with averages per image.
 
-    The matrices are float32 of shape (N, H, H) and (N, W, W); None is the identity. A row sums to
-    one, or to less where part of what it averages lies outside the image; the coverage of a place
-    is the product of the sums of its row and its column. With `fill` None all rows sum to one.
+    None is the identity. The coverage of a place is the product of the sums of its row and its
+    column. With `fill` None all sum to one.
     """
 
-    rows: tf.Tensor | None = None
-    columns: tf.Tensor | None = None
+    rows: Average | None = None
+    columns: Average | None = None
     fill: float | None = None
 
     def then(self, following: Map) -> Map | None:
@@ -34,33 +104,22 @@ class ResampleMap:
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         dtype = images.dtype
-        compute = tf.float64 if dtype == tf.float64 else tf.float32
-        rows, columns = (
-            None if matrices is None else tf.stop_gradient(tf.cast(matrices, compute))
-            for matrices in (self.rows, self.columns)
-        )
-        output = _along_height(rows, tf.cast(images, compute))
-        # Two transposes and one wide product take less than a narrow product for each row.
-        if columns is not None:
+        output = images if dtype == tf.float64 else tf.cast(images, tf.float32)
+        if self.rows is not None:
+            output = self.rows.along_height(output)
+        # Two transposes and whole rows take less than a narrow product or look for each row.
+        if self.columns is not None:
             output = tf.transpose(output, [0, 2, 1, 3])
-            output = tf.transpose(_along_height(columns, output), [0, 2, 1, 3])
+            output = tf.transpose(self.columns.along_height(output), [0, 2, 1, 3])
         if self.fill:
-            outside = 1.0 - _coverage(rows, 2) * _coverage(columns, 1)
-            output += self.fill * outside[..., None]
+            outside = 1.0 - _coverage(self.rows, 2) * _coverage(self.columns, 1)
+            output += self.fill * tf.cast(outside, output.dtype)[..., None]
         return tf.cast(output, dtype)
 
 
-def _along_height(matrices: tf.Tensor | None, images: tf.Tensor) -> tf.Tensor:
-    if matrices is None:
-        return images
-    shape = batch, height, width, channels = image_shape(images)
-    lines = tf.reshape(images, [batch, height, width * channels])
-    return tf.reshape(tf.matmul(matrices, lines), shape)
-
-
-def _coverage(matrices: tf.Tensor | None, axis: int) -> tf.Tensor | float:
-    """The rows' sums (N, side), with an axis for the other side."""
-    return 1.0 if matrices is None else tf.expand_dims(tf.reduce_sum(matrices, axis=2), axis)
+def _coverage(average: Average | None, axis: int) -> tf.Tensor | float:
+    """The sums (N, side), with an axis for the other side."""
+    return 1.0 if average is None else tf.expand_dims(tf.stop_gradient(average.sums()), axis)
 
 
 def pixels_across(shrink: float) -> int:
@@ -70,8 +129,8 @@ def pixels_across(shrink: float) -> int:
 
 def sampling(
     centers: tf.Tensor, extent: tf.Tensor, size: Size, border: str, shrink: float
-) -> tf.Tensor:
-    """What each of `size` places averages, of a side of as many pixels: float32 (N, size, size).
+) -> Neighbours:
+    """What each of `size` places averages, of a side of as many pixels.
 
     The weights are a triangle around the place, as wide as two pixels or, where the image shrinks,
     as two of the places.
@@ -89,12 +148,11 @@ def sampling(
     reach = tf.maximum(tf.abs(extent), 1.0)
     weights = [tf.maximum(1.0 - tf.abs(place - centers) / reach, 0.0) for place in places]
     total = tf.add_n(weights)
-    matrix = 0.0
+    pixels = []
     for place, weight in zip(places, weights, strict=True):
         index = tf.cast(place, tf.int32)
-        if border in INSIDE:
-            index = INSIDE[border](index, size)
-        # A place outside the image that is not folded back is none of the columns.
-        here = index[..., None] == tf.range(size)
-        matrix += tf.where(here, (weight / total)[..., None], 0.0)
-    return matrix
+        share = weight / total
+        if border not in INSIDE:
+            share = tf.where((index >= 0) & (index < size), share, 0.0)
+        pixels.append((INSIDE.get(border, clamp)(index, size), share))
+    return Neighbours(tuple(pixels))

@@ -9,8 +9,6 @@ Each check takes `make`, a function that returns a fresh layer given keyword arg
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,40 +19,15 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffaug.augment.layer import AugmentationLayer
-from tf_diffaug.augment.policy import parse_policy
-from tf_diffaug.augment.registry import registered_layers
-
-Make = Callable[..., AugmentationLayer]
-
-SHAPE = (8, 12, 10, 3)
-TOLERANCE = {"float64": 1e-6, "float32": 1e-5, "float16": 1e-2, "bfloat16": 6e-2}
-
-
-def make_images(shape: tuple[int, ...] = SHAPE, dtype: str = "float32") -> tf.Tensor:
-    """Images in [-1, 1], the same each time."""
-    return tf.cast(tf.random.stateless_uniform(shape, [1, 2], -1.0, 1.0), dtype)
-
-
-def assert_close(actual: Any, expected: Any, tolerance: float = 1e-5) -> None:
-    """Asserts equality up to a tolerance, absolute and relative."""
-    actual, expected = (tf.cast(x, tf.float64).numpy() for x in (actual, expected))
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
-
-
-def differ(a: Any, b: Any) -> bool:
-    return not np.array_equal(tf.convert_to_tensor(a).numpy(), tf.convert_to_tensor(b).numpy())
-
-
-def makes_of_ops() -> dict[str, Make]:
-    """For every registered op how to make its layer, plain and in each of its `cases`, by text."""
-    makes: dict[str, Make] = {}
-    for layer in registered_layers().values():
-        op = layer.op_class
-        plain = dataclasses.fields(op)[0].default is not dataclasses.MISSING
-        for text in (op.name if plain else f"{op.name}:{op.example:g}", *op.cases):
-            (found,) = parse_policy(text).ops
-            makes[text] = functools.partial(layer, **dataclasses.asdict(found))
-    return makes
+from tf_diffaug.augment.testing_images import (
+    SHAPE,
+    TOLERANCE,
+    Make,
+    assert_close,
+    differ,
+    make_images,
+    makes_of_ops,  # noqa: F401 - users look for it here
+)
 
 
 def _random(layer: AugmentationLayer) -> bool:
@@ -310,27 +283,9 @@ def check_replicas(make: Make, strategy: tf.distribute.Strategy) -> None:
 
 
 CHECKS: dict[str, Callable[[Make], None]] = {
-    check.__name__.removeprefix("check_"): check
-    for check in (
-        check_graph,
-        check_xla,
-        check_unknown_batch,
-        check_unknown_size,
-        check_dtypes,
-        check_shapes,
-        check_data_format,
-        check_draws,
-        check_training,
-        check_replay,
-        check_no_clipping,
-        check_gradient,
-        check_second_order,
-        check_model,
-        check_tf_data,
-        check_config,
-        check_keras_format,
-        check_saved_model,
-    )
+    name.removeprefix("check_"): check
+    for name, check in list(globals().items())
+    if name.startswith("check_") and name != "check_replicas"  # which takes a strategy too
 }
 
 

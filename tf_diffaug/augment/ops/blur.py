@@ -8,14 +8,14 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tf_diffaug.augment.maps import Map, Size
-from tf_diffaug.augment.op import Op, Params, Shape, unpack_shape
+from tf_diffaug.augment.op import OneDrawOp, Params, Shape, unpack_shape
 from tf_diffaug.augment.registry import register
-from tf_diffaug.augment.resample_map import ResampleMap
+from tf_diffaug.augment.resample_map import Matrices, ResampleMap
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class BlurOp(Op):
+class BlurOp(OneDrawOp):
     """Averages with Gaussian weights of deviation d, a tenth of the side at most: d ~ U(0, s/10).
 
     Along height and width in turn, d being a part of each side; past the edges the image is
@@ -27,21 +27,17 @@ class BlurOp(Op):
     name: ClassVar[str] = "blur"
     effect: ClassVar[str] = "Gaussian blur, mirrored past the edges"
     draws: ClassVar[str] = "deviation ~ U(0, s) of a tenth of the side"
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "deviation"
+    reach: ClassVar[tuple[float, float]] = (0.0, 0.1)
     example: ClassVar[float] = 0.3
     strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"deviation": 0.1 * self.strength * uniform[0]}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del value_range
         _, height, width, _ = unpack_shape(shape)
-        rows, columns = (_gaussian(params["deviation"], side) for side in (height, width))
+        rows = Matrices(_gaussian(params["deviation"], height))
+        square = isinstance(height, int) and height == width
+        columns = rows if square else Matrices(_gaussian(params["deviation"], width))
         return ResampleMap(rows, columns)
 
 

@@ -10,25 +10,18 @@ import tensorflow as tf
 
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.op import Op, Params, Shape, has_three_colors, spread, unpack_shape
+from tf_diffaug.augment.op import OneDrawOp, Params, Shape, has_three_colors, unpack_shape
 from tf_diffaug.augment.registry import register
 
 
 @dataclasses.dataclass(frozen=True)
-class _ChannelOp(Op):
+class _ChannelOp(OneDrawOp):
     """x + a in one channel, with a ~ U(-s, s) in units of the value range."""
 
     channel: ClassVar[int]
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "delta"
     example: ClassVar[float] = 0.1
     strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"delta": spread(uniform[0], -self.strength, self.strength)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         channels = unpack_shape(shape)[3]

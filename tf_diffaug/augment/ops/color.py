@@ -11,13 +11,13 @@ import tensorflow as tf
 from tf_diffaug.augment import functional
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.op import Op, Params, Shape, spread
+from tf_diffaug.augment.op import CheckedOp, OneDrawOp, Op, Params, Shape, spread
 from tf_diffaug.augment.registry import register
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class BrightnessOp(Op):
+class BrightnessOp(OneDrawOp):
     """x + b, with b ~ U(-s, s) in units of the value range.
 
     The paper's U(-.5, .5) on images in [-1, 1] is s = 0.25 (section 3.2 and Appendix).
@@ -26,15 +26,8 @@ class BrightnessOp(Op):
     name: ClassVar[str] = "brightness"
     effect: ClassVar[str] = "x + b"
     draws: ClassVar[str] = "b ~ U(-s, s) of the value range"
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "delta"
     strength: float = 0.25
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"delta": spread(uniform[0], -self.strength, self.strength)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape
@@ -43,21 +36,15 @@ class BrightnessOp(Op):
 
 @register
 @dataclasses.dataclass(frozen=True)
-class SaturationOp(Op):
+class SaturationOp(OneDrawOp):
     """(x - g)·f + g with the pixel's grey value g and f ~ U(1 - s, 1 + s); the paper has s = 1."""
 
     name: ClassVar[str] = "saturation"
     effect: ClassVar[str] = "(x - g)·f + g"
     draws: ClassVar[str] = "f ~ U(1 - s, 1 + s)"
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "saturation"
+    center: ClassVar[float] = 1.0
     strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"saturation": spread(uniform[0], 1 - self.strength, 1 + self.strength)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape, value_range
@@ -66,21 +53,15 @@ class SaturationOp(Op):
 
 @register
 @dataclasses.dataclass(frozen=True)
-class ContrastOp(Op):
+class ContrastOp(OneDrawOp):
     """(x - m)·f + m with the image's mean m and f ~ U(1 - s, 1 + s); the paper has s = 0.5."""
 
     name: ClassVar[str] = "contrast"
     effect: ClassVar[str] = "(x - m)·f + m"
     draws: ClassVar[str] = "f ~ U(1 - s, 1 + s)"
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "contrast"
+    center: ClassVar[float] = 1.0
     strength: float = 0.5
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"contrast": spread(uniform[0], 1 - self.strength, 1 + self.strength)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape, value_range
@@ -89,7 +70,7 @@ class ContrastOp(Op):
 
 @register
 @dataclasses.dataclass(frozen=True)
-class ColorOp(Op):
+class ColorOp(CheckedOp):
     """Brightness, saturation and contrast, in this order: the paper's `color`.
 
     `strength` multiplies the strengths of all three; 1 is the paper's.
@@ -103,10 +84,6 @@ class ColorOp(Op):
     brightness: float = 0.25
     saturation: float = 1.0
     contrast: float = 0.5
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            self._check(field.name, 0.0, 1.0)
 
     def _parts(self) -> tuple[Op, Op, Op]:
         return (

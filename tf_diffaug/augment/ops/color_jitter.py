@@ -11,13 +11,20 @@ import tensorflow as tf
 
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.op import Op, Params, Shape, has_three_colors, spread, unpack_shape
+from tf_diffaug.augment.op import (
+    CheckedOp,
+    Params,
+    Shape,
+    has_three_colors,
+    spread,
+    unpack_shape,
+)
 from tf_diffaug.augment.registry import register
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class ColorJitterOp(Op):
+class ColorJitterOp(CheckedOp):
     """SimCLR's colour distortion (arXiv:2002.05709, Appendix A), differentiable.
 
     With probability 0.8: black + b·(x - black), b ~ U(1 - .8s, 1 + .8s); contrast about the image's
@@ -44,6 +51,7 @@ class ColorJitterOp(Op):
         "b, f, f ~ U(1 - .8s, 1 + .8s); angle ~ U(-.2s, .2s) of a full turn; with probability .8 "
         "else none of it; grey with probability .2"
     )
+    bounds: ClassVar[dict[str, tuple[float, float]]] = {"hue": (0.0, 0.5)}
     num_draws: ClassVar[int] = 6
     strength: float = 0.5
     brightness: float = 0.8
@@ -52,10 +60,6 @@ class ColorJitterOp(Op):
     hue: float = 0.2
     probability: float = 0.8
     grayscale: float = 0.2
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            self._check(field.name, 0.0, 0.5 if field.name == "hue" else 1.0)
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape

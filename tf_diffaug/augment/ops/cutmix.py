@@ -8,7 +8,16 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tf_diffaug.augment.maps import FunctionMap, Map, Size
-from tf_diffaug.augment.op import Op, Params, Shape, column, pixels, rounded, unpack_shape, whole
+from tf_diffaug.augment.op import (
+    CheckedOp,
+    Params,
+    Shape,
+    column,
+    pixels,
+    rounded,
+    unpack_shape,
+    whole,
+)
 from tf_diffaug.augment.partners import partners, take
 from tf_diffaug.augment.pixel_map import Window
 from tf_diffaug.augment.registry import register
@@ -16,7 +25,7 @@ from tf_diffaug.augment.registry import register
 
 @register
 @dataclasses.dataclass(frozen=True)
-class CutMixOp(Op):
+class CutMixOp(CheckedOp):
     """Pastes a box of another image of the batch, of sides int(side·s + 0.5), at the same place.
 
     The box lies inside the image, every such place equally likely. Our definition ("a square box
@@ -33,9 +42,6 @@ class CutMixOp(Op):
     mixes: ClassVar[bool] = True
     example: ClassVar[float] = 0.3
     strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         _, height, width, _ = unpack_shape(shape)

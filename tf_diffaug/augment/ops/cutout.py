@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_diffaug.augment import functional
 from tf_diffaug.augment.maps import Map
 from tf_diffaug.augment.op import (
-    Op,
+    CheckedOp,
     Params,
     Shape,
     column,
@@ -26,7 +26,7 @@ from tf_diffaug.augment.registry import register
 
 @register
 @dataclasses.dataclass(frozen=True)
-class CutoutOp(Op):
+class CutoutOp(CheckedOp):
     """Fills one box of sides int(side·strength + 0.5) whose centre is anywhere in the image.
 
     The centre's row is one of 0, ..., H - s mod 2 for a box of height s, likewise its column, and
@@ -38,13 +38,10 @@ class CutoutOp(Op):
     effect: ClassVar[str] = "fills a box of sides k = int(side·s + 0.5)"
     draws: ClassVar[str] = "centre one of 0, ..., side - k mod 2 on each axis"
     cases: ClassVar[tuple[str, ...]] = ("cutout(0.25, fill=black)",)
+    fills: ClassVar[tuple[str, ...]] = ("zero", "black")
     num_draws: ClassVar[int] = 2
     strength: float = 0.5
     fill: str = "zero"
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-        self._check_choice("fill", ("zero", "black"))
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         _, height, width, _ = unpack_shape(shape)

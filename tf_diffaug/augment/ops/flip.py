@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.op import Op, Params, Shape, unpack_shape
+from tf_diffaug.augment.op import CheckedOp, Params, Shape, unpack_shape
 from tf_diffaug.augment.registry import register
 
 _LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32
@@ -17,7 +17,7 @@ _LARGEST_BELOW_ONE = 1 - 2.0**-24  # in float32
 
 @register
 @dataclasses.dataclass(frozen=True)
-class FlipOp(Op):
+class FlipOp(CheckedOp):
     """Mirrors left and right with probability s; 1/2 is usual."""
 
     name: ClassVar[str] = "flip"
@@ -25,9 +25,6 @@ class FlipOp(Op):
     draws: ClassVar[str] = "with probability s"
     num_draws: ClassVar[int] = 1
     strength: float = 0.5
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape

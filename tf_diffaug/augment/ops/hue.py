@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.op import Op, Params, Shape, has_three_colors, spread, unpack_shape
+from tf_diffaug.augment.op import OneDrawOp, Params, Shape, has_three_colors, unpack_shape
 from tf_diffaug.augment.registry import register
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class HueOp(Op):
+class HueOp(OneDrawOp):
     """Turns x - g about the grey axis by an angle ~ U(-s, s) of a full turn; s is at most 1/2.
 
     The hue of `color_jitter` alone: a pixel keeps its grey value g and its distance to it, and a
@@ -27,16 +27,10 @@ class HueOp(Op):
     name: ClassVar[str] = "hue"
     effect: ClassVar[str] = "x - g turned by an angle about the grey axis"
     draws: ClassVar[str] = "U(-s, s) of a full turn, s at most 0.5"
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "hue"
+    bounds: ClassVar[dict[str, tuple[float, float]]] = {"strength": (0.0, 0.5)}
     example: ClassVar[float] = 0.1
     strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 0.5)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"hue": spread(uniform[0], -self.strength, self.strength)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del value_range

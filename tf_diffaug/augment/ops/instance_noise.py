@@ -9,13 +9,13 @@ import tensorflow as tf
 
 from tf_diffaug.augment.maps import FunctionMap, Map, image_shape
 from tf_diffaug.augment.noise import normal_noise
-from tf_diffaug.augment.op import Op, Params, Shape
+from tf_diffaug.augment.op import CheckedOp, Params, Shape
 from tf_diffaug.augment.registry import register
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class InstanceNoiseOp(Op):
+class InstanceNoiseOp(CheckedOp):
     """x + s·N(0, 1) in units of the value range, each number of each image its own.
 
     Our definition; the appendix of arXiv:2006.02595 was not readable. Its strengths are .02 to .1
@@ -31,9 +31,6 @@ class InstanceNoiseOp(Op):
     num_draws: ClassVar[int] = 2
     example: ClassVar[float] = 0.04
     strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape

@@ -8,14 +8,14 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tf_diffaug.augment.maps import FunctionMap, Map
-from tf_diffaug.augment.op import Op, Params, Shape
+from tf_diffaug.augment.op import CheckedOp, Params, Shape
 from tf_diffaug.augment.partners import partners, take
 from tf_diffaug.augment.registry import register
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class MixUpOp(Op):
+class MixUpOp(CheckedOp):
     """(1 - a)·x + a·partner, with a ~ U(0, s).
 
     Our definition; the appendix of arXiv:2006.02595 was not readable. Its strengths are .02 to .3
@@ -29,9 +29,6 @@ class MixUpOp(Op):
     mixes: ClassVar[bool] = True
     example: ClassVar[float] = 0.1
     strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape

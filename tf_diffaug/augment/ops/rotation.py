@@ -6,17 +6,15 @@ import dataclasses
 import math
 from typing import ClassVar
 
-import tensorflow as tf
-
 from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.op import FILLS, Op, Params, Shape, border, fill_value, spread, unpack_shape
+from tf_diffaug.augment.op import OneDrawOp, Params, Shape, border, fill_value, unpack_shape
 from tf_diffaug.augment.registry import register
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class RotationOp(Op):
+class RotationOp(OneDrawOp):
     """Turns about the centre by an angle ~ U(-s, s) of half a turn: 1 is every angle.
 
     Bilinear. Our definition, after the rotation of ADA (arXiv:2006.06676), which is s = 1.
@@ -26,19 +24,11 @@ class RotationOp(Op):
     effect: ClassVar[str] = "turns about the centre by an angle"
     draws: ClassVar[str] = "U(-s, s) of half a turn"
     cases: ClassVar[tuple[str, ...]] = ("rotation(1, fill=black)",)
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "angle"
+    reach: ClassVar[tuple[float, float]] = (-math.pi, math.pi)
     example: ClassVar[float] = 0.1
     strength: float
     fill: str = "reflect"
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-        self._check_choice("fill", FILLS)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        limit = self.strength * math.pi
-        return {"angle": spread(uniform[0], -limit, limit)}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         _, height, width, _ = unpack_shape(shape)

@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffaug.augment.maps import FunctionMap, Map, image_shape
-from tf_diffaug.augment.op import Op, Params, Shape
+from tf_diffaug.augment.op import OneDrawOp, Params, Shape
 from tf_diffaug.augment.registry import register
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class SolarizeOp(Op):
+class SolarizeOp(OneDrawOp):
     """Inverts values above a threshold, white - a·(white - black) with a ~ U(0, s).
 
     x becomes black + white - x where it lies above, as in AutoAugment (arXiv:1805.09501),
@@ -26,16 +26,10 @@ class SolarizeOp(Op):
     name: ClassVar[str] = "solarize"
     effect: ClassVar[str] = "black + white - x where x is above a threshold"
     draws: ClassVar[str] = "threshold white - a·(white - black), a ~ U(0, s)"
-    num_draws: ClassVar[int] = 1
+    param: ClassVar[str] = "depth"
+    reach: ClassVar[tuple[float, float]] = (0.0, 1.0)
     example: ClassVar[float] = 0.3
     strength: float
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
-    def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
-        del shape
-        return {"depth": self.strength * uniform[0]}
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape

@@ -11,8 +11,7 @@ from tf_diffaug.augment import functional
 from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.maps import FunctionMap, Map
 from tf_diffaug.augment.op import (
-    FILLS,
-    Op,
+    CheckedOp,
     Params,
     Shape,
     border,
@@ -28,18 +27,13 @@ from tf_diffaug.augment.pixel_map import PixelMap
 from tf_diffaug.augment.registry import register
 
 
-class _ShiftOp(Op):
+class _ShiftOp(CheckedOp):
     """Moves along some axes; subclasses are dataclasses of the fields below."""
 
     axes: ClassVar[tuple[str, ...]]
     strength: float
     fill: str
     continuous: bool
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-        self._check_choice("fill", FILLS)
-        self._check_flag("continuous")
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         keys = [f"d{axis}" for axis in self.axes]

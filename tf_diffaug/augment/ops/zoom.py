@@ -15,8 +15,7 @@ import tensorflow as tf
 from tf_diffaug.augment.affine_map import AffineMap
 from tf_diffaug.augment.maps import Map
 from tf_diffaug.augment.op import (
-    FILLS,
-    Op,
+    CheckedOp,
     Params,
     Shape,
     border,
@@ -27,7 +26,7 @@ from tf_diffaug.augment.op import (
 from tf_diffaug.augment.registry import register
 
 
-class _WindowOp(Op):
+class _WindowOp(CheckedOp):
     """Resizes the window of `top`, `left`, `height`, `width`; subclasses draw it."""
 
     fill = None  # the window lies inside
@@ -76,9 +75,6 @@ class ZoomInOp(_WindowOp):
     num_draws: ClassVar[int] = 3
     strength: float
 
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape
         side = 1.0 - self.strength * uniform[0]
@@ -103,10 +99,6 @@ class ZoomOutOp(_WindowOp):
     num_draws: ClassVar[int] = 3
     strength: float
     fill: str = "reflect"
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-        self._check_choice("fill", FILLS)
 
     @property
     def shrink(self) -> float:
@@ -135,13 +127,10 @@ class CropResizeOp(_WindowOp):
         "A ~ U(1 - s, 1); log r ~ U(-l, l), l = min(log `aspect`, -log A); place uniform within "
         "the image"
     )
+    bounds: ClassVar[dict[str, tuple[float, float]]] = {"aspect": (1.0, 10.0)}
     num_draws: ClassVar[int] = 4
     strength: float = 0.92
     aspect: float = 4 / 3
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-        self._check("aspect", 1.0, 10.0)
 
     def params(self, uniform: tf.Tensor, shape: Shape) -> Params:
         del shape
@@ -170,10 +159,6 @@ class ScaleOp(_WindowOp):
     example: ClassVar[float] = 0.2
     strength: float
     fill: str = "reflect"
-
-    def __post_init__(self) -> None:
-        self._check("strength", 0.0, 1.0)
-        self._check_choice("fill", FILLS)
 
     @property
     def shrink(self) -> float:
