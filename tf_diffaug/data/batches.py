@@ -9,6 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tf_diffaug.data.core import ImageData
+from tf_diffaug.data.memory import as_tensor
 from tf_diffaug.random import derive, fold_in, uniform
 
 
@@ -23,7 +24,7 @@ def batches(
     """An infinite dataset of shuffled global batches.
 
     Args:
-        data: the dataset. Its training images are copied once into host memory.
+        data: the dataset. Images that its loaders made are read in place, others copied once.
         batch_size: images in a global batch; more than the dataset has is allowed and wraps
             over epochs.
         seed: the order's and the flips' seed.
@@ -44,7 +45,7 @@ def batches(
     flip = data.flip if flip is None else flip
     # tf.data runs on the host: elsewhere the whole dataset would first travel to the device.
     with tf.device("CPU:0"):
-        images = tf.constant(data.images)
+        images = as_tensor(data.images)
         labels = None if data.labels is None else tf.constant(data.labels)
         order_seed, flip_seed = derive(seed, "data_order"), derive(seed, "flip")
 

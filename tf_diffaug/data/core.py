@@ -9,6 +9,7 @@ import hashlib
 import numpy as np
 from PIL import Image
 
+from tf_diffaug.data import memory
 from tf_diffaug.labels import check_whole
 from tf_diffaug.naming import unknown
 from tf_diffaug.random import derive_int
@@ -156,7 +157,10 @@ def subset(
     else:
         chosen = _generator(seed).permutation(len(data))[:count]
     labels = None if data.labels is None else data.labels[chosen]
-    return dataclasses.replace(data, images=data.images[chosen], labels=labels)
+    room = memory.empty((len(chosen), *data.images.shape[1:]))
+    # Any mode but the default's writes there without a copy in between.
+    images = np.take(data.images, chosen, axis=0, out=room, mode="clip")
+    return dataclasses.replace(data, images=images, labels=labels)
 
 
 def hide_labels(data: ImageData, fraction: float, *, seed: int = 0) -> ImageData:
@@ -247,7 +251,7 @@ def convert(images: np.ndarray, *, resolution: int | None, channels: int) -> np.
     side = resolution or images.shape[1]
     if side == images.shape[1] and channels == 3:
         return images
-    out = np.empty((len(images), side, side, channels), np.uint8)
+    out = memory.empty((len(images), side, side, channels))
     for source, target in zip(images, out, strict=True):
         image = Image.fromarray(source)
         if channels == 1:

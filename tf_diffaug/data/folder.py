@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from tf_diffaug.data import memory
 from tf_diffaug.data.core import ImageData
 from tf_diffaug.data.files import Files, open_files, printable
 from tf_diffaug.data.image import FITS, UnusableError, image_suffixes, large_images, read_image
@@ -103,7 +104,7 @@ def _read_all(files: Files, names: list[str], options: dict):
             errors[first] = image
         else:
             return None, errors
-        pixels = np.empty((len(names), *image.shape), np.uint8)
+        pixels = memory.empty((len(names), *image.shape))
         pixels[first] = image
 
         def store(k: int) -> UnusableError | None:
