@@ -57,6 +57,9 @@ def batches(
 
     options = tf.data.Options()
     options.deterministic = True
+    # Their rewriting copies all images, and there is nothing here for them to find.
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
     order = _order(len(data), order_seed, start_step * batch_size)
     indices = order.rebatch(batch_size, drop_remainder=True)
     steps = tf.data.Dataset.counter(start_step)
