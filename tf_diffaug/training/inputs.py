@@ -46,7 +46,9 @@ def checked_data(
     if first is None:
         return images, labels
     seen = keras.utils.unpack_x_y_sample_weight(first) if isinstance(first, tuple) else (first,)
-    seen_images, seen_labels = (*seen, labels) if len(seen) == 1 else seen[:2]
+    seen_images, seen_labels, weights = (*seen, labels, None) if len(seen) == 1 else seen
+    if weights is not None:
+        refuse_weights({"sample_weight": weights})
     _check_images(seen_images, image_shape)
     check_labels(seen_labels, num_classes, filled=filled)
     return images, labels
