@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
+from tf_diffaug import unpickle
 from tf_diffaug.unpickle import load_torch_state
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -115,3 +116,21 @@ def test_anything_else_is_refused(held):
 def test_another_file_is_refused():
     with pytest.raises(pickle.UnpicklingError, match="no state dict of PyTorch"):
         load_torch_state(state_file({}, {}, magic=7))
+
+
+def test_a_file_cannot_change_how_the_next_is_read(monkeypatch):
+    # BUILD on a function sets its attributes: it must be one that no other file gets.
+    given = []
+    parts = unpickle._tensor_parts
+    monkeypatch.setattr(unpickle, "_tensor_parts", lambda: given.append(parts()) or given[-1])
+    stream = io.BytesIO(state_file({}, {}))
+    for _ in range(3):
+        pickle.load(stream)
+    head = stream.getvalue()[: stream.tell()]
+    with pytest.raises(pickle.UnpicklingError):
+        load_torch_state(
+            head + b"ctorch._utils\n_rebuild_tensor_v2\n(N}S'__defaults__'\n(I1\ntstb."
+        )
+    load_torch_state(state_file({"a": tensor(Storage("7"), 0, (6,), (1,))}, NUMBERS))
+    name = ("torch._utils", "_rebuild_tensor_v2")
+    assert [made[name].__defaults__ for made in given] == [(1,), None]

@@ -8,7 +8,7 @@ import io
 import math
 import pickle
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def load_torch_state(content: bytes) -> dict[str, np.ndarray]:
 
 
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+_TORCH_TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 @contextlib.contextmanager
@@ -97,28 +98,34 @@ def _exactly(stream: io.BytesIO, size: int) -> bytes:
 class _TorchUnpickler(pickle.Unpickler):
     """Reads a dict of tensors as a dict of `_View`s."""
 
-    _TYPES: ClassVar = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+    def __init__(self, stream: io.BytesIO):
+        super().__init__(stream)
+        self._known = _tensor_parts()
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return self._view
-        if module == "torch" and name in self._TYPES:
-            return self._TYPES[name]
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no tensor")
+        if (module, name) not in self._known:
+            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no tensor")
+        return self._known[module, name]
 
     def persistent_load(self, pid: Any) -> tuple[str, np.dtype]:
         kind, dtype, key, *_ = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype):
+        if kind != "storage" or dtype not in _TORCH_TYPES.values():
             raise pickle.UnpicklingError(f"it holds a {kind}, which is no tensor")
-        return key, dtype
+        return key, np.dtype(dtype)
 
-    @staticmethod
-    def _view(
-        storage: tuple[str, np.dtype], offset: int, shape: Any, stride: Any, *_: Any
-    ) -> _View:
+
+def _tensor_parts() -> dict[tuple[str, str], Any]:
+    """What a state dict is made of, made anew for each as in `_reconstructors`."""
+
+    def view(storage: tuple[str, np.dtype], offset: int, shape: Any, stride: Any, *_: Any) -> _View:
         return _View(*storage, int(offset), tuple(map(int, shape)), tuple(map(int, stride)))
+
+    return {
+        ("collections", "OrderedDict"): collections.OrderedDict,
+        ("torch._utils", "_rebuild_tensor_v2"): view,
+        # Names of types: a pickle cannot change those, as it could a type.
+        **{("torch", name): dtype for name, dtype in _TORCH_TYPES.items()},
+    }
 
 
 class _PlainUnpickler(pickle.Unpickler):
