@@ -48,7 +48,7 @@ def test_latents_and_labels_are_those_of_a_sample_by_a_seed_of_its_own(run):
         seed = random.derive(4, "image", step=number)
         np.testing.assert_array_equal(source.latents([number]), sampler.latents(1, seed))
         if run.gan.num_classes is not None:
-            labels = run.gan.labels(1, random.fold_in(seed, 1))
+            labels = run.gan.networks.labels(1, random.fold_in(seed, 1))
             np.testing.assert_array_equal(source.labels([number]), labels)
 
 

@@ -3,10 +3,13 @@
 Needs, beside what the package needs: pip install torch efficientnet-lite-pytorch
 """
 
+import pathlib
 import sys
 
 import numpy as np
 import tensorflow as tf
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from tf_diffaug.evaluation import efficientnet
 from tf_diffaug.unpickle import load_torch_state

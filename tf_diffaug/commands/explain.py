@@ -23,6 +23,8 @@ def say(recipe: Recipe) -> int:
     """
     data = build(recipe, evaluate=False).data
     features = resolve_features(recipe.config.fid_features, recipe.config.dataset) or "none"
+    if recipe.config.fid_features == "auto" and features == "inception":
+        features = "inception (efficientnet-lite0 where that cannot be had)"
     print(f"\n{in_words(recipe, data=data, fid_features=features)}")
     return OK
 

@@ -96,7 +96,8 @@ def as_flags(asked: Any, text: str) -> str:
         if flag is None or (match.start() and text[match.start() - 1] in "-("):
             return match[0]
         value = getattr(asked, flag)
-        return f"--{flag}={shown(flag, value) if str(value) in match[2] else match[2]}"
+        known = flag in fields() and str(value) in match[2]
+        return f"--{flag}={shown(flag, value) if known else match[2]}"
 
     def named(match: re.Match) -> str:
         flag = flag_of(match[1])

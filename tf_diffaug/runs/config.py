@@ -181,7 +181,9 @@ class Config:
 
     # The evaluation protocol: a number means nothing without it.
     fid_features: str = _option(
-        "auto", "auto, inception, emoji-cnn, none or a model's path", group="Evaluation"
+        "auto",
+        "auto, inception, efficientnet-lite0[:SIZE], emoji-cnn, none or a model's path",
+        group="Evaluation",
     )
     num_fakes: int = _option(2000, "fakes an FID is measured on; the papers use 10000", least=2)
     fid_split: str = _option(

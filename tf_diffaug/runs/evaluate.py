@@ -155,7 +155,7 @@ def _fakes(
         key = random.derive(seed, "sample", step=index)
         if run.gan.num_classes is None:
             return run.sampler(size, key)
-        drawn = run.gan.labels(size, random.fold_in(key, 1))
+        drawn = run.gan.networks.labels(size, random.fold_in(key, 1))
         labels.append(drawn.numpy())
         return run.sampler(size, key, labels=drawn)
 

@@ -15,6 +15,7 @@ from tf_diffaug.runs.export import usage
 from tf_diffaug.runs.export.formats import FORMATS
 from tf_diffaug.runs.export.numbers import Number, measured, protocol_words
 from tf_diffaug.runs.generate.source import ImageSource
+from tf_diffaug.runs.run import Run
 from tf_diffaug.runs.words import recipe_in_words
 
 if TYPE_CHECKING:
@@ -161,9 +162,17 @@ def _recipe(source: ImageSource) -> str:
         recipe,
         num_images=run.facts["num_images"],
         is_flipped=flipped,
-        fid_features=resolve_features(config.fid_features, config.dataset) or "none",
+        fid_features=_features(run),
     )
     return "\n".join(f"- **{subject}**: {_plain(text)}" for subject, text in words.items())
+
+
+def _features(run: Run) -> str:
+    """What the run was measured with, or would be."""
+    record = run.directory.last("eval")
+    if record is not None:
+        return record["protocol"]["features"]["name"]
+    return resolve_features(run.config.fid_features, run.config.dataset) or "none"
 
 
 def _data(source: ImageSource, data_license: str | None) -> str:

@@ -89,7 +89,7 @@ def _first(source: ImageSource, from_latents, seed: tf.Tensor, count: tf.Tensor)
         own = random.derive(seed, "image", step=number)
         drawn = {"latents": source.sampler.latents(1, own)[0]}
         if is_conditional:
-            drawn["labels"] = source.run.gan.labels(1, random.fold_in(own, 1))[0]
+            drawn["labels"] = source.run.gan.networks.labels(1, random.fold_in(own, 1))[0]
         return drawn
 
     kinds = {"latents": tf.float32} | ({"labels": tf.int32} if is_conditional else {})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from tf_diffaug.evaluation import Extractor, load_extractor, resolve_features
+from tf_diffaug.evaluation import Extractor, extractor_for
 from tf_diffaug.evaluation.extractor import on_white
 from tf_diffaug.evaluation.nearest import Nearest, nearest_vectors
 from tf_diffaug.runs import parts
@@ -36,8 +36,8 @@ def nearest(source: ImageSource, *, count: int = 8, neighbors: int = 4) -> Sheet
     """
     run = source.run
     reals = run.data.images
-    name = resolve_features(run.config.fid_features, run.config.dataset)
-    extractor = None if name is None else load_extractor(name)
+    config = run.config
+    extractor = extractor_for(config.fid_features, config.dataset, config.resolution)
     neighbors = min(neighbors, len(reals))
     is_flipped = parts.is_flipped(run.config, run.data)
     total = count + len(reals) * (1 + (extractor is not None))

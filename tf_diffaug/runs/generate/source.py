@@ -160,7 +160,9 @@ class ImageSource:
     @functools.cached_property
     def _draw_labels(self) -> Callable[[tf.Tensor], tf.Tensor]:
         gan = self.run.gan
-        return self._drawn(lambda seed: gan.labels(1, random.fold_in(seed, 1))[0], tf.int32)
+        return self._drawn(
+            lambda seed: gan.networks.labels(1, random.fold_in(seed, 1))[0], tf.int32
+        )
 
     def _drawn(
         self, draw: Callable[[tf.Tensor], tf.Tensor], dtype: tf.DType
