@@ -216,9 +216,10 @@ def test_a_card_says_what_it_is_and_how_good(exported):
 def test_a_card_tells_licences_evaluations_and_no_place_of_this_machine(tmp_path):
     folder = write_run(tmp_path / "run", dataset=f"folder:{tmp_path}/my_cats", model="sndcgan")
     evaluation = {
+        "kind": "evaluation",
         "step": 7,
         "protocol": {"num_fakes": 5000},
-        "metrics": {"kid": {"mean": 0.0123, "std": 0.0004}, "precision": 0.5},
+        "values": {"kid": {"mean": 0.0123, "std": 0.0004}, "precision": {"mean": 0.5}},
         "readings": {"auth_pct": "no sign of copying"},
     }
     (folder / "evaluations.jsonl").write_text(json.dumps(evaluation) + "\n")
@@ -233,7 +234,7 @@ def test_a_card_tells_licences_evaluations_and_no_place_of_this_machine(tmp_path
     assert "- auth\\_pct: no sign of copying" in text
     assert "my\\_cats" in text
     assert str(tmp_path) not in text
-    (folder / "evaluations.jsonl").write_text("{")
+    (folder / "evaluations.jsonl").write_text("{\n")
     with pytest.raises(ValueError, match=r"evaluations.jsonl is damaged: line 1"):
         exports.export_run(runs.load_run(folder), formats=["keras"], overwrite=True)
 
