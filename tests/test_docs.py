@@ -31,7 +31,7 @@ def _run_or_line(line):
 
 
 # On these pages training commands train; on the others they are built and explained.
-TRAINED = ("README", "evaluation", "reproducing")
+TRAINED = ("README", "evaluation", "fine_tuning", "reproducing")
 SESSIONS = [
     pytest.param(lines, page.stem in TRAINED, id=f"{page.stem}: {'; '.join(lines)}")
     for page, skipped, language, code in BLOCKS
