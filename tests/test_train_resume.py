@@ -22,7 +22,7 @@ FLAGS = [
 
 # One thread: with several TensorFlow's own sums now and then differ in the last bit on a machine
 # that is busy otherwise, which is nothing that a resume could mend.
-ENVIRONMENT = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def start(run_dir):
