@@ -16,7 +16,6 @@ import resource
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from benchmarks.tfgan import import_tfgan
 from benchmarks.timing import take_turns
 from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, measure
 
@@ -78,14 +78,11 @@ def timed(work: Callable[[], object]) -> Callable[[], float]:
 
 def load_tfgan() -> Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None:
     """Returns TF-GAN's FID in float64 and KID, or None where TF-GAN does not import."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import tensorflow as tf
-            import tensorflow_gan
-    except (ImportError, AttributeError) as error:
-        print(f"TF-GAN cannot be imported here ({error}): no ratio.")
+    tensorflow_gan = import_tfgan()
+    if tensorflow_gan is None:
         return None
+    import tensorflow as tf
+
     metrics = tensorflow_gan.eval
 
     def both(fakes: np.ndarray, reals: np.ndarray) -> tuple[float, float]:

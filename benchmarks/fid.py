@@ -13,7 +13,6 @@ import os
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from benchmarks.tfgan import import_tfgan
 from tf_diffaug.evaluation import Statistics, frechet_distance
 
 
@@ -39,12 +39,8 @@ def ours(reals: np.ndarray, fakes: np.ndarray) -> float:
 
 def load_tfgan() -> Callable[[np.ndarray, np.ndarray], float] | None:
     """Returns TF-GAN's distance in float64, or None where TF-GAN does not import."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import tensorflow_gan
-    except (ImportError, AttributeError) as error:
-        print(f"TF-GAN cannot be imported here ({error}): no ratio.")
+    tensorflow_gan = import_tfgan()
+    if tensorflow_gan is None:
         return None
     distance = tensorflow_gan.eval.frechet_classifier_distance_from_activations
     return lambda reals, fakes: float(

@@ -12,13 +12,13 @@ from tf_diffaug.commands import saved_run
 from tf_diffaug.commands.flags import Flag, help_lines
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
+from tf_diffaug.runs.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from tf_diffaug.runs.evaluate import Reals
 
 SUMMARY = "measure a run by FID, KID, precision, recall and more, and look for copies"
 _FOLDER = "folder:"
-_PROTOCOLS = ("diffaugment", "full", "low-shot")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,9 @@ class Asked(saved_run.Asked):
         if self.checkpoint != "all":
             super().__post_init__()
         self.check_least(seeds=1, num_fakes=2, seed=0, resolution=1)
-        if self.protocol is not None and self.protocol not in _PROTOCOLS:
+        if self.protocol is not None and self.protocol not in PROTOCOLS:
             received = f"--protocol={self.protocol}"
-            raise UserError(unknown("protocol", self.protocol, _PROTOCOLS, received=received))
+            raise UserError(unknown("protocol", self.protocol, PROTOCOLS, received=received))
         if self.folders and len(self.run_dirs) != 2:
             raise UserError(
                 "folders are measured two at a time, evaluate folder:FAKES folder:REALS. "
@@ -64,8 +64,6 @@ class Asked(saved_run.Asked):
     @property
     def replaced(self) -> dict[str, Any]:
         """The settings of the run that the protocol and the flags replace, flags going first."""
-        from tf_diffaug.runs.evaluate import PROTOCOLS
-
         own = {
             name: value
             for name in ("fid_split", "eval_batch_norm")

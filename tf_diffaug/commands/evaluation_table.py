@@ -12,8 +12,6 @@ from rich.text import Text
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.export.numbers import protocol_words
 
-_BETTER = {"lower": "lower", "higher": "higher", "none": ""}
-
 
 def show(records: Mapping[str, dict[str, Any]]) -> None:
     """Prints a column of values for each record, by its title.
@@ -29,9 +27,9 @@ def show(records: Mapping[str, dict[str, Any]]) -> None:
     table.add_column("better")
     keys = dict.fromkeys(key for record in records.values() for key in record["values"])
     for key in keys:
-        better = _BETTER[METRICS[key].better] if key in METRICS else ""
+        better = METRICS[key].better if key in METRICS else "none"
         cells = [_value(record["values"].get(key)) for record in records.values()]
-        table.add_row(key, *cells, better)
+        table.add_row(key, *cells, "" if better == "none" else better)
     console.print(table)
     first = next(iter(records.values()))
     console.print(Text(f"Measured on {protocol_words(first['protocol'])}.{_seeds(first)}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,26 +26,17 @@ from tf_diffaug.evaluation.metrics import FeatureSet
 from tf_diffaug.evaluation.reference import digest_images
 from tf_diffaug.runs.evaluator import fakes_at_once, protocol_of, reference_images
 from tf_diffaug.runs.generate.classes import class_name
+from tf_diffaug.runs.protocols import PROTOCOLS
 from tf_diffaug.runs.run import Run
 from tf_diffaug.runs.saved import versions
 
-# Settings by the protocol's name: arXiv 2006.10738's for CIFAR (its code's fid10k), StyleGAN2's and
-# later papers' (50,000 against the training images), and arXiv 2006.10738's for few images.
-PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
-    "diffaugment": {
-        "num_fakes": 10_000,
-        "fid_split": "test",
-        "eval_ema": True,
-        "eval_batch_norm": "batch",
-    },
-    "full": {"num_fakes": 50_000, "fid_split": "train", "eval_ema": True},
-    "low-shot": {"num_fakes": 5_000, "fid_split": "train", "eval_ema": True},
-}
+__all__ = ["PROTOCOLS", "Reals", "evaluate", "evaluate_images"]
+
 Progress = Callable[[int, int], None]
 
 
 class Reals:
-    """The real images of a run and their features, made when first asked for.
+    """The real images of a run and their features, made at once.
 
     One object may serve several checkpoints of a run, and runs on the same images.
 
@@ -69,12 +60,11 @@ class Reals:
         self.features = self._all_features(data, needs(metrics), progress)
 
     def _all_features(self, data: ImageData, needed: set[str], progress: Progress) -> RealFeatures:
-        others = {"train": data.images, "held_out": data.test}
         wanted = {"reference": self._images}
         if needed & {"train", "held_out"}:
-            wanted["train"] = others["train"]
+            wanted["train"] = data.images
         if "held_out" in needed and data.test is not None:
-            wanted["held_out"] = others["held_out"]
+            wanted["held_out"] = data.test
         total = sum(len(images) for images in {id(i): i for i in wanted.values()}.values())
         known: dict[int, FeatureSet] = {}
         count = _counter(progress, total)
