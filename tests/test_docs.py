@@ -30,10 +30,17 @@ def _run_or_line(line):
     return found[0] if found else line
 
 
-# On these pages training commands train; on the others they are built and explained.
+# On these pages training commands train, and wherever another command goes on with the run;
+# elsewhere they are built and explained.
 TRAINED = ("README", "evaluation", "reproducing")
+
+
+def trains(page, lines):
+    return page.stem in TRAINED or any(" -m tf_diffaug " in line for line in lines)
+
+
 SESSIONS = [
-    pytest.param(lines, page.stem in TRAINED, id=f"{page.stem}: {'; '.join(lines)}")
+    pytest.param(lines, trains(page, lines), id=f"{page.stem}: {'; '.join(lines)}")
     for page, skipped, language, code in BLOCKS
     if language == "sh" and not skipped
     for lines in sessions(code)
@@ -41,6 +48,7 @@ SESSIONS = [
 # The same commands with less to do.
 SHORTER = {
     "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2"],
+    "benchmarks/augment_memory.py": ["--size=2x8x8x3", "--policies", "flip"],
     "benchmarks/augment.py": ["--sizes=2x8x8x3", "--policies=cutout", "--repeats=1"],
     "benchmarks/geometry.py": ["--sizes=2x8x8x3", "--policies=flip", "--repeats=1"],
     "benchmarks/evaluate.py": ["--num_images=60", "--num_features=16", "--repeats=1"],
