@@ -7,6 +7,7 @@ would register each class twice if there were two.
 if __name__ != "tf_diffaug.models":
     raise ImportError(f"Import these networks as tf_diffaug.models. Received: {__name__}.")
 
+from tf_diffaug.models.base import freeze_blocks
 from tf_diffaug.models.biggan import BigGANDiscriminator, BigGANGenerator
 from tf_diffaug.models.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
 from tf_diffaug.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
@@ -18,4 +19,5 @@ __all__ = [
     "SNDCGANGenerator",
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
+    "freeze_blocks",
 ]

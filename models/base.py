@@ -131,6 +131,34 @@ class ConditionalDiscriminator:
         return (batch_of(input_shape), 1)
 
 
+def freeze_blocks(discriminator: Network, count: int) -> None:
+    """Keeps the first blocks of a discriminator as they are: nothing trains their weights.
+
+    FreezeD (Mo, Cho & Shin, 2020, arXiv 2002.10964), for fine-tuning. What a block is says each
+    discriminator's `blocks`. Give it to a `GAN` afterwards, whose steps hold the spectral norms of
+    such layers still too.
+
+    Args:
+        discriminator: one of this package's.
+        count: how many blocks, counted from the image.
+
+    Raises:
+        ValueError: if there are fewer.
+    """
+    blocks = discriminator.blocks()
+    if not 0 <= count <= len(blocks):
+        raise ValueError(
+            f"{type(discriminator).__name__} at {discriminator.resolution} px has {len(blocks)} "
+            f"blocks that may be frozen. Received: freeze_d={count}."
+        )
+    if count and not discriminator.built:
+        # A layer that is made while another is built would not hear of it.
+        discriminator.build()
+    for block in blocks[:count]:
+        for layer in block:
+            layer.trainable = False
+
+
 def judged(
     logits: tf.Tensor, features: tf.Tensor, return_features: bool
 ) -> tf.Tensor | dict[str, tf.Tensor]:

@@ -200,6 +200,10 @@ class SNDCGANDiscriminator(_SNDCGAN):
             self.conv4,
         )
 
+    def blocks(self) -> list[tuple[keras.layers.Layer, ...]]:
+        """What `freeze_blocks` counts, from the image: the seven convolutions."""
+        return [(conv,) for conv in self._convs()]
+
     def _example_shape(self) -> tuple[int, ...]:
         return (self.resolution, self.resolution, self.channels)
 

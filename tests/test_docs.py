@@ -32,7 +32,7 @@ def _run_or_line(line):
 
 # On these pages training commands train, and wherever another command goes on with the run;
 # elsewhere they are built and explained.
-TRAINED = ("README", "evaluation", "reproducing")
+TRAINED = ("README", "evaluation", "fine_tuning", "reproducing")
 
 
 def trains(page, lines):

@@ -441,3 +441,16 @@ def test_wrong_arguments_are_refused():
         SpectralNormalization(keras.layers.Dense(2), power_iterations=0)
     with pytest.raises(ValueError, match="unbuilt layer 'sn'"):
         advance_power_iteration(SpectralNormalization(keras.layers.Dense(2), name="sn"))
+
+
+def test_what_is_not_trainable_may_be_left_out_of_an_advance():
+    layers = [SpectralNormalization(keras.layers.Dense(2), seed=seed) for seed in (0, 1)]
+    network = keras.Sequential([keras.Input((8,)), *layers])
+    for layer in layers:
+        set_random_kernel(layer)
+    layers[0].trainable = False
+    before = [np.array(layer.u) for layer in layers]
+    advance_power_iteration(network, trainable_only=True)
+    assert [np.array_equal(a, b.u) for a, b in zip(before, layers, strict=True)] == [True, False]
+    advance_power_iteration(network)
+    assert not np.array_equal(before[0], layers[0].u)

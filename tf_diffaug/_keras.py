@@ -98,6 +98,34 @@ def operations(network: keras.layers.Layer) -> list:
     return [*layers, *(op for layer in layers for op in getattr(layer, "operations", ()))]
 
 
+def layer_variables(network: keras.layers.Layer) -> dict[str, list[tf.Variable]]:
+    """The variables of each layer, TensorFlow's own, by its path in the network.
+
+    A wrapper, such as a spectral norm, is one layer with what it wraps. A variable that the network
+    itself owns stands under its own name. Layers that are named alike are told apart by their
+    place alone, so that only networks whose layers have names of their own should be compared.
+
+    Args:
+        network: a built network.
+    """
+    found: dict[str, list[tf.Variable]] = {}
+
+    def walk(layer: keras.layers.Layer, path: tuple[str, ...]) -> None:
+        # Layer by layer: in `variables` the order depends on what is trainable.
+        known = set()
+        for inner in layer._flatten_layers(recursive=False, include_self=False):
+            is_wrapped = isinstance(layer, keras.layers.Wrapper)
+            walk(inner, path if is_wrapped else (*path, inner.name))
+            known |= {id(variable) for variable in raw_variables(inner)}
+        for variable in raw_variables(layer):
+            if id(variable) not in known:
+                own = () if path else (variable.name.rsplit("/", 1)[-1].removesuffix(":0"),)
+                found.setdefault("/".join(path or own), []).append(variable)
+
+    walk(network, ())
+    return found
+
+
 def raw_variables(owner: Any, *, trainable: bool = False) -> list[tf.Variable]:
     """The variables of a layer, model or optimizer as TensorFlow's own, in a fixed order.
 

@@ -128,6 +128,14 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         count = len(DISCRIMINATOR_LAYOUTS[self.layout][self.resolution][0])
         return [getattr(self, f"block{number}") for number in range(1, count + 1)]
 
+    def blocks(self) -> list[tuple[keras.layers.Layer, ...]]:
+        """What `freeze_blocks` counts, from the image: a residual block, attention with its own."""
+        after = self._attention_after()
+        return [
+            (block, self.attention_block) if index == after else (block,)
+            for index, block in enumerate(self._blocks())
+        ]
+
     def _shortcut(self, keeps_channels: bool, downsamples: bool) -> str:
         if not keeps_channels:
             return "conv"

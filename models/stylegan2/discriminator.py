@@ -106,6 +106,15 @@ class StyleGAN2Discriminator(ConditionalDiscriminator, StyleGAN2Network):
         shortcut = getattr(self, f"shortcut{size}", None)
         return getattr(self, f"conv{size}"), getattr(self, f"down{size}"), shortcut
 
+    def blocks(self) -> list[tuple[keras.layers.Layer, ...]]:
+        """What `freeze_blocks` counts, from the image: all layers of one resolution.
+
+        The first has `from_image`, the last is that of 4 px up to the logit's own layer.
+        """
+        halving = [tuple(filter(None, self._block(size))) for size in self._sizes()]
+        first, *rest = [*halving, (self.conv4, self.dense)]
+        return [(self.from_image, *first), *rest]
+
     def _example_shape(self) -> tuple[int, ...]:
         return (self.resolution, self.resolution, self.channels)
 

@@ -16,6 +16,7 @@ from tf_diffaug.models import (
     SNDCGANGenerator,
     StyleGAN2Discriminator,
     StyleGAN2Generator,
+    freeze_blocks,
 )
 
 # Keras 3 hands TensorFlow's variables to NumPy 2 when it saves them.
@@ -420,3 +421,27 @@ def test_two_replicas_have_the_weights_and_outputs_of_one(case, two_replicas):
     np.testing.assert_allclose(outputs, alone(inputs, training=True), rtol=1e-4, atol=1e-4)
     for ours, theirs in zip(values(network), values(alone), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+BLOCKS = [
+    (SNDCGANDiscriminator(32, width=2), 7),
+    (BigGANDiscriminator(32, width=2, attention=16), 4),
+    (StyleGAN2Discriminator(32, width=2), 4),
+    (StyleGAN2Discriminator(32, width=2, architecture="orig"), 4),
+]
+
+
+@pytest.mark.parametrize(("network", "count"), BLOCKS)
+def test_blocks_hold_each_layer_but_the_head_once_and_may_be_frozen(network, count):
+    blocks = network.blocks()
+    assert len(blocks) == count
+    layers = [layer for block in blocks for layer in block]
+    assert len({id(layer) for layer in layers}) == len(layers)
+    network.build((None, 32, 32, 3))
+    (head,) = [n for n in network.layers if n.weights and not any(n is one for one in layers)]
+    assert head.name == "to_logit"
+    freeze_blocks(network, count)
+    assert len(network.trainable_weights) == 2
+    for wrong in (-1, count + 1):
+        with pytest.raises(ValueError, match=f"has {count} blocks.*freeze_d={wrong}"):
+            freeze_blocks(network, wrong)

@@ -39,7 +39,7 @@ def try_out(recipe: Recipe) -> int:
         ValueError: for a mistake in what was asked.
     """
     config = recipe.config
-    _, data, _, gan, _, evaluator = parts.build(recipe, cache=False)
+    _, data, _, gan, _, evaluator, initial = parts.build(recipe, cache=False)
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)
@@ -51,6 +51,7 @@ def try_out(recipe: Recipe) -> int:
         "Dry run: it works, and nothing was written.",
         f"  images      {len(data.images):,}, {'x'.join(map(str, data.images.shape[1:]))}",
         f"  parameters  G {counts['G']:,}, D {counts['D']:,}",
+        *([] if initial is None else [f"  weights     {initial.sentence()}"]),
         f"  first step  {losses} (all finite), {clock.seconds[0]:.1f} s with tracing",
         f"  each step   {1000 * per_step:.0f} ms on {gan.num_replicas} replica(s)",
         f"  in all      {_spell(per_step * config.steps)} for {config.steps:,} steps, beside what "

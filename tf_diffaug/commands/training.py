@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import logging
@@ -26,7 +27,12 @@ from tf_diffaug.runs.leak import LeakWatch
 from tf_diffaug.runs.parts import Parts, build, is_flipped, make_dataset, parameter_counts
 from tf_diffaug.runs.progress import Progress
 from tf_diffaug.runs.recipe import Recipe
-from tf_diffaug.runs.saved import make_saved, refuse_other_data, version_changes
+from tf_diffaug.runs.saved import (
+    make_saved,
+    refuse_other_data,
+    refuse_other_start,
+    version_changes,
+)
 from tf_diffaug.training import NonFiniteLossError
 from tf_diffaug.training.modes import FAILURES
 
@@ -62,6 +68,8 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
     parts = build(recipe)
     if saved is not None:
         refuse_other_data(run.path, saved, parts.facts)
+        if parts.initial is not None:
+            refuse_other_start(run.path, saved, dataclasses.asdict(parts.initial))
     print(_introduction(config, parts))
     return Ready(config, saved, run, parts)
 
@@ -137,6 +145,8 @@ def _introduction(config: Config, parts: Parts) -> str:
         f"{counts['D']:,}, which sees its batches {views}; {gan.num_replicas} replica(s); "
         f"FID features: {features}"
     ]
+    if parts.initial is not None:
+        lines.append(parts.initial.sentence())
     if data.skipped:
         lines.append(
             f"Left out {len(data.skipped)} files that could not be used: {_some(data.skipped)}"
@@ -175,7 +185,10 @@ def _claimed(ready: Ready) -> Iterator[None]:
 
 def _write_config(ready: Ready) -> None:
     replicas = ready.parts.strategy.num_replicas_in_sync
-    saved = make_saved(ready.config, data=ready.parts.facts, replicas=replicas)
+    initial = ready.parts.initial and dataclasses.asdict(ready.parts.initial)
+    if initial is None and ready.saved is not None:
+        initial = ready.saved.get("initial_weights")
+    saved = make_saved(ready.config, data=ready.parts.facts, replicas=replicas, initial=initial)
     if ready.saved is not None:
         if (line := version_changes(ready.saved["versions"], saved["versions"])) is not None:
             print(line)
@@ -212,7 +225,7 @@ def _failures(run: RunDirectory) -> Iterator[None]:
 def _callbacks(ready: Ready, store: CheckpointStore) -> list:
     """What measures before what saves: a checkpoint holds all that was known at its step."""
     config, run = ready.config, ready.run
-    _, data, _, _, sampler, evaluator = ready.parts
+    data, sampler, evaluator = ready.parts.data, ready.parts.sampler, ready.parts.evaluator
 
     def every(cadence: int) -> int:
         return cadence or config.steps  # 0: only at the end

@@ -171,7 +171,9 @@ class SpectralNormalization(keras.layers.Wrapper):
         return u
 
 
-def advance_power_iteration(network: keras.layers.Layer, iterations: int | None = None) -> None:
+def advance_power_iteration(
+    network: keras.layers.Layer, iterations: int | None = None, *, trainable_only: bool = False
+) -> None:
     """Advances the power iteration of every `SpectralNormalization` in a layer or model.
 
     Call it once per update of the network, inside a `tf.function` and in a replica if there are
@@ -180,6 +182,8 @@ def advance_power_iteration(network: keras.layers.Layer, iterations: int | None 
     Args:
         network: a built layer or model, searched at any depth.
         iterations: how many, or each layer's own `power_iterations`.
+        trainable_only: whether to leave out layers with `trainable=False`, whose kernel nothing
+            moves: what they compute stays the same to the bit.
 
     Raises:
         ValueError: if such a layer has not been built.
@@ -190,7 +194,8 @@ def advance_power_iteration(network: keras.layers.Layer, iterations: int | None 
                 "The power iteration needs kernels: build the network, or call it once, before. "
                 f"Received: network={network.name!r} with the unbuilt layer {layer.name!r}."
             )
-        layer.advance(iterations)
+        if layer.trainable or not trainable_only:
+            layer.advance(iterations)
 
 
 @contextlib.contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import pathlib
 import re
 import shutil
+from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tf_diffaug.errors import UserError
 from tf_diffaug.training.gan import GAN
 
 
@@ -94,12 +97,9 @@ class CheckpointStore:
         Raises:
             OSError: if it cannot be read, or holds other variables than this GAN has.
         """
-        try:
+        with _restoring(path):
             status = self._newest.checkpoint.restore(path)
             status.assert_consumed()
-        except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
-            # A file that is cut short is an IndexError.
-            raise OSError(f"The checkpoint {path} can't be restored: {_reason(error)}") from error
         return int(self.gan.step.numpy())
 
     def _save(self, manager: tf.train.CheckpointManager) -> str:
@@ -119,6 +119,63 @@ def newest_step(directory: str | os.PathLike) -> int | None:
     """The step of the newest checkpoint in a folder, read off its name; None without one."""
     path = tf.train.latest_checkpoint(str(directory))
     return None if path is None else int(path.rsplit("-", 1)[1])
+
+
+def find_checkpoint(
+    run_dir: pathlib.Path, checkpoint: str, *, flag: str = "checkpoint"
+) -> pathlib.Path:
+    """Path prefix of a checkpoint of a run.
+
+    Args:
+        run_dir: the folder of the run.
+        checkpoint: `newest`, `best` (by FID) or the number of a step.
+        flag: what the user asks for it by, for the message.
+
+    Raises:
+        UserError: if there is no such checkpoint.
+    """
+    folder = run_dir / "checkpoints"
+    if checkpoint in ("newest", "best"):
+        place = folder / "best" if checkpoint == "best" else folder
+        path = tf.train.latest_checkpoint(str(place))
+        if path is None:
+            raise UserError(f"{run_dir} has no checkpoint in {place.name}/ yet.")
+        return pathlib.Path(path)
+    found = {
+        path.stem.removeprefix("step-"): path.with_suffix("")
+        for place in (folder / "best", folder)
+        for path in place.glob("step-*.index")
+    }
+    if checkpoint not in found:
+        raise UserError(
+            f"{run_dir} has checkpoints of steps {', '.join(sorted(found, key=int))}. "
+            f"Received: --{flag}={checkpoint}."
+        )
+    return found[checkpoint]
+
+
+def read_groups(path: str, **groups: list[tf.Variable]) -> None:
+    """Reads some groups of a checkpoint, and leaves the others alone.
+
+    Args:
+        path: the prefix of its path.
+        **groups: variables by the group's name, in the order of `GAN.state`.
+
+    Raises:
+        OSError: if it cannot be read, or holds other variables.
+    """
+    with _restoring(path):
+        status = tf.train.Checkpoint(**groups).read(path)
+        status.assert_existing_objects_matched().expect_partial()
+
+
+@contextlib.contextmanager
+def _restoring(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+        # A file that is cut short is an IndexError.
+        raise OSError(f"The checkpoint {path} can't be restored: {_reason(error)}") from error
 
 
 def _remove_unfinished(directory: pathlib.Path) -> None:

@@ -115,6 +115,21 @@ class Config:
     width: int = _option(16, "base channels: the papers use 64 to 128", least=1)
     latent_dim: int = _option(128, "length of G's input z", least=1, rare=True)
 
+    init_from: str | None = _option(
+        None,
+        "a run's or export's folder whose weights a new run starts from",
+        unset="none",
+    )
+    init_checkpoint: str = _option(
+        "newest", "newest, best (by FID) or a step of the run in --init_from", rare=True
+    )
+    init_partly: bool = _option(
+        False, "start fresh in layers that those of --init_from do not fit", rare=True
+    )
+    freeze_d: int = _option(
+        0, "keep D's first blocks, this many, as in --init_from (FreezeD)", least=0, rare=True
+    )
+
     # Adam's constants are those recalled of the second paper's SNDCGAN.
     loss: str = _option(
         "hinge",
@@ -224,11 +239,26 @@ class Config:
                 "--label_fraction hides labels of networks that look at them: add --conditional. "
                 f"Received: --label_fraction={self.label_fraction}."
             )
+        self._check_start()
         if self.policy == "none" and self.augment not in (None, "none"):
             raise UserError(
                 f"--augment={self.augment} needs an augmentation: add "
                 "--policy=color,translation,cutout, for example."
             )
+
+    def _check_start(self) -> None:
+        if self.init_checkpoint not in ("newest", "best") and not self.init_checkpoint.isdecimal():
+            raise UserError(
+                "--init_checkpoint is newest, best or a step. "
+                f"Received: --init_checkpoint={self.init_checkpoint}."
+            )
+        for name in ("init_checkpoint", "init_partly", "freeze_d"):
+            value = getattr(self, name)
+            if self.init_from is None and value != fields()[name].default:
+                raise UserError(
+                    f"--{name} is about trained weights: add --init_from=RUN_DIR. "
+                    f"Received: --{name}={shown(name, value)}."
+                )
 
     @property
     def family(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -16,6 +17,7 @@ import keras
 from tf_diffaug import models
 from tf_diffaug.language import Call, bind, literal, parse_calls
 from tf_diffaug.naming import unknown
+from tf_diffaug.runs.config import Config
 
 _GENERATOR = "Generator"
 # By the name before "Generator" and "Discriminator", in lower case.
@@ -79,6 +81,35 @@ def make_networks(text: str, **common: Any) -> tuple[keras.Model, keras.Model]:
 
     generator, discriminator = NETWORKS[name]
     return generator(**arguments(generator)), discriminator(**arguments(discriminator))
+
+
+def networks_of(config: Config, facts: Mapping[str, Any]) -> tuple[keras.Model, keras.Model]:
+    """The generator and the discriminator of a run, weights from its seed, D's first blocks frozen.
+
+    Args:
+        config: the settings of the run.
+        facts: what the networks must know of the images, see `parts.data_facts`.
+
+    Raises:
+        ValueError: if they can't be made as asked, or not for these images.
+    """
+    generator, discriminator = make_networks(
+        config.model,
+        resolution=config.resolution,
+        channels=facts["channels"],
+        width=config.width,
+        latent_dim=config.latent_dim,
+        num_classes=len(facts["label_counts"]) if config.conditional else None,
+        seed=config.seed,
+    )
+    models.freeze_blocks(discriminator, config.freeze_d)
+    return generator, discriminator
+
+
+def family_of(network: keras.Model) -> str | None:
+    """The name of the model that a network belongs to, None if it is no one's."""
+    kind = type(network)
+    return next((name for name, kinds in NETWORKS.items() if kind in kinds), None)
 
 
 def have_styles(text: str) -> bool:

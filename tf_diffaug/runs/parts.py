@@ -17,6 +17,7 @@ from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator, reference_images
+from tf_diffaug.runs.init_from import InitialWeights, initialize
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.training import EMA, GAN, make_strategy
@@ -24,7 +25,10 @@ from tf_diffaug.training.views import check_groups
 
 
 class Parts(NamedTuple):
-    """What a run is made of; without features there is no evaluator."""
+    """What a run is made of; without features there is no evaluator.
+
+    `initial` is what was loaded into the networks of a new run that starts from trained weights.
+    """
 
     strategy: tf.distribute.Strategy
     data: ImageData
@@ -32,6 +36,7 @@ class Parts(NamedTuple):
     gan: GAN
     sampler: Sampler
     evaluator: Evaluator | None
+    initial: InitialWeights | None = None
 
 
 def build(recipe: Recipe, *, cache: bool = True, evaluate: bool = True) -> Parts:
@@ -51,6 +56,7 @@ def build(recipe: Recipe, *, cache: bool = True, evaluate: bool = True) -> Parts
     data = load_data(config)
     facts = data_facts(data)
     gan = make_gan(recipe, strategy, facts)
+    initial = initialize(gan, config)
     sampler = make_sampler(gan, config)
     evaluator = None
     if evaluate:
@@ -58,7 +64,7 @@ def build(recipe: Recipe, *, cache: bool = True, evaluate: bool = True) -> Parts
     elif resolve_features(config.fid_features, config.dataset) is not None:
         reference_images(config, data)
     make_dataset(config, data)
-    return Parts(strategy, data, facts, gan, sampler, evaluator)
+    return Parts(strategy, data, facts, gan, sampler, evaluator, initial)
 
 
 def set_up(config: Config) -> tf.distribute.Strategy:
@@ -125,15 +131,7 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
     """
     config = recipe.config
     with strategy.scope():
-        generator, discriminator = networks.make_networks(
-            config.model,
-            resolution=config.resolution,
-            channels=facts["channels"],
-            width=config.width,
-            latent_dim=config.latent_dim,
-            num_classes=len(facts["label_counts"]) if config.conditional else None,
-            seed=config.seed,
-        )
+        generator, discriminator = networks.networks_of(config, facts)
         gan = GAN(
             generator,
             discriminator,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 from tf_diffaug.augment import Policy, parse_policy
@@ -58,6 +59,7 @@ def settle(config: Config) -> Recipe:
         regularizers=",".join(map(str, regularizers)) or "none",
         augment=augment,
         model=model,
+        init_from=None if config.init_from is None else os.path.normpath(config.init_from),
     )
     return Recipe(settled, policy, regularizers, why)
 

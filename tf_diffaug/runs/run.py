@@ -8,12 +8,10 @@ import os
 import pathlib
 from typing import Any
 
-import tensorflow as tf
-
 from tf_diffaug.data import ImageData
 from tf_diffaug.errors import Failure, UserError, one_line
 from tf_diffaug.runs import parts
-from tf_diffaug.runs.checkpoints import CheckpointStore
+from tf_diffaug.runs.checkpoints import CheckpointStore, find_checkpoint
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
@@ -120,7 +118,7 @@ def load_run(
     saved = read_saved(run_dir)
     if saved is None:
         raise UserError(f"{run_dir} is not the folder of a run: it has no config.json.")
-    path = _checkpoint_path(run_dir, checkpoint)
+    path = find_checkpoint(run_dir, checkpoint)
     recipe = settle(Config(**{**saved["settings"], "strategy": "one_device", **settings}))
     facts = saved.get("data", {})
     if "label_counts" not in facts:  # as runs of older versions
@@ -133,25 +131,3 @@ def load_run(
         raise Failure(one_line(error)) from error
     seed = recipe.config.seed if seed is None else seed
     return Run(RunDirectory(run_dir), recipe, facts, gan, checkpoint, seed)
-
-
-def _checkpoint_path(run_dir: pathlib.Path, checkpoint: str) -> pathlib.Path:
-    """Path prefix of the checkpoint asked for."""
-    folder = run_dir / "checkpoints"
-    if checkpoint in ("newest", "best"):
-        place = folder / "best" if checkpoint == "best" else folder
-        path = tf.train.latest_checkpoint(str(place))
-        if path is None:
-            raise UserError(f"{run_dir} has no checkpoint in {place.name}/ yet.")
-        return pathlib.Path(path)
-    found = {
-        path.stem.removeprefix("step-"): path.with_suffix("")
-        for place in (folder / "best", folder)
-        for path in place.glob("step-*.index")
-    }
-    if checkpoint not in found:
-        raise UserError(
-            f"{run_dir} has checkpoints of steps {', '.join(sorted(found, key=int))}. "
-            f"Received: --checkpoint={checkpoint}."
-        )
-    return found[checkpoint]

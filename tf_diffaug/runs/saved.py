@@ -38,18 +38,26 @@ def default_directory(config: Config) -> pathlib.Path:
         parts += [config.policy.replace(",", "+"), config.augment or "auto"]
     if config.regularizers != "none":
         parts += [call.name for call in parse_calls(config.regularizers, what="regularizers")]
+    if config.init_from is not None:
+        parts.append(f"from-{os.path.basename(os.path.realpath(config.init_from))[:20]}")
     parts.append(f"s{config.seed}")
     name = re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(parts)).lstrip(".-")[:_LONGEST_NAME]
     settings = config.lasting()
     if config.is_folder:  # however its path is spelt
         path = os.path.expanduser(config.dataset.removeprefix("folder:"))
         settings["dataset"] = f"folder:{os.path.realpath(path)}"
+    if config.init_from is not None:
+        settings["init_from"] = os.path.realpath(config.init_from)
     text = json.dumps(settings, sort_keys=True)
     return RUNS / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def read_saved(run_dir: pathlib.Path) -> dict[str, Any] | None:
+def read_saved(run_dir: pathlib.Path, *, flag: str = "run_dir") -> dict[str, Any] | None:
     """The contents of a run directory's config.json, its settings checked; None without a run.
+
+    Args:
+        run_dir: the folder.
+        flag: what the user gave it by, for the message.
 
     Raises:
         UserError: if the file is damaged, or of a version with other settings.
@@ -62,9 +70,9 @@ def read_saved(run_dir: pathlib.Path) -> dict[str, Any] | None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}.") from error
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}). Give another --run_dir.") from error
+        raise UserError(f"{path} is damaged ({error}). Give another --{flag}.") from error
     if not isinstance(saved, dict) or not isinstance(saved.get("settings"), dict):
-        raise UserError(f"{path} is not a run's configuration. Give another --run_dir.")
+        raise UserError(f"{path} is not a run's configuration. Give another --{flag}.")
     checked_settings(saved["settings"], str(path))
     return saved
 
@@ -117,17 +125,47 @@ def refuse_other_data(
         )
 
 
-def make_saved(config: Config, *, data: Mapping[str, Any], replicas: int) -> dict[str, Any]:
+def refuse_other_start(
+    run_dir: pathlib.Path, saved: Mapping[str, Any], initial: Mapping[str, Any]
+) -> None:
+    """Checks that a run that was ended before its first checkpoint starts from the same weights.
+
+    Args:
+        run_dir: where the run is, for the message.
+        saved: the contents of its config.json.
+        initial: those of now, see `init_from.InitialWeights`.
+
+    Raises:
+        UserError: if the weights are others.
+    """
+    before = saved.get("initial_weights") or {}
+    if before.get("fingerprint") != initial["fingerprint"]:
+        raise UserError(
+            f"{run_dir} began with other weights than {initial['source']} has now. Give another "
+            f"--run_dir, or --init_checkpoint={before.get('step')} if that is still there. "
+            f"Received: --init_from={initial['source']}."
+        )
+
+
+def make_saved(
+    config: Config,
+    *,
+    data: Mapping[str, Any],
+    replicas: int,
+    initial: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """What config.json holds: every setting, what the data was, and what it ran on.
 
     Args:
         config: the settled settings.
         data: the facts of the data that was trained on, its fingerprint among them.
         replicas: devices that share a batch.
+        initial: the weights that it began with, None if it began from its seed.
     """
     return {
         "settings": dataclasses.asdict(config),
         "data": dict(data),
+        **({} if initial is None else {"initial_weights": dict(initial)}),
         "versions": {**versions(), "replicas": replicas},
     }
 

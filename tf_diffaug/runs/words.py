@@ -49,6 +49,7 @@ def recipe_in_words(
         "G follows": g_sees,
         "Extra terms": _regularizers(recipe),
         "Networks": _networks(config),
+        "Start": _start(config),
         "Training": _training(config),
         "Average": _average(config),
         "Evaluation": _evaluation(config, fid_features),
@@ -125,6 +126,25 @@ def _regularizers(recipe: Recipe) -> str:
 
 def _named(regularizer: Regularizer) -> str:
     return f"{regularizer} (uses the policy)" if regularizer.uses_policy else str(regularizer)
+
+
+def _start(config: Config) -> str | None:
+    if config.init_from is None:
+        return None
+    which = {"newest": "its newest checkpoint", "best": "its best checkpoint by FID"}.get(
+        config.init_checkpoint, f"its checkpoint of step {config.init_checkpoint}"
+    )
+    text = (
+        f"G, the averaged G and D have the weights of {config.init_from} ({which}, or all that an "
+        "export has); optimizers, the step and the extra terms' own weights start anew, and a run "
+        "that is resumed goes on from its own checkpoint."
+    )
+    if config.init_partly:
+        text += " Layers that do not fit start from --seed."
+    if config.freeze_d:
+        blocks = "block is" if config.freeze_d == 1 else f"{config.freeze_d} blocks are"
+        text += f" D's first {blocks} kept as they were (FreezeD), their spectral norms too."
+    return text
 
 
 def _training(config: Config) -> str:

@@ -121,7 +121,7 @@ def discriminator_step(
 ) -> dict[str, tf.Tensor]:
     """One update of D, its `index`-th, on a batch of reals, with labels or None, and of fakes."""
     networks, mode, loss = objective.networks, objective.mode, objective.loss
-    advance_power_iteration(networks.discriminator)
+    advance_power_iteration(networks.discriminator, trainable_only=True)
     fake_labels = draws.labels(networks.label_frequencies)
     fakes = _fakes(networks, draws, fake_labels)
     for regularizer in objective.regularizers:
@@ -155,7 +155,7 @@ def generator_step(
 ) -> dict[str, tf.Tensor]:
     """One update of G, its `index`-th, on a batch of fakes of its own."""
     networks, mode = objective.networks, objective.mode
-    advance_power_iteration(networks.generator)
+    advance_power_iteration(networks.generator, trainable_only=True)
     labels = draws.labels(networks.label_frequencies)
     with tf.GradientTape() as tape:
         views = Views(
