@@ -449,7 +449,7 @@ def test_what_is_not_trainable_may_be_left_out_of_an_advance():
     for layer in layers:
         set_random_kernel(layer)
     layers[0].trainable = False
-    before = [np.array(layer.u) for layer in layers]
+    before = [layer.u.numpy() for layer in layers]
     advance_power_iteration(network, trainable_only=True)
     assert [np.array_equal(a, b.u) for a, b in zip(before, layers, strict=True)] == [True, False]
     advance_power_iteration(network)
