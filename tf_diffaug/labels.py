@@ -17,8 +17,9 @@ def check_label_kind(shape: Any, dtype: Any) -> None:
         ValueError: if they are one-hot, no numbers, or of another shape.
     """
     dtype, shape = np.dtype(getattr(dtype, "as_numpy_dtype", dtype)), tuple(shape)
-    received = f"Received: labels of shape {shape}, dtype={dtype}."
-    if not (tf.as_dtype(dtype).is_integer or tf.as_dtype(dtype).is_floating):
+    name = "text" if dtype.kind in "SUO" else f"dtype={dtype.name}"
+    received = f"Received: labels of shape {shape}, {name}."
+    if dtype.kind not in "iufV":  # V: bfloat16
         raise ValueError(f"{_KIND} {received}")
     if len(shape) == 2 and shape[1] not in (None, 1):
         raise ValueError(f"{_KIND} Of one-hot labels, give `labels.argmax(axis=-1)`. {received}")
@@ -32,7 +33,7 @@ def check_whole(labels: np.ndarray) -> None:
     Raises:
         ValueError: as `check_label_kind`, or if some are no whole numbers.
     """
-    check_label_kind(labels.shape, labels.dtype if labels.dtype.kind in "iuf" else np.str_)
+    check_label_kind(labels.shape, labels.dtype)
     broken = labels[labels != np.floor(labels)] if labels.dtype.kind == "f" else labels[:0]
     if broken.size:
         raise ValueError(f"{_KIND} Received: a label of {broken.flat[0]}.")

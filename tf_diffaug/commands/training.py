@@ -148,13 +148,11 @@ def _introduction(config: Config, parts: Parts) -> str:
     if parts.initial is not None:
         lines.append(parts.initial.sentence())
     if data.skipped:
-        lines.append(
-            f"Left out {len(data.skipped)} files that could not be used: {_some(data.skipped)}"
-        )
+        lines.append(f"Left out as not usable ({len(data.skipped):,}): {_some(data.skipped)}")
     if data.passed_over:
         lines.append(
-            f"Passed over {len(data.passed_over)} files that are no images or of another split: "
-            f"{_some(data.passed_over)}"
+            "Passed over as no images or of another split "
+            f"({len(data.passed_over):,}): {_some(data.passed_over)}"
         )
     if gan.label_frequencies is not None and not all(gan.label_frequencies):
         absent = sum(frequency == 0 for frequency in gan.label_frequencies)
