@@ -202,6 +202,17 @@ def test_of_textures_it_says_nothing(gauge, kind, request):
     assert leak.share is None
 
 
+def test_of_blobs_with_the_spectrum_of_reals_it_says_nothing(gauge, images):
+    reals = images[400:] / 127.5 - 1.0
+    mean = reals.mean(axis=(1, 2), keepdims=True)
+    noise = np.fft.fft2(np.random.default_rng(0).normal(size=reals.shape[:3]))
+    turned = np.fft.fft2(reals - mean, axes=(1, 2)) * (noise / np.abs(noise))[..., None]
+    blobs = mean + np.fft.ifft2(turned, axes=(1, 2)).real
+    leak = gauge(tf.constant(np.clip(blobs, -1, 1), tf.float32))
+    assert leak.neither > 0.6
+    assert leak.share is None
+
+
 @pytest.mark.slow
 def test_of_shapes_it_says_what_they_are(drawn, shapes):
     plain = to_float(tf.constant(shapes))

@@ -1,10 +1,11 @@
 """How much of the augmentation shows in plain samples: a small probe tells one from the other.
 
 An augmentation leaks when G learns to make augmented images. The probe learns from plain reals,
-augmented reals and noise, which is neither; the share of samples that it takes for augmented is
-then read against the shares of held-out plain and augmented reals, so that 0 means "as rarely as
-plain reals" and 1 "as often as augmented ones". Samples of a G that has hardly learnt are neither:
-the probe takes them for noise, or their texture is no real's; and of these it says nothing.
+augmented reals, and what is neither: noise and scrambled reals. The share of samples that it takes
+for augmented is then read against the shares of held-out plain and augmented reals, so that 0 means
+"as rarely as plain reals" and 1 "as often as augmented ones". Samples of a G that has hardly learnt
+are neither: the probe takes them for noise, or their texture is no real's; and of these it says
+nothing.
 """
 
 from __future__ import annotations
@@ -133,11 +134,12 @@ class LeakGauge:
 
         @tf.function
         def step(reals: tf.Tensor, index: tf.Tensor) -> None:
-            seeds = [random.fold_in(random.fold_in(seed, index), k) for k in range(3)]
+            seeds = [random.fold_in(random.fold_in(seed, index), k) for k in range(4)]
             plain, other = tf.split(_softened(to_float(reals), seeds[0]), 2)
             augmented = self._augmenter(other, seed=seeds[1])
-            neither = _noise_like(plain[:quarter], seeds[2])
-            shown = _as_shown(tf.concat([plain, augmented, neither], axis=0))
+            noise, scrambled = tf.split(plain[:quarter], 2)
+            neither = [_noise_like(noise, seeds[2]), _scrambled(scrambled, seeds[3])]
+            shown = _as_shown(tf.concat([plain, augmented, *neither], axis=0))
             with tf.GradientTape() as tape:
                 logits = self._probe(shown, training=True)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -239,6 +241,22 @@ def _noise_like(reals: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     noise = tf.clip_by_value(color + contrast * noise, -1.0, 1.0)
     part = tf.nn.relu(random.uniform([count, 1, 1, 1], seeds[5], -0.5, 0.5))
     return noise + part * (reals - noise)
+
+
+def _scrambled(reals: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Reals of which only mean, spectrum and the colours' correlation are left: blobs, no shapes.
+
+    Each frequency is turned by a random phase, the same in all channels.
+    """
+    count, height, width, _ = reals.shape
+    mean = tf.reduce_mean(reals, axis=(1, 2), keepdims=True)
+    channels_first = tf.transpose(reals - mean, [0, 3, 1, 2])
+    noise = random.normal([count, 1, height, width], seed)
+    phase = tf.math.angle(tf.signal.fft2d(tf.cast(noise, tf.complex64)))
+    turned = tf.signal.fft2d(tf.cast(channels_first, tf.complex64))
+    turned *= tf.complex(tf.cos(phase), tf.sin(phase))
+    blobs = tf.transpose(tf.math.real(tf.signal.ifft2d(turned)), [0, 2, 3, 1])
+    return tf.clip_by_value(mean + blobs, -1.0, 1.0)
 
 
 def _make_probe(shape: tuple[int, ...], seed: int) -> keras.Model:
