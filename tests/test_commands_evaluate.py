@@ -1,6 +1,8 @@
 """`evaluate` as a user sees it: a table, records, and one line for a mistake."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -41,6 +43,19 @@ def test_it_shows_a_table_and_appends_records(here, capsys):
     assert [*second["values"]["fid"]] == ["mean"]
     assert json.loads((here / "all.json").read_text()) == {"run step 0": first}
     assert first["protocol"]["name"] is None
+
+
+def test_on_a_full_disk_the_numbers_are_shown_and_the_run_is_as_it_was(here, capsys, monkeypatch):
+    def full(self, record):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "run/evaluations.jsonl")
+
+    monkeypatch.setattr(RunDirectory, "append_evaluation", full)
+    assert evaluate("run", "--metrics=fid", "--seeds=1") == 2
+    out, error = capsys.readouterr()
+    assert "fid" in out
+    last = error.splitlines()[-1]
+    assert last == "tf-diffaug evaluate: No space left on device: run/evaluations.jsonl"
+    assert not (here / "run" / "evaluations.jsonl").exists()
 
 
 def test_runs_are_compared_under_one_protocol_alone(here, tmp_path, capsys):

@@ -64,6 +64,7 @@ SHORTER = {
     "export": [],
     "generate": ["--count=3"],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
+    "tools/check_features.py": ["--num_images=40", "--fid_features=emoji-cnn"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
     "tools/make_ops_figure.py": [],
 }

@@ -71,3 +71,10 @@ def test_tensorboard_shows_what_the_run_holds(run):
 def test_the_configuration_is_json(run):
     run.write_config({"steps": 3})
     assert json.loads(run.config.read_text()) == {"steps": 3}
+
+
+def test_a_full_disk_is_said_of_the_file(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.metrics.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*metrics\.jsonl'"):
+        run.append({"step": 1, "kind": "train"})

@@ -162,6 +162,7 @@ def _refuse_unknown_metrics(metrics: Sequence[str] | None) -> None:
 
 def _of_runs(asked: Asked) -> dict[str, Any]:
     from tf_diffaug.commands.evaluation_table import show
+    from tf_diffaug.runs import RunDirectory
 
     found = {}
     for folder in asked.run_dirs:
@@ -169,7 +170,8 @@ def _of_runs(asked: Asked) -> dict[str, Any]:
         for checkpoint in _checkpoints(asked, folder):
             record, reals = _measure(asked, folder, checkpoint, reals)
             name = f"{folder} step {record['step']:,}"
-            show({name: record})
+            show({name: record})  # first: what was measured is not lost with a full disk
+            RunDirectory(folder).append_evaluation(record)
             found[name] = record
     return found
 
@@ -199,7 +201,6 @@ def _measure(
             progress=report,
         )
     record["protocol"]["name"] = asked.protocol
-    run.directory.append_evaluation(record)
     return record, reals
 
 

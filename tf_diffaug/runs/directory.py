@@ -153,7 +153,10 @@ def _append(path: pathlib.Path, record: dict[str, Any]) -> None:
     # One write of a whole line: a reader never sees half a record of a run that goes on.
     line = (json.dumps(record) + "\n").encode()
     with open(path, "ab", buffering=0) as file:
-        written = file.write(line)
+        try:
+            written = file.write(line)
+        except OSError as error:  # which knows no file
+            raise OSError(error.errno, error.strerror, str(path)) from error
         if written < len(line):
             file.truncate(file.tell() - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
