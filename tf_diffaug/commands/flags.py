@@ -10,6 +10,7 @@ from absl import flags as absl_flags
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import nearest
+from tf_diffaug.runs.settings import KINDS
 
 _TRUE = ("true", "t", "1", "yes")
 _FALSE = ("false", "f", "0", "no")
@@ -54,8 +55,8 @@ class _Parser(absl_flags.ArgumentParser):
         try:
             return self._convert(text)
         except ValueError:
-            wanted = {int: "a whole number", float: "a number", bool: "true or false"}
-            name, what = self._flag.name, wanted.get(self._flag.kind, "a value")
+            name, kind = self._flag.name, self._flag.kind
+            what = "a value" if kind is str else KINDS[kind]
             raise UserError(f"--{name} takes {what}. Received: --{name}={text}") from None
 
     def _convert(self, text: str) -> Any:

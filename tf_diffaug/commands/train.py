@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tf_diffaug.commands import presets
 from tf_diffaug.commands.flags import Flag, help_lines, read_flags
 from tf_diffaug.commands.resolve import as_flags, resolve, table
 from tf_diffaug.errors import UserError, user_mistakes
 from tf_diffaug.naming import nearest
-from tf_diffaug.runs.config import Config, fields, kinds, shown, unset_words
+from tf_diffaug.runs.config import Config, fields
+from tf_diffaug.runs.settings import kind_of, shown, unset_words
 
 SUMMARY = "train a GAN, or go on with a run"
 PREVIEW_PATH = "preview.png"
@@ -108,19 +110,18 @@ def run(asked: Asked) -> int:
 
 
 def _flags() -> list[Flag]:
-    return [_flag(name, field.metadata) for name, field in fields().items()]
+    return [_flag(field) for field in fields().values()]
 
 
-def _flag(name: str, rules: Any) -> Flag:
-    text = rules["text"]
-    if rules["choices"]:
-        text += f": {', '.join(map(str, rules['choices']))}"
+def _flag(field: dataclasses.Field) -> Flag:
+    rules = field.metadata
+    choices = f": {', '.join(map(str, rules['choices']))}" if rules["choices"] else ""
     return Flag(
-        name,
-        kinds()[name],
-        text,
-        shown(name, fields()[name].default),
-        unset_words(name),
+        field.name,
+        kind_of(field),
+        rules["text"] + choices,
+        shown(field, field.default),
+        unset_words(field),
         group=rules["group"],
         rare=rules["rare"],
     )
