@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +11,8 @@ from absl import flags as absl_flags
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import nearest
-from tf_diffaug.runs.settings import KINDS
+from tf_diffaug.runs.config import fields
+from tf_diffaug.runs.settings import KINDS, kind_of, shown, unset_words
 
 _TRUE = ("true", "t", "1", "yes")
 _FALSE = ("false", "f", "0", "no")
@@ -40,6 +42,25 @@ class Flag(NamedTuple):
     implied: str | None = None
     group: str | None = None
     rare: bool = False
+
+
+def setting_flags() -> list[Flag]:
+    """A flag for each field of `Config`."""
+    return list(map(_flag, fields().values()))
+
+
+def _flag(field: dataclasses.Field) -> Flag:
+    rules = field.metadata
+    choices = f": {', '.join(map(str, rules['choices']))}" if rules["choices"] else ""
+    return Flag(
+        field.name,
+        kind_of(field),
+        rules["text"] + choices,
+        shown(field, field.default),
+        unset_words(field),
+        group=rules["group"],
+        rare=rules["rare"],
+    )
 
 
 class _Parser(absl_flags.ArgumentParser):

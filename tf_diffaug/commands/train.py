@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from tf_diffaug.commands import presets
-from tf_diffaug.commands.flags import Flag, help_lines, read_flags
+from tf_diffaug.commands.flags import Flag, help_lines, read_flags, setting_flags
 from tf_diffaug.commands.resolve import as_flags, resolve, table
 from tf_diffaug.errors import UserError, user_mistakes
 from tf_diffaug.naming import nearest
 from tf_diffaug.runs.config import Config, fields
-from tf_diffaug.runs.settings import kind_of, shown, unset_words
 
 SUMMARY = "train a GAN, or go on with a run"
 PREVIEW_PATH = "preview.png"
@@ -49,7 +47,7 @@ def help_text(program: str, full: bool) -> str:
     title = f"Trains a GAN on few images. Try: {command} --policy=color,translation,cutout"
     end = "A flag beats the preset, which beats the default shown."
     end += "" if full else " --helpfull lists all."
-    return "\n".join([title, *help_lines([*_flags(), *_ACTIONS], full=full), end])
+    return "\n".join([title, *help_lines([*setting_flags(), *_ACTIONS], full=full), end])
 
 
 def read(arguments: Sequence[str]) -> Asked | None:
@@ -58,7 +56,7 @@ def read(arguments: Sequence[str]) -> Asked | None:
     Raises:
         UserError: if it has a mistake.
     """
-    given, rest = read_flags([*_flags(), *_ACTIONS], arguments, hints=_HINTS)
+    given, rest = read_flags([*setting_flags(), *_ACTIONS], arguments, hints=_HINTS)
     if rest:
         match = nearest(rest[0], fields())
         hint = f" Did you mean --{match}?" if match else ""
@@ -107,21 +105,3 @@ def run(asked: Asked) -> int:
             return dry_run.try_out(recipe)
         ready = training.prepare(recipe, saved)
     return training.train(ready)
-
-
-def _flags() -> list[Flag]:
-    return [_flag(field) for field in fields().values()]
-
-
-def _flag(field: dataclasses.Field) -> Flag:
-    rules = field.metadata
-    choices = f": {', '.join(map(str, rules['choices']))}" if rules["choices"] else ""
-    return Flag(
-        field.name,
-        kind_of(field),
-        rules["text"] + choices,
-        shown(field, field.default),
-        unset_words(field),
-        group=rules["group"],
-        rare=rules["rare"],
-    )
