@@ -138,7 +138,8 @@ SECOND_PAPER = [
         "best BigGAN: Cntr-GAN with bCR",
         "8.30",
         f"{_STRONG} regularizers=cntr:0.1,bcr:5",
-        "; T was not readable and is bCR's best here, temperature and head are recalled",
+        "; the augmentation was not readable and is bCR's best here, temperature and head are "
+        "recalled",
     ),
 ]
 
