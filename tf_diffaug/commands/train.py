@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tf_diffaug.commands import presets
-from tf_diffaug.commands.flags import Flag, help_lines, read_flags, setting_flags
+from tf_diffaug.commands.flags import Flag, read_flags, setting_flags
 from tf_diffaug.commands.resolve import as_flags, resolve, table
 from tf_diffaug.errors import UserError, user_mistakes
 from tf_diffaug.naming import nearest
@@ -26,6 +26,10 @@ _ACTIONS = (
     Flag("dry_run", bool, "build it, try a step, estimate the time"),
     Flag("preview", str, "draw the augmentation on your images", implied=PREVIEW_PATH),
 )
+FLAGS = (*setting_flags(), *_ACTIONS)
+HELP = """Trains a GAN on few images. Try: {0} --policy=color,translation,cutout
+{flags}
+A flag beats the preset, which beats the default shown.{more}"""
 _DIFFAUGMENT = "that flag of the paper's code is --policy here: --policy=color,translation,cutout"
 _HINTS = {"diffaugment": _DIFFAUGMENT, "augpipe": _DIFFAUGMENT}
 
@@ -40,23 +44,13 @@ class Asked(NamedTuple):
     preview: str | None = None
 
 
-def help_text(program: str, full: bool) -> str:
-    """The text of `--help` (what most runs need, one screen) or `--helpfull`."""
-    command = program if program.endswith(".py") else f"{program.split()[0]} train"
-    command = f"python {command}" if command.endswith(".py") else command
-    title = f"Trains a GAN on few images. Try: {command} --policy=color,translation,cutout"
-    end = "A flag beats the preset, which beats the default shown."
-    end += "" if full else " --helpfull lists all."
-    return "\n".join([title, *help_lines([*setting_flags(), *_ACTIONS], full=full), end])
-
-
 def read(arguments: Sequence[str]) -> Asked | None:
     """Reads a command line; None if what was asked for, a list of presets, is printed.
 
     Raises:
         UserError: if it has a mistake.
     """
-    given, rest = read_flags([*setting_flags(), *_ACTIONS], arguments, hints=_HINTS)
+    given, rest = read_flags(FLAGS, arguments, hints=_HINTS)
     if rest:
         match = nearest(rest[0], fields())
         hint = f" Did you mean --{match}?" if match else ""
