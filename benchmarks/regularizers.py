@@ -7,8 +7,8 @@ StyleGAN2's without R1; both at the published batch and width.
 
 The step is `GAN.train_step` in a graph, one turn of D; that of a penalty in every so many steps is
 the mean of as many, as is that of its plain step. All steps take turns; each ratio is the median of
-the rounds' ratios. Regularizers that look at T, or work through it, have a cheap one; where that
-stands in the adversarial losses (`both`), the plain step has it too.
+the rounds' ratios. Regularizers that look at the augmentation, or work through it, have a cheap
+one; where that stands in the adversarial losses (`both`), the plain step has it too.
 
 Beside the measured ratio stand two that follow from arithmetic, in matrix products and convolutions
 (`operations.py`). `implied` is of the views: every view more that D judges in its own update costs
@@ -44,7 +44,7 @@ from benchmarks.train_step import RECIPES, table
 # which is the dear one of a lazy penalty.
 PLAIN: dict[str, dict[str, Any]] = {
     "plain": {"policy": "none"},
-    "plain, T in both": {"augment": "both"},
+    "plain, augmented in both": {"augment": "both"},
     "plain, 16 steps": {"policy": "none", "steps": 16},
     "plain BigGAN": {"policy": "none", "model": "biggan"},
     "plain StyleGAN2": {"policy": "none", "model": "stylegan2", "steps": 4},
@@ -94,7 +94,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--names", nargs="+", help="rows, in place of all")
     parser.add_argument("--width", type=int, help="in place of the published ones")
     parser.add_argument("--batch_size", type=int, help="in place of the published ones")
-    parser.add_argument("--policy", default="translation", help="T where one is needed")
+    parser.add_argument("--policy", default="translation", help="the augmentation if one is needed")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")

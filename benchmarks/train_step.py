@@ -86,7 +86,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=list(RECIPES), choices=RECIPES)
     parser.add_argument("--width", type=int, help="base channels, in place of the published ones")
     parser.add_argument("--batch_size", type=int, help="where halving starts")
-    parser.add_argument("--policy", default="none", help="T, as in train.py")
+    parser.add_argument("--policy", default="none", help="the augmentation, as in train.py")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")

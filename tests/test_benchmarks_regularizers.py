@@ -64,7 +64,7 @@ def test_the_views_imply_what_the_graph_has(steps, name):
 def test_each_is_held_against_its_plain_step():
     cases = regularizers.cases()
     others = {
-        "ada": "plain, T in both",
+        "ada": "plain, augmented in both",
         "r1, every=16": "plain, 16 steps",
         "s3gan": "plain BigGAN",
         "path_length": "plain StyleGAN2",

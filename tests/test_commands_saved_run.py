@@ -19,17 +19,17 @@ class Counted(saved_run.Asked):
     sizes: tuple[int, ...] = ()
 
 
-FLAGS = saved_run.flags(
-    Flag("count", int, "how many"), Flag("sizes", str, "of what"), out="a folder"
-)
-
-
 def sizes(text):
     return tuple(map(int, text.split(",")))
 
 
+FLAGS = saved_run.flags(
+    Flag("count", int, "how many"), Flag("sizes", sizes, "of what"), out="a folder"
+)
+
+
 def read(*arguments, several=False):
-    return saved_run.read(Counted, FLAGS, arguments, command="count", several=several, sizes=sizes)
+    return saved_run.read(Counted, FLAGS, arguments, command="count", several=several)
 
 
 def test_flags_and_folders_in_any_order():

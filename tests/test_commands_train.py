@@ -199,7 +199,7 @@ def test_a_run_on_few_labels_ends_and_resumes(here, capsys):
     assert run(f"--run_dir={run_dir}", "--label_fraction=0.3") == 2
 
 
-def test_other_images_are_not_the_same_run(here, capsys):
+def test_other_images_are_refused_before_anything_is_built(here, monkeypatch, capsys):
     from PIL import Image
 
     folder = here / "pictures"
@@ -213,6 +213,7 @@ def test_other_images_are_not_the_same_run(here, capsys):
     paint(10)
     assert run("--steps=1", *flags) == 0
     paint(200)
+    monkeypatch.setattr("tf_diffaug.runs.parts.make_gan", lambda *_: pytest.fail("it was built"))
     assert run("--steps=2", *flags) == 2
     assert "was trained on other images" in capsys.readouterr().err
 

@@ -11,6 +11,7 @@ import pathlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from tf_diffaug._lazy import getter
 from tf_diffaug._registration import register_with_keras
 
 __version__ = "0.1.0"
@@ -68,16 +69,16 @@ if TYPE_CHECKING:
     from tf_diffaug.runs import load_run
     from tf_diffaug.training import EMA, GAN
 
+_public = getter(__name__, _HOME)
+
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     # The layer of a user's own op. Other names, as of a submodule, do not wait for TensorFlow.
-    if name[:1].isupper():
+    if name not in _HOME and name[:1].isupper():
         layers = importlib.import_module(f"{__name__}.augment").registered_layers()
         if name in layers:
             return layers[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _public(name)
 
 
 def __dir__() -> list[str]:

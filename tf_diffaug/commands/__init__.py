@@ -1,8 +1,9 @@
 """What a user types: `python -m tf_diffaug COMMAND ...`, one small module a command.
 
-A command's module states `SUMMARY`, one line; `help_text(program, full)`; `read(argv)`, from the
-arguments to what was asked; and `run(asked)`, which does it and returns the exit code. Modules are
-imported when their command is given, and TensorFlow only by `run`.
+A command's module states `SUMMARY`, one line; `HELP`, the text of `--help`, with places for the
+program's name and the lines of `FLAGS`; `read(argv)`, from the arguments to what was asked; and
+`run(asked)`, which does it and returns the exit code, None for OK. Modules are imported when their
+command is given, and TensorFlow only by `run`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from absl import logging as absl_logging
 
+from tf_diffaug.commands.flags import help_lines
 from tf_diffaug.commands.quiet import import_tensorflow
 from tf_diffaug.errors import Failure, UserError, one_line
 from tf_diffaug.naming import unknown
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
     program = f"tf-diffaug {name}" if program is None else program
     command = importlib.import_module(f"{__name__}.{name}")
     if any(argument in ("--help", "--helpshort", "--helpfull", "-h") for argument in arguments):
-        print(command.help_text(program, "--helpfull" in arguments))
+        print(_help(command, program, full="--helpfull" in arguments))
         return OK
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
         if asked is None:  # what was asked for is printed
             return OK
         import_tensorflow()
-        return command.run(asked)
+        return command.run(asked) or OK
     except UserError as error:
         return _complain(program, one_line(error))
     except Failure as error:
@@ -73,6 +76,12 @@ def _overview() -> str:
     for name in COMMANDS:
         lines.append(f"  {name:<10}{importlib.import_module(f'{__name__}.{name}').SUMMARY}")
     return "\n".join(lines)
+
+
+def _help(command: ModuleType, program: str, *, full: bool) -> str:
+    program = f"python {program}" if program.endswith(".py") else program
+    lines = "\n".join(help_lines(command.FLAGS, full=full))
+    return command.HELP.format(program, flags=lines, more="" if full else " --helpfull lists all.")
 
 
 def _complain(program: str, text: str, code: int = USER_ERROR) -> int:

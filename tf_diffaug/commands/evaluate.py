@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tf_diffaug.commands import saved_run
-from tf_diffaug.commands.flags import Flag, help_lines
+from tf_diffaug.commands.flags import Flag, listed
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
 from tf_diffaug.runs.protocols import PROTOCOLS
@@ -73,91 +74,61 @@ class Asked(saved_run.Asked):
         return {**named, **super().replaced, **own}
 
 
-_AUTO = ("auto",)
-_FLAGS = saved_run.flags(
-    Flag("metrics", str, "names with commas between; by default all that can be had", "all"),
+FLAGS = saved_run.flags(
+    Flag(
+        "metrics",
+        lambda text: tuple(dict.fromkeys(listed(text))),
+        "names with commas between; by default all that can be had",
+        "all",
+        ("all",),
+    ),
     Flag(
         "protocol",
         str,
         "diffaugment (10,000 fakes, the test images, batch statistics), full (50,000, the "
         "training images) or low-shot (5,000, the training images); by default the run's own",
         "auto",
-        _AUTO,
     ),
     Flag("seeds", int, "draws of fakes: values are their mean and deviation", "3"),
     Flag("per_class", bool, "each class by itself as well"),
     Flag("compare", bool, "measure nothing: set the last evaluations of two runs side by side"),
-    Flag("fid_split", str, "reals: auto, train or test; by default as in the run", "auto", _AUTO),
-    Flag(
-        "eval_batch_norm", str, "moving, batch or standing; by default as in the run", "auto", _AUTO
-    ),
-    Flag("resolution", int, "side that the images of two folders are brought to", "auto", _AUTO),
+    Flag("fid_split", str, "reals: auto, train or test; by default as in the run", "auto"),
+    Flag("eval_batch_norm", str, "moving, batch or standing; by default as in the run", "auto"),
+    Flag("resolution", int, "side that the images of two folders are brought to", "auto"),
     Flag("checkpoint", str, "newest, best (by FID), a step, or all", "newest"),
     out="a .json file for the record too",
     without=("checkpoint",),
 )
 
 
-def help_text(program: str, full: bool) -> str:
-    """The text of `--help`."""
-    del full
-    lines = [
-        "Measures runs, or a folder of images against another, and says how.",
-        f"Try: {program} runs/NAME, {program} runs/NAME --protocol=low-shot --checkpoint=all,",
-        f"or {program} folder:FAKES folder:REALS. Records go to RUN_DIR/evaluations.jsonl.",
-    ]
-    return "\n".join([*lines, *help_lines(_FLAGS)])
+HELP = """Measures runs, or a folder of images against another, and says how.
+Try: {0} runs/NAME, {0} runs/NAME --protocol=low-shot --checkpoint=all,
+or {0} folder:FAKES folder:REALS. Records go to RUN_DIR/evaluations.jsonl.
+{flags}"""
+read = functools.partial(saved_run.read, Asked, FLAGS, command="evaluate", several=True)
 
 
-def read(arguments: Sequence[str]) -> Asked:
-    """Reads a command line.
-
-    Raises:
-        UserError: if it has a mistake.
-    """
-    return saved_run.read(
-        Asked, _FLAGS, arguments, command="evaluate", several=True, metrics=_read_metrics
-    )
-
-
-def _read_metrics(text: str | None) -> tuple[str, ...] | None:
-    if text is None or text == "all":
-        return None
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-
-
-def run(asked: Asked) -> int:
-    """Measures, shows and records; returns the exit code.
+def run(asked: Asked) -> None:
+    """Measures, shows and records.
 
     Raises:
         UserError: for a mistake in what was asked, before anything is written.
         Failure: if a checkpoint cannot be restored.
     """
-    from tf_diffaug.commands import OK
     from tf_diffaug.commands.evaluation_table import show
+    from tf_diffaug.evaluation.metrics import METRICS
+    from tf_diffaug.files import write_atomically
 
     with saved_run.mistakes(asked):
-        _refuse_unknown_metrics(asked.metrics)
+        asked.check_names("metrics", "metric", sorted(METRICS))
         if asked.out is not None:
-            saved_run.refuse_outputs(asked, pathlib.Path(asked.out))
+            saved_run.refuse_outputs(asked, asked.out)
         if asked.compare:
             show(_last_evaluations(asked))
-            return OK
+            return
         records = _of_folders(asked) if asked.folders else _of_runs(asked)
         if asked.out is not None:
-            from tf_diffaug.files import write_atomically
-
-            write_atomically(pathlib.Path(asked.out), json.dumps(records, indent=2) + "\n")
-    return OK
-
-
-def _refuse_unknown_metrics(metrics: Sequence[str] | None) -> None:
-    from tf_diffaug.evaluation.metrics import METRICS
-
-    for name in metrics or ():
-        if name not in METRICS:
-            received = f"--metrics={','.join(metrics)}"
-            raise UserError(unknown("metric", name, sorted(METRICS), received=received))
+            write_atomically(asked.out, json.dumps(records, indent=2) + "\n")
 
 
 def _of_runs(asked: Asked) -> dict[str, Any]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Sequence
 
 from tf_diffaug.commands import saved_run
-from tf_diffaug.commands.flags import Flag, help_lines
-from tf_diffaug.errors import UserError
-from tf_diffaug.naming import unknown
+from tf_diffaug.commands.flags import Flag, listed
 
 SUMMARY = "write a run's generator as a folder that others can load, with a model card"
 FORMATS = ("keras", "saved_model", "tflite", "onnx")
 _DEFAULT = ("keras", "saved_model")
-_AUTO = ("auto",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,82 +24,55 @@ class Asked(saved_run.Asked):
     license: str | None = None
     data_license: str | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_names("formats", "format", (*FORMATS, "all"))
 
-_FLAGS = saved_run.flags(
+
+FLAGS = saved_run.flags(
     Flag(
         "formats",
-        str,
+        listed,
         f"of {', '.join(FORMATS)}, several with commas between, or all",
         ",".join(_DEFAULT),
     ),
     Flag("discriminator", bool, "write the discriminator too, to train on"),
     Flag("license", str, "of the model, as Hugging Face names it, such as mit", "none", ("none",)),
     Flag("data_license", str, "of the images that it was trained on", "none", ("none",)),
-    Flag(
-        "truncation",
-        float,
-        "bound of z, or psi (stylegan2); by default as in the run",
-        "auto",
-        _AUTO,
-    ),
+    Flag("truncation", float, "bound of z, or psi (stylegan2); by default as in the run", "auto"),
     out="the folder; by default RUN_DIR/export/STEP",
     without=("num_fakes", "fid_features"),
 )
 
 
-def help_text(program: str, full: bool) -> str:
-    """The text of `--help`."""
-    del full
-    lines = [
-        "Writes the averaged generator of a run, a sheet of its images and a model card; each file "
-        "is read back and compared with the run's own images. "
-        f"Try: {program} runs/NAME --formats=all --license=mit",
-    ]
-    return "\n".join([*lines, *help_lines(_FLAGS)])
+HELP = """Writes the averaged generator of a run, a sheet of its images and a model card; each \
+file is read back and compared with the run's own images. \
+Try: {0} runs/NAME --formats=all --license=mit
+{flags}"""
+read = functools.partial(saved_run.read, Asked, FLAGS, command="export")
 
 
-def read(arguments: Sequence[str]) -> Asked:
-    """Reads a command line.
-
-    Raises:
-        UserError: if it has a mistake.
-    """
-    return saved_run.read(Asked, _FLAGS, arguments, command="export", formats=_read_formats)
-
-
-def _read_formats(text: str) -> tuple[str, ...]:
-    asked = [part.strip() for part in text.split(",")]
-    for name in asked:
-        if name not in (*FORMATS, "all"):
-            raise UserError(
-                unknown("format", name, (*FORMATS, "all"), received=f"--formats={text}")
-            )
-    return FORMATS if "all" in asked else tuple(dict.fromkeys(asked))
-
-
-def run(asked: Asked) -> int:
-    """Restores the run, writes the folder, and says how to share it; returns the exit code.
+def run(asked: Asked) -> None:
+    """Restores the run, writes the folder, and says how to share it.
 
     Raises:
         UserError: for a mistake in what was asked, before anything is written.
         Failure: if the checkpoint cannot be restored, or a file makes other images.
     """
-    from tf_diffaug.commands import OK
     from tf_diffaug.runs.export import check_export, export_folder, export_run
 
     with saved_run.mistakes(asked):
-        check_export(asked.formats)
-        out = None if asked.out is None else pathlib.Path(asked.out)
-        if out is not None:
-            saved_run.refuse_outputs(asked, out)
+        formats = FORMATS if "all" in asked.formats else tuple(dict.fromkeys(asked.formats))
+        check_export(formats)
+        if asked.out is not None:
+            saved_run.refuse_outputs(asked, asked.out)
         loaded = saved_run.load(asked)
-        if out is None:
-            out = export_folder(loaded)
-            saved_run.refuse_outputs(asked, out)
+        out = export_folder(loaded) if asked.out is None else asked.out
+        saved_run.refuse_outputs(asked, out)
         exported = export_run(
             loaded,
             out,
-            formats=asked.formats,
+            formats=formats,
             discriminator=asked.discriminator,
             truncation=asked.truncation,
             license=asked.license,
@@ -111,7 +81,6 @@ def run(asked: Asked) -> int:
             note=lambda text: print(f"Writing {text} ..."),
         )
     print(_summary(exported.folder, exported.differences))
-    return OK
 
 
 def _summary(folder: pathlib.Path, differences: dict[str, int]) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags as absl_flags
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import nearest
+from tf_diffaug.runs.config import fields
+from tf_diffaug.runs.settings import KINDS, kind_of, shown, unset_words
 
-_TRUE = ("true", "t", "1", "yes")
-_FALSE = ("false", "f", "0", "no")
+_WORDS = dict.fromkeys(("true", "t", "1", "yes"), True)
+_WORDS |= dict.fromkeys(("false", "f", "0", "no"), False)
 _COLUMN = 29
 _WIDTH = 100
 
@@ -22,7 +25,7 @@ class Flag(NamedTuple):
 
     Args:
         name: of the flag.
-        kind: the type of its value.
+        kind: what makes its value of the text: a type, or a function that raises `UserError`.
         text: its one description.
         default: the default as help shows it; empty for none.
         unset: words that a user may type for None.
@@ -32,7 +35,7 @@ class Flag(NamedTuple):
     """
 
     name: str
-    kind: type
+    kind: Callable[[str], Any]
     text: str
     default: str = ""
     unset: Sequence[str] = ()
@@ -41,35 +44,28 @@ class Flag(NamedTuple):
     rare: bool = False
 
 
-class _Parser(absl_flags.ArgumentParser):
-    """Reads one value; raises `UserError`, which absl passes on untouched."""
+def setting_flags() -> list[Flag]:
+    """A flag for each field of `Config`."""
+    return list(map(_flag, fields().values()))
 
-    def __init__(self, flag: Flag) -> None:
-        self._flag = flag
 
-    def parse(self, argument: Any) -> Any:
-        text = "" if argument is None else str(argument)
-        if argument is None or text.lower() in self._flag.unset:
-            return None
-        try:
-            return self._convert(text)
-        except ValueError:
-            wanted = {int: "a whole number", float: "a number", bool: "true or false"}
-            name, what = self._flag.name, wanted.get(self._flag.kind, "a value")
-            raise UserError(f"--{name} takes {what}. Received: --{name}={text}") from None
+def _flag(field: dataclasses.Field) -> Flag:
+    rules = field.metadata
+    choices = f": {', '.join(map(str, rules['choices']))}" if rules["choices"] else ""
+    return Flag(
+        field.name,
+        kind_of(field),
+        rules["text"] + choices,
+        shown(field, field.default),
+        unset_words(field),
+        group=rules["group"],
+        rare=rules["rare"],
+    )
 
-    def _convert(self, text: str) -> Any:
-        kind = self._flag.kind
-        if kind is bool:
-            if text.lower() not in _TRUE + _FALSE:
-                raise ValueError
-            return text.lower() in _TRUE
-        if kind is str and not text.strip():
-            raise ValueError
-        return kind(text)
 
-    def flag_type(self) -> str:
-        return self._flag.kind.__name__
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of a text with commas between."""
+    return tuple(part.strip() for part in text.split(","))
 
 
 def read_flags(
@@ -91,13 +87,30 @@ def read_flags(
     values = absl_flags.FlagValues()
     values.set_gnu_getopt(True)
     for flag in flags:
-        parser, is_bool = _Parser(flag), flag.kind is bool
+        parser, is_bool = absl_flags.ArgumentParser(), flag.kind is bool
         made = absl_flags.Flag(parser, None, flag.name, None, flag.text, boolean=is_bool)
         absl_flags.DEFINE_flag(made, values)
     implied = {flag.name: flag.implied for flag in flags if flag.implied is not None}
     typed = [_plain(argument, values, implied) for argument in arguments]
     rest = _parse(values, typed, hints or {})
-    return {name: values[name].value for name in values if values[name].present}, rest
+    given = [flag for flag in flags if values[flag.name].present]
+    return {flag.name: _value(flag, values[flag.name].value) for flag in given}, rest
+
+
+def _value(flag: Flag, text: str) -> Any:
+    if text.lower() in flag.unset:
+        return None
+    try:
+        if flag.kind is bool:
+            return _WORDS[text.lower()]
+        if not text.strip():
+            raise ValueError
+        return flag.kind(text)
+    except UserError:
+        raise
+    except (KeyError, ValueError):
+        what = KINDS[flag.kind] if flag.kind in (int, float, bool) else "a value"
+        raise UserError(f"--{flag.name} takes {what}. Received: --{flag.name}={text}") from None
 
 
 def _plain(argument: str, values: absl_flags.FlagValues, implied: dict[str, str]) -> str:
@@ -131,8 +144,6 @@ def _parse(values: absl_flags.FlagValues, arguments: list[str], hints: dict[str,
             flag = text.removeprefix("Missing value for flag ")
             raise UserError(f"{flag} needs a value: {flag}=...") from None
         raise UserError(" ".join(text.replace("ERROR:: ", "").split())) from None
-    except UserError:
-        raise
     except ValueError as error:  # absl: "--noflip=1 does not take an argument"
         raise UserError(" ".join(str(error).split())) from None
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tf_diffaug.commands import saved_run
-from tf_diffaug.commands.flags import Flag, help_lines
+from tf_diffaug.commands.flags import Flag, listed
 from tf_diffaug.errors import UserError
-from tf_diffaug.naming import unknown
 
 if TYPE_CHECKING:
     from tf_diffaug.runs import Run
@@ -49,6 +49,7 @@ class Asked(saved_run.Asked):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_least(count=1)
+        self.check_names("what", "picture", (*WHAT, "all"))
         if self.is_zip and self.what not in (None, ("images",)):
             raise UserError(
                 "a zip holds images and nothing else: leave --what out, or give a folder. "
@@ -58,80 +59,45 @@ class Asked(saved_run.Asked):
     @property
     def is_zip(self) -> bool:
         """Whether the images go to a zip."""
-        return self.out is not None and self.out.lower().endswith(".zip")
+        return self.out is not None and str(self.out).lower().endswith(".zip")
 
     def folder(self, run: Run) -> pathlib.Path:
         """Where everything goes."""
         if self.out is not None:
-            return pathlib.Path(self.out)
+            return self.out
         return self.run_dir / "generated" / f"step-{int(run.gan.step)}-seed-{run.seed}"
 
 
-_FLAGS = saved_run.flags(
+FLAGS = saved_run.flags(
     Flag(
         "what",
-        str,
+        listed,
         "images (a folder of PNG files), grid, classes (one a row), truncation (one a row), "
         "interpolation and class_interpolation (GIF and WebP), mixing (of styles), nearest "
         "(training images), several with commas between, or all that the run has",
         ",".join(_DEFAULT),
     ),
     Flag("count", int, "images; number i of a seed is the same at any count", "64"),
-    Flag("classes", str, "numbers or names, in turn; by default as in training", "auto", ("auto",)),
-    Flag(
-        "truncation",
-        float,
-        "bound of z, or psi (stylegan2); by default as in the run",
-        "auto",
-        ("auto",),
-    ),
+    Flag("classes", listed, "numbers or names, in turn; by default as in training", "auto"),
+    Flag("truncation", float, "bound of z, or psi (stylegan2); by default as in the run", "auto"),
     out="folder, or FILE.zip for images; by default RUN_DIR/generated/step-STEP-seed-SEED",
     without=("num_fakes",),
 )
 
 
-def help_text(program: str, full: bool) -> str:
-    """The text of `--help`."""
-    del full
-    lines = [
-        "Writes images of a run: by default 64 PNG files and a grid of them.",
-        f"Try: {program} runs/NAME, or {program} runs/NAME --what=all",
-    ]
-    return "\n".join([*lines, *help_lines(_FLAGS)])
+HELP = """Writes images of a run: by default 64 PNG files and a grid of them.
+Try: {0} runs/NAME, or {0} runs/NAME --what=all
+{flags}"""
+read = functools.partial(saved_run.read, Asked, FLAGS, command="generate")
 
 
-def read(arguments: Sequence[str]) -> Asked:
-    """Reads a command line.
-
-    Raises:
-        UserError: if it has a mistake.
-    """
-    return saved_run.read(
-        Asked, _FLAGS, arguments, command="generate", what=_read_what, classes=_read_list
-    )
-
-
-def _read_list(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
-
-
-def _read_what(text: str) -> tuple[str, ...]:
-    asked = _read_list(text)
-    for name in asked:
-        if name not in (*WHAT, "all"):
-            raise UserError(unknown("picture", name, (*WHAT, "all"), received=f"--what={text}"))
-    # In the order of the table, and each once.
-    return ("all",) if "all" in asked else tuple(name for name in WHAT if name in asked)
-
-
-def run(asked: Asked) -> int:
-    """Restores the run and writes its pictures; returns the exit code.
+def run(asked: Asked) -> None:
+    """Restores the run and writes its pictures.
 
     Raises:
         UserError: for a mistake in what was asked, before anything is written.
         Failure: if the checkpoint cannot be restored.
     """
-    from tf_diffaug.commands import OK
     from tf_diffaug.runs.generate import ImageSource
 
     with saved_run.mistakes(asked):
@@ -147,7 +113,6 @@ def run(asked: Asked) -> int:
                 _write(asked, source.replaced(progress=report), what, paths)
     written = [path for paths in places.values() for path in paths]
     print(_summary(asked, folder, written))
-    return OK
 
 
 def _chosen(asked: Asked, source: ImageSource) -> list[str]:
@@ -157,14 +122,15 @@ def _chosen(asked: Asked, source: ImageSource) -> list[str]:
     if asked.is_zip:
         return ["images"]
     chosen = []
-    for what in WHAT if asked.what == ("all",) else asked.what or _DEFAULT:
+    names = asked.what or _DEFAULT
+    for what in (what for what in WHAT if what in names or "all" in names):
         reason = inability(source, what)
         if reason is None:
             chosen.append(what)
-        elif asked.what == ("all",):
+        elif "all" in names:
             print(f"No {what}. {reason}")
         else:
-            raise UserError(f"{reason} Received: --what={','.join(asked.what)}.")
+            raise UserError(f"{reason} Received: --what={','.join(names)}.")
     return chosen
 
 

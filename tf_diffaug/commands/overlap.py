@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tf_diffaug.commands import saved_run
-from tf_diffaug.commands.flags import Flag, help_lines
+from tf_diffaug.commands.flags import Flag
 from tf_diffaug.errors import UserError, one_line
 from tf_diffaug.files import write_atomically
 from tf_diffaug.language import Call, literal, parse_calls
@@ -40,40 +41,6 @@ class Asked(saved_run.Asked):
         self.check_least(repeats=1)
 
 
-_FLAGS = saved_run.flags(
-    Flag("ops", str, f"the ops, by default {', '.join(FIGURE_4)}", "auto", ("auto",)),
-    Flag(
-        "strengths",
-        str,
-        "of every op that does not state its own, with commas between",
-        ",".join(f"{strength:g}" for strength in STRENGTHS),
-    ),
-    Flag("repeats", int, "how often fakes and augmentation are drawn anew: a box's values", "5"),
-    out="folder of overlap.json and overlap.png; by default RUN_DIR/overlap",
-)
-
-
-def help_text(program: str, full: bool) -> str:
-    """The text of `--help`."""
-    del full
-    lines = [
-        "Measures FID(augmented reals, augmented fakes) / FID(reals, fakes) of a run, op by op. "
-        f"Try: {program} runs/NAME",
-        "An op may have arguments and strengths of its own: "
-        "--ops='translation(fill=reflect),cutout:[0.2, 0.5]'",
-    ]
-    return "\n".join([*lines, *help_lines(_FLAGS)])
-
-
-def read(arguments: Sequence[str]) -> Asked:
-    """Reads a command line.
-
-    Raises:
-        UserError: if it has a mistake.
-    """
-    return saved_run.read(Asked, _FLAGS, arguments, command="overlap", strengths=_numbers)
-
-
 def _numbers(text: str) -> tuple[float, ...]:
     try:
         numbers = tuple(float(part) for part in text.split(","))
@@ -86,6 +53,27 @@ def _numbers(text: str) -> tuple[float, ...]:
     return numbers
 
 
+FLAGS = saved_run.flags(
+    Flag("ops", str, f"the ops, by default {', '.join(FIGURE_4)}", "auto"),
+    Flag(
+        "strengths",
+        _numbers,
+        "of every op that does not state its own, with commas between",
+        ",".join(f"{strength:g}" for strength in STRENGTHS),
+    ),
+    Flag("repeats", int, "how often fakes and augmentation are drawn anew: a box's values", "5"),
+    out="folder of overlap.json and overlap.png; by default RUN_DIR/overlap",
+)
+
+
+HELP = """Measures FID(augmented reals, augmented fakes) / FID(reals, fakes) of a run, op by op. \
+Try: {0} runs/NAME
+An op may have arguments and strengths of its own: \
+--ops='translation(fill=reflect),cutout:[0.2, 0.5]'
+{flags}"""
+read = functools.partial(saved_run.read, Asked, FLAGS, command="overlap")
+
+
 class Cell(NamedTuple):
     """One box of the plot: the op without its strength, its strength, and the two as a policy."""
 
@@ -94,19 +82,18 @@ class Cell(NamedTuple):
     policy: str
 
 
-def run(asked: Asked) -> int:
-    """Restores the run, measures, and writes a JSON file and a box plot; returns the exit code.
+def run(asked: Asked) -> None:
+    """Restores the run, measures, and writes a JSON file and a box plot.
 
     Raises:
         UserError: for a mistake in what was asked, before anything is written.
         Failure: if the checkpoint cannot be restored.
     """
-    from tf_diffaug.commands import OK
     from tf_diffaug.evaluation import support_overlap
     from tf_diffaug.runs.evaluator import reference_images
 
     draw_overlap = _plotting()
-    folder = asked.run_dir / "overlap" if asked.out is None else pathlib.Path(asked.out)
+    folder = asked.run_dir / "overlap" if asked.out is None else asked.out
     sheet, values = folder / "overlap.png", folder / "overlap.json"
     with saved_run.mistakes(asked):
         cells = cells_of(asked.ops, asked.strengths)
@@ -137,7 +124,6 @@ def run(asked: Asked) -> int:
         write_atomically(sheet, draw_overlap(panels, title=title, note=_note(record)))
         write_atomically(values, json.dumps(record, indent=2) + "\n")
     print(_summary(panels, record, folder))
-    return OK
 
 
 def cells_of(ops: str | None, strengths: Sequence[float]) -> list[Cell]:

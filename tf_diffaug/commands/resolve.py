@@ -14,8 +14,9 @@ from typing import Any
 
 from tf_diffaug.commands import presets
 from tf_diffaug.errors import UserError
-from tf_diffaug.runs.config import Config, fields, shown
+from tf_diffaug.runs.config import Config, fields
 from tf_diffaug.runs.saved import read_saved
+from tf_diffaug.runs.settings import shown
 
 # Worth seeing at the start of every run, default or not.
 ESSENTIALS = ("policy", "augment", "dataset", "model", "steps", "batch_size", "run_dir")
@@ -72,7 +73,7 @@ def table(config: Config, origins: Mapping[str, str]) -> str:
     ]
     width = max(map(len, names))
     return "\n".join(
-        f"  {name:<{width}}  {shown(name, getattr(config, name))}  [{origins[name]}]"
+        f"  {name:<{width}}  {shown(fields()[name], getattr(config, name))}  [{origins[name]}]"
         for name in names
     )
 
@@ -97,7 +98,7 @@ def as_flags(asked: Any, text: str) -> str:
             return match[0]
         value = getattr(asked, flag)
         known = flag in fields() and str(value) in match[2]
-        return f"--{flag}={shown(flag, value) if known else match[2]}"
+        return f"--{flag}={shown(fields()[flag], value) if known else match[2]}"
 
     def named(match: re.Match) -> str:
         flag = flag_of(match[1])

@@ -3,13 +3,11 @@
 Such a command asks for a frozen dataclass that extends `Asked`, and reads no config.json itself:
 
     @dataclasses.dataclass(frozen=True)
-    class _Asked(saved_run.Asked):
+    class Asked(saved_run.Asked):
         repeats: int = 5
 
-    _FLAGS = saved_run.flags(Flag("repeats", int, "how often", "5"), out="a .json file")
-
-    def read(arguments):
-        return saved_run.read(_Asked, _FLAGS, arguments, command="measure")
+    FLAGS = saved_run.flags(Flag("repeats", int, "how often", "5"), out="a .json file")
+    read = functools.partial(saved_run.read, Asked, FLAGS, command="measure")
 
     def run(asked):
         with saved_run.mistakes(asked):
@@ -18,7 +16,6 @@ Such a command asks for a frozen dataclass that extends `Asked`, and reads no co
             evaluator = saved_run.evaluator_of(run)
             with saved_run.progress() as report:
                 ...
-        return OK
 
 Refusals come first and the run after them: restoring one takes seconds.
 """
@@ -30,18 +27,17 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tf_diffaug.commands.flags import Flag, read_flags
 from tf_diffaug.commands.resolve import as_flags
 from tf_diffaug.errors import UserError, user_mistakes
+from tf_diffaug.naming import unknown
 
 if TYPE_CHECKING:
     from tf_diffaug.runs import Run
     from tf_diffaug.runs.evaluator import Evaluator
-
-_AUTO = ("auto",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +66,7 @@ class Asked:
     seed: int | None = None
     dataset: str | None = None
     data_dir: str | None = None
-    out: str | None = None
+    out: pathlib.Path | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -90,6 +86,18 @@ class Asked:
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise UserError(f"--{name} must be at least {bound}. Received: --{name}={value}.")
+
+    def check_names(self, flag: str, what: str, choices: Iterable[str]) -> None:
+        """Checks that names, where given, are among these.
+
+        Raises:
+            UserError: naming the first that is not.
+        """
+        names = getattr(self, flag) or ()
+        for name in names:
+            if name not in choices:
+                received = f"--{flag}={','.join(names)}"
+                raise UserError(unknown(what, name, choices, received=received))
 
     @property
     def run_dir(self) -> pathlib.Path:
@@ -116,15 +124,16 @@ def flags(*own: Flag, out: str, without: Sequence[str] = ()) -> tuple[Flag, ...]
     """
     shared = (
         Flag("checkpoint", str, "newest, best (by FID) or a step", "newest"),
-        Flag("num_fakes", int, "fakes that are measured; by default as in the run", "auto", _AUTO),
-        Flag("fid_features", str, "makes the features; by default as in the run", "auto", _AUTO),
-        Flag("seed", int, "of all that is drawn; by default the run's", "auto", _AUTO),
-        Flag("dataset", str, "folder:PATH, if the images lie elsewhere now", "auto", _AUTO),
-        Flag("data_dir", str, "where CIFAR's files are, if elsewhere now", "auto", _AUTO),
-        Flag("out", str, out, "auto", _AUTO),
+        Flag("num_fakes", int, "fakes that are measured; by default as in the run", "auto"),
+        Flag("fid_features", str, "makes the features; by default as in the run", "auto"),
+        Flag("seed", int, "of all that is drawn; by default the run's", "auto"),
+        Flag("dataset", str, "folder:PATH, if the images lie elsewhere now", "auto"),
+        Flag("data_dir", str, "where CIFAR's files are, if elsewhere now", "auto"),
+        Flag("out", pathlib.Path, out, "auto"),
         Flag("overwrite", bool, "replace what is there"),
     )
-    return (*own, *(flag for flag in shared if flag.name not in without))
+    known = (*own, *(flag for flag in shared if flag.name not in without))
+    return tuple(f._replace(unset=("auto",)) if f.default == "auto" else f for f in known)
 
 
 def read(
@@ -134,7 +143,6 @@ def read(
     *,
     command: str,
     several: bool = False,
-    **readers: Callable[[str], Any],
 ) -> AnyAsked:
     """Reads a command line: flags, and the folder of a run.
 
@@ -144,7 +152,6 @@ def read(
         arguments: what was typed.
         command: the command's name, for messages.
         several: whether it takes more than one run.
-        **readers: what makes values of the text of flags that are no plain ones, by flag.
 
     Raises:
         UserError: if it has a mistake.
@@ -154,7 +161,6 @@ def read(
         received = f"{len(rest)}: {' '.join(rest)}" if rest else "none"
         count = "at least one RUN_DIR is" if several else "one RUN_DIR is"
         raise UserError(f"{count} needed, as in {command} runs/NAME. Received: {received}.")
-    given |= {name: readers[name](given[name]) for name in readers if name in given}
     return asked(run_dirs=tuple(map(pathlib.Path, rest)), **given)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tf_diffaug.commands import presets
-from tf_diffaug.commands.flags import Flag, help_lines, read_flags
+from tf_diffaug.commands.flags import Flag, read_flags, setting_flags
 from tf_diffaug.commands.resolve import as_flags, resolve, table
 from tf_diffaug.errors import UserError, user_mistakes
 from tf_diffaug.naming import nearest
-from tf_diffaug.runs.config import Config, fields, kinds, shown, unset_words
+from tf_diffaug.runs.config import Config, fields
 
 SUMMARY = "train a GAN, or go on with a run"
 PREVIEW_PATH = "preview.png"
@@ -26,6 +26,10 @@ _ACTIONS = (
     Flag("dry_run", bool, "build it, try a step, estimate the time"),
     Flag("preview", str, "draw the augmentation on your images", implied=PREVIEW_PATH),
 )
+FLAGS = (*setting_flags(), *_ACTIONS)
+HELP = """Trains a GAN on few images. Try: {0} --policy=color,translation,cutout
+{flags}
+A flag beats the preset, which beats the default shown.{more}"""
 _DIFFAUGMENT = "that flag of the paper's code is --policy here: --policy=color,translation,cutout"
 _HINTS = {"diffaugment": _DIFFAUGMENT, "augpipe": _DIFFAUGMENT}
 
@@ -40,23 +44,13 @@ class Asked(NamedTuple):
     preview: str | None = None
 
 
-def help_text(program: str, full: bool) -> str:
-    """The text of `--help` (what most runs need, one screen) or `--helpfull`."""
-    command = program if program.endswith(".py") else f"{program.split()[0]} train"
-    command = f"python {command}" if command.endswith(".py") else command
-    title = f"Trains a GAN on few images. Try: {command} --policy=color,translation,cutout"
-    end = "A flag beats the preset, which beats the default shown."
-    end += "" if full else " --helpfull lists all."
-    return "\n".join([title, *help_lines([*_flags(), *_ACTIONS], full=full), end])
-
-
 def read(arguments: Sequence[str]) -> Asked | None:
     """Reads a command line; None if what was asked for, a list of presets, is printed.
 
     Raises:
         UserError: if it has a mistake.
     """
-    given, rest = read_flags([*_flags(), *_ACTIONS], arguments, hints=_HINTS)
+    given, rest = read_flags(FLAGS, arguments, hints=_HINTS)
     if rest:
         match = nearest(rest[0], fields())
         hint = f" Did you mean --{match}?" if match else ""
@@ -105,22 +99,3 @@ def run(asked: Asked) -> int:
             return dry_run.try_out(recipe)
         ready = training.prepare(recipe, saved)
     return training.train(ready)
-
-
-def _flags() -> list[Flag]:
-    return [_flag(name, field.metadata) for name, field in fields().items()]
-
-
-def _flag(name: str, rules: Any) -> Flag:
-    text = rules["text"]
-    if rules["choices"]:
-        text += f": {', '.join(map(str, rules['choices']))}"
-    return Flag(
-        name,
-        kinds()[name],
-        text,
-        shown(name, fields()[name].default),
-        unset_words(name),
-        group=rules["group"],
-        rare=rules["rare"],
-    )

@@ -27,12 +27,7 @@ from tf_diffaug.runs.leak import LeakWatch
 from tf_diffaug.runs.parts import Parts, build, is_flipped, make_dataset, parameter_counts
 from tf_diffaug.runs.progress import Progress
 from tf_diffaug.runs.recipe import Recipe
-from tf_diffaug.runs.saved import (
-    make_saved,
-    refuse_other_data,
-    refuse_other_start,
-    version_changes,
-)
+from tf_diffaug.runs.saved import make_saved, refuse_other_start, version_changes
 from tf_diffaug.training import NonFiniteLossError
 from tf_diffaug.training.modes import FAILURES
 
@@ -65,11 +60,9 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
     if config.augment in FAILURES:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
-    parts = build(recipe)
-    if saved is not None:
-        refuse_other_data(run.path, saved, parts.facts)
-        if parts.initial is not None:
-            refuse_other_start(run.path, saved, dataclasses.asdict(parts.initial))
+    parts = build(recipe, saved)
+    if saved is not None and parts.initial is not None:
+        refuse_other_start(run.path, saved, dataclasses.asdict(parts.initial))
     print(_introduction(config, parts))
     return Ready(config, saved, run, parts)
 

@@ -1,11 +1,11 @@
-"""How much of the difference between reals and fakes is left under T.
+"""How much of the difference between reals and fakes an augmentation leaves.
 
 "Image Augmentations for GAN Training" (arXiv 2006.02595, figure 4) asks whether an augmentation
 helps by bringing the supports of reals and fakes to overlap, and measures
 
-    FID(T(reals), T(fakes)) / FID(reals, fakes)
+    FID(augmented reals, augmented fakes) / FID(reals, fakes)
 
-for one op at one strength: 1 where T hides nothing, 0 where nothing is left to tell them apart by.
+for one op at one strength: 1 where it hides nothing, 0 where nothing is left to tell them apart by.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ def support_overlap(
     reference: Statistics | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Returns FID(T(reals), T(fakes)) / FID(reals, fakes) for each policy T.
+    """Returns FID(augmented reals, augmented fakes) / FID(reals, fakes) for each policy.
 
     Both FIDs of a ratio are of the same reals and fakes, so of the same counts: an FID is too high
     by an amount that shrinks with the count. As far as both are too high by as much, the ratio is
     drawn towards 1.
 
-    T takes the images as files hold them, rounded to uint8, in [-1, 1]; what it makes is clipped
-    and rounded to uint8 as every fake is before its features are taken. Reals and fakes get draws
-    of their own, each repeat new ones and new fakes. A draw depends on the seed, the repeat and the
-    batch, not on which other policies are asked for. Ops that mix images mix reals with reals and
-    fakes with fakes, within a batch.
+    A policy takes the images as files hold them, rounded to uint8, in [-1, 1]; what it makes is
+    clipped and rounded to uint8 as every fake is before its features are taken. Reals and fakes get
+    draws of their own, each repeat new ones and new fakes. A draw depends on the seed, the repeat
+    and the batch, not on which other policies are asked for. Ops that mix images mix reals with
+    reals and fakes with fakes, within a batch.
 
     Args:
         sample: maps (batch_index, batch_size) to images, as for `evaluate_fid`; the first repeat
             takes the batches that it takes.
         reals: uint8 of shape (n, height, width, channels), n at least 2.
         extractor: what makes the features.
-        policies: the Ts.
+        policies: the augmentations.
         num_fakes: how many samples in each repeat, at least 2.
         repeats: how often everything is drawn.
-        seed: of the draws of T.
-        batch_size: samples at once; T and the extractor get batches of at most that size.
+        seed: of the draws of the augmentation.
+        batch_size: samples at once; policies and the extractor get batches of at most that size.
         reference: what `reference_statistics` gave for these reals, if they are known.
         progress: called with how many images were measured, of how many.
 
     Returns:
         `{'fid': [...], 'cells': [{'policy': str, 'fid': [...], 'ratio': [...]}, ...],
-        'protocol': {...}}`, ready for JSON: the plain FIDs, and for each policy the FIDs under T
-        and their ratios to the plain ones, one of each a repeat.
+        'protocol': {...}}`, ready for JSON: the plain FIDs, and for each policy the
+        augmented FIDs and their ratios to the plain ones, one of each a repeat.
 
     Raises:
         ValueError: if a policy does not parse, a count is too small, the reals are not uint8
@@ -148,7 +148,7 @@ class _Meter:
 
 
 def _transform(augment: DiffAugment, shape: Sequence[int]) -> Transform:
-    """T from uint8 to uint8, traced once for batches of any size."""
+    """The augmentation from uint8 to uint8, traced once for batches of any size."""
 
     def run(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return to_uint8(augment(to_float(images), seed=seed))

@@ -4,43 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-import types
-import typing
 from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
-
-
-def _option(
-    default: Any,
-    text: str,
-    *,
-    group: str | None = None,
-    rare: bool = False,
-    choices: tuple[str | int, ...] = (),
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    below: float | None = None,
-    changeable: bool = False,
-    unset: str = "",
-) -> Any:
-    """One field.
-
-    Args:
-        default: the quick start's value.
-        text: what it is, the one description that help and documentation show.
-        group: the title under which it and the fields after it stand in help.
-        rare: whether the short help leaves it out.
-        choices: the values that it may have; or `least`, `above`, `most`, `below`: their bounds.
-        changeable: whether it may differ when a run is resumed.
-        unset: what None means.
-    """
-    rules = {"choices": choices, "least": least, "above": above, "most": most, "below": below}
-    extra = {"text": text, "changeable": changeable, "unset": unset, "group": group, "rare": rare}
-    return dataclasses.field(default=default, metadata={**rules, **extra})
+from tf_diffaug.runs.settings import KINDS, fits, kind_of, refuse_out_of_range, shown
+from tf_diffaug.runs.settings import option as _option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +68,7 @@ class Config:
 
     model: str = _option(
         "sndcgan",
-        "sndcgan, biggan or stylegan2, with options: 'stylegan2(mapping_layers=2)'",
+        "sndcgan, biggan or stylegan2; options: 'stylegan2(mapping_layers=2)'",
         group="Networks",
     )
     conditional: bool = _option(False, "train with the dataset's labels (biggan, stylegan2)")
@@ -221,7 +190,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+            refuse_out_of_range(field, getattr(self, field.name))
         if self.num_images is not None and self.data_fraction is not None:
             raise UserError(
                 "--num_images and --data_fraction exclude each other. Received: "
@@ -257,7 +226,7 @@ class Config:
             if self.init_from is None and value != fields()[name].default:
                 raise UserError(
                     f"--{name} is about trained weights: add --init_from=RUN_DIR. "
-                    f"Received: --{name}={shown(name, value)}."
+                    f"Received: --{name}={shown(fields()[name], value)}."
                 )
 
     @property
@@ -280,43 +249,9 @@ class Config:
 
 
 @functools.cache
-def kinds() -> dict[str, type]:
-    """The type of each field, None aside."""
-    found = {}
-    for name, hint in typing.get_type_hints(Config).items():
-        union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-        found[name] = typing.get_args(hint)[0] if union else hint
-    return found
-
-
-@functools.cache
 def fields() -> dict[str, dataclasses.Field]:
     """The fields by name, in order."""
     return {field.name: field for field in dataclasses.fields(Config)}
-
-
-@functools.cache
-def _optional() -> frozenset[str]:
-    hints = typing.get_type_hints(Config)
-    return frozenset(n for n, hint in hints.items() if type(None) in typing.get_args(hint))
-
-
-def unset_words(name: str) -> tuple[str, ...]:
-    """What a user may type for None, the word that help shows for it first."""
-    if name not in _optional():
-        return ()
-    rules = fields()[name].metadata
-    words = (rules["unset"] or "none", "none")
-    return tuple(word for word in dict.fromkeys(words) if word not in rules["choices"])
-
-
-def shown(name: str, value: Any) -> str:
-    """A setting's value as a person would type it."""
-    if value is None:
-        return unset_words(name)[0]
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def checked_settings(settings: dict[str, Any], source: str) -> dict[str, Any]:
@@ -328,34 +263,7 @@ def checked_settings(settings: dict[str, Any], source: str) -> dict[str, Any]:
     for name, value in settings.items():
         if name not in fields():
             raise UserError(f"{source}: {unknown('setting', name, fields())}")
-        kind = kinds()[name]
-        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-        fits = fits or (kind is float and type(value) is int)
-        if not (fits or (value is None and name in _optional())):
-            raise UserError(f"{source}: {name} is {_a(kind)}. Received: {name}={value!r}.")
+        if not fits(fields()[name], value):
+            kind = KINDS[kind_of(fields()[name])]
+            raise UserError(f"{source}: {name} is {kind}. Received: {name}={value!r}.")
     return settings
-
-
-def _a(kind: type) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    return names[kind]
-
-
-def _check(field: dataclasses.Field, value: Any) -> None:
-    if value is None:
-        return
-    rules, received = field.metadata, f"--{field.name}={value}"
-    if rules["choices"] and value not in rules["choices"]:
-        choices = map(str, rules["choices"])
-        raise UserError(unknown(field.name, value, choices, received=received))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"--{field.name} must be a finite number. Received: {received}.")
-    limits = (
-        ("least", "at least", lambda limit: value >= limit),
-        ("above", "above", lambda limit: value > limit),
-        ("most", "at most", lambda limit: value <= limit),
-        ("below", "below", lambda limit: value < limit),
-    )
-    for rule, words, holds in limits:
-        if rules[rule] is not None and not holds(rules[rule]):
-            raise UserError(f"--{field.name} must be {words} {rules[rule]}. Received: {received}.")

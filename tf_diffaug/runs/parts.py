@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from tf_diffaug.runs.evaluator import Evaluator, make_evaluator, reference_image
 from tf_diffaug.runs.init_from import InitialWeights, initialize
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.sampler import Sampler
+from tf_diffaug.runs.saved import refuse_other_data
 from tf_diffaug.training import EMA, GAN, make_strategy
 from tf_diffaug.training.views import check_groups
 
@@ -39,11 +41,19 @@ class Parts(NamedTuple):
     initial: InitialWeights | None = None
 
 
-def build(recipe: Recipe, *, cache: bool = True, evaluate: bool = True) -> Parts:
+def build(
+    recipe: Recipe,
+    saved: Mapping[str, Any] | None = None,
+    *,
+    cache: bool = True,
+    evaluate: bool = True,
+) -> Parts:
     """Builds everything that a run needs; writes nothing but the cache of reals' statistics.
 
     Args:
         recipe: the settled recipe.
+        saved: the contents of config.json of a run that goes on: other images than its own are
+            refused as soon as they are loaded.
         cache: whether these may be kept in the user's cache directory.
         evaluate: whether to load the features and measure the reals, which may take a download; if
             not, there is no evaluator, and only what was asked of it is checked.
@@ -55,6 +65,8 @@ def build(recipe: Recipe, *, cache: bool = True, evaluate: bool = True) -> Parts
     strategy = set_up(config)
     data = load_data(config)
     facts = data_facts(data)
+    if saved is not None:
+        refuse_other_data(pathlib.Path(config.run_dir), saved, facts)
     gan = make_gan(recipe, strategy, facts)
     initial = initialize(gan, config)
     sampler = make_sampler(gan, config)
@@ -63,7 +75,6 @@ def build(recipe: Recipe, *, cache: bool = True, evaluate: bool = True) -> Parts
         evaluator = make_evaluator(config, data, sampler, cache=cache)
     elif resolve_features(config.fid_features, config.dataset) is not None:
         reference_images(config, data)
-    make_dataset(config, data)
     return Parts(strategy, data, facts, gan, sampler, evaluator, initial)
 
 
@@ -152,11 +163,7 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
 
 
 def make_dataset(config: Config, data: ImageData, *, start_step: int = 0) -> tf.data.Dataset:
-    """Batches from a step on: each holds the reals of all D steps of one G step.
-
-    Raises:
-        ValueError: if the images cannot be had in such batches.
-    """
+    """Batches from a step on: each holds the reals of all D steps of one G step."""
     if not config.conditional:  # labels that are not read are not shuffled along
         data = dataclasses.replace(data, labels=None, class_names=None)
     return data_lib.batches(

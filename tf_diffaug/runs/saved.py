@@ -15,7 +15,8 @@ from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.language import parse_calls
-from tf_diffaug.runs.config import Config, checked_settings, shown
+from tf_diffaug.runs.config import Config, checked_settings, fields
+from tf_diffaug.runs.settings import shown
 
 CONFIG_FILE = "config.json"
 RUNS = pathlib.Path("runs")
@@ -91,7 +92,7 @@ def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wante
         UserError: naming each setting that differs and may not.
     """
     differ = [
-        f"--{name}={shown(name, value)} (saved: {shown(name, saved[name])})"
+        f"--{name}={shown(fields()[name], value)} (saved: {shown(fields()[name], saved[name])})"
         for name, value in wanted.lasting().items()
         if name in saved
         and value != saved[name]

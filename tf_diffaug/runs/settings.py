@@ -1,0 +1,103 @@
+"""A field of the settings of a run: how it is stated, checked, shown and typed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from tf_diffaug.errors import UserError
+from tf_diffaug.naming import unknown
+
+# The types that a field may have, and how messages name their values.
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def option(
+    default: Any,
+    text: str,
+    *,
+    group: str | None = None,
+    rare: bool = False,
+    choices: tuple[str | int, ...] = (),
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    changeable: bool = False,
+    unset: str = "",
+) -> Any:
+    """One field.
+
+    Args:
+        default: the quick start's value.
+        text: what it is, the one description that help and documentation show.
+        group: the title under which it and the fields after it stand in help.
+        rare: whether the short help leaves it out.
+        choices: the values that it may have; or `least`, `above`, `most`, `below`: their bounds.
+        changeable: whether it may differ when a run is resumed.
+        unset: what None means.
+    """
+    rules = {"choices": choices, "least": least, "above": above, "most": most, "below": below}
+    extra = {"text": text, "changeable": changeable, "unset": unset, "group": group, "rare": rare}
+    return dataclasses.field(default=default, metadata={**rules, **extra})
+
+
+def kind_of(field: dataclasses.Field) -> type:
+    """The type of a field's values, None aside."""
+    return {kind.__name__: kind for kind in KINDS}[field.type.split(" | ")[0]]
+
+
+def is_optional(field: dataclasses.Field) -> bool:
+    """Whether a field may be None."""
+    return field.type.endswith(" | None")
+
+
+def unset_words(field: dataclasses.Field) -> tuple[str, ...]:
+    """What a user may type for None, the word that help shows for it first."""
+    if not is_optional(field):
+        return ()
+    words = dict.fromkeys((field.metadata["unset"] or "none", "none"))
+    return tuple(word for word in words if word not in field.metadata["choices"])
+
+
+def shown(field: dataclasses.Field, value: Any) -> str:
+    """A field's value as a person would type it."""
+    if value is None:
+        return unset_words(field)[0]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def fits(field: dataclasses.Field, value: Any) -> bool:
+    """Whether a value is of the field's type; a whole number serves as a number."""
+    kind = kind_of(field)
+    if value is None or isinstance(value, bool):
+        return is_optional(field) if value is None else kind is bool
+    return isinstance(value, kind) or (kind is float and isinstance(value, int))
+
+
+def refuse_out_of_range(field: dataclasses.Field, value: Any) -> None:
+    """Checks a value against the field's choices and bounds.
+
+    Raises:
+        UserError: if it is none of them, or beyond one.
+    """
+    if value is None:
+        return
+    rules, received = field.metadata, f"--{field.name}={value}"
+    if rules["choices"] and value not in rules["choices"]:
+        choices = map(str, rules["choices"])
+        raise UserError(unknown(field.name, value, choices, received=received))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{field.name} must be a finite number. Received: {received}.")
+    limits = (
+        ("least", "at least", lambda limit: value >= limit),
+        ("above", "above", lambda limit: value > limit),
+        ("most", "at most", lambda limit: value <= limit),
+        ("below", "below", lambda limit: value < limit),
+    )
+    for rule, words, holds in limits:
+        if rules[rule] is not None and not holds(rules[rule]):
+            raise UserError(f"--{field.name} must be {words} {rules[rule]}. Received: {received}.")
