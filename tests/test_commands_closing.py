@@ -32,6 +32,16 @@ LEAKS = [
 ]
 
 
+def test_the_last_lines_name_what_comes_next(tmp_path):
+    run = RunDirectory(tmp_path)
+    text = closing_lines(run, Config())
+    for command in ("report", "evaluate", "generate", "export"):
+        assert f"python -m tf_diffaug {command} {tmp_path}\n" in text
+    assert "  report  " not in text
+    (tmp_path / "report.html").touch()
+    assert "  report      report.html\n" in closing_lines(run, Config())
+
+
 @pytest.mark.parametrize(("found", "expected"), LEAKS, ids=["none", "untold", "leaks", "clean"])
 def test_the_last_lines_say_what_the_leak_gauge_does(tmp_path, found, expected):
     run = RunDirectory(tmp_path)

@@ -1,18 +1,23 @@
 """train.py as a user sees it: exit codes, one line for a mistake, and nothing written."""
 
+import errno
 import fcntl
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 
-from tf_diffaug.commands import main
+from tf_diffaug.commands import main, training
+from tf_diffaug.errors import UserError
+from tf_diffaug.runs import RunDirectory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMALL = ["--width=2", "--num_images=16", "--batch_size=4", "--num_fakes=20", "--log_every=2"]
+SMALL += ["--noreport"]
 
 
 @pytest.fixture
@@ -149,13 +154,17 @@ def test_a_preview_is_the_only_file(here, capsys):
 
 
 def test_a_run_ends_resumes_and_is_finished(here, capsys):
-    flags = ["--policy=color", *SMALL]
+    flags = ["--policy=color", *SMALL, "--report"]
     assert run("--steps=4", *flags) == 0
     first = capsys.readouterr().out
     (run_dir,) = (here / "runs").iterdir()
     assert run_dir.name.startswith("emoji_faces-32px-16img-sndcgan-w2-color-both-s0-")
-    for expected in ("Done: 4 steps", "samples/0000004.png", "FID ", "step-4", "Next: "):
+    places = ("samples/0000004.png", "FID ", "step-4", "  report      report.html\n")
+    for expected in ("Done: 4 steps", *places, "Next: "):
         assert expected in first
+    report = run_dir / "report.html"
+    assert "step 4" in report.read_text()
+    report.write_text("looked at")
     assert {"config.json", "metrics.jsonl", "checkpoints", "samples"} <= {
         path.name for path in run_dir.iterdir()
     }
@@ -167,11 +176,13 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     again = capsys.readouterr().out
     assert "This run is finished: step 4 of 4." in again
     assert "FID " in again
+    assert report.read_text() == "looked at"
 
     assert run(f"--run_dir={run_dir}", "--steps=6") == 0
     longer = capsys.readouterr().out
     assert "Going on from step 4." in longer
     assert "Done: 6 steps" in longer
+    assert "step 6" in report.read_text()
 
     assert run(f"--run_dir={run_dir}", "--seed=1", "--policy=cutout") == 2
     assert "--policy=cutout (saved: color), --seed=1 (saved: 0)" in capsys.readouterr().err
@@ -182,6 +193,47 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     error = capsys.readouterr().err
     assert "step-6 can't be restored" in error
     assert error.count("\n") == 1
+
+
+def no_package(*args, **kwargs):
+    raise UserError("A report needs bokeh, not installed here.")
+
+
+def full_disk(*args, **kwargs):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "run/report.html")
+
+
+def bug(*args, **kwargs):
+    raise TypeError("a bug")
+
+
+REPORT = "tf_diffaug.commands.training.write_report"
+
+
+@pytest.mark.parametrize(
+    ("fail", "message"),
+    [
+        (no_package, "No report: A report needs bokeh, not installed here.\n"),
+        (bug, "TypeError: a bug\nNo report: the error above is a bug. The run is complete.\n"),
+    ],
+)
+def test_what_is_in_a_reports_way_is_said(here, capsys, monkeypatch, fail, message):
+    monkeypatch.setattr(REPORT, fail)
+    parts = types.SimpleNamespace(data=types.SimpleNamespace(images=None))
+    training._write_report(RunDirectory(here / "run"), parts)
+    error = capsys.readouterr().err
+    assert error.endswith(message)
+    assert ("Traceback" in error) == (fail is bug)
+
+
+def test_a_run_without_its_report_is_done_all_the_same(here, capsys, monkeypatch):
+    monkeypatch.setattr(REPORT, full_disk)
+    assert run("--run_dir=run", "--steps=1", *SMALL, "--report") == 0
+    said = capsys.readouterr()
+    assert said.err.endswith("No report: No space left on device: run/report.html\n")
+    assert "Done: 1 steps" in said.out
+    assert "report.html" not in said.out
+    assert (here / "run" / "checkpoints" / "step-1.index").exists()
 
 
 def test_a_run_on_few_labels_ends_and_resumes(here, capsys):
@@ -246,8 +298,9 @@ def test_a_run_that_diverges_says_so(here, capsys):
 
 
 def test_the_console_of_a_run_is_clean(here):
-    done = command(here, "--steps=2", "--policy=color", "--fid_features=none", *SMALL)
+    done = command(here, "--steps=2", "--policy=color", "--fid_features=none", *SMALL, "--report")
     assert done.returncode == 0, done.stderr
+    assert "  report      report.html" in done.stdout
     # stderr is the progress bar alone.
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip()]
     assert all("step" in line for line in lines), lines

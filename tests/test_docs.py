@@ -47,7 +47,7 @@ SESSIONS = [
 ]
 # The same commands with less to do.
 SHORTER = {
-    "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2"],
+    "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2", "--noreport"],
     "benchmarks/augment_memory.py": ["--size=2x8x8x3", "--policies", "flip"],
     "benchmarks/augment.py": ["--sizes=2x8x8x3", "--policies=cutout", "--repeats=1"],
     "benchmarks/geometry.py": ["--sizes=2x8x8x3", "--policies=flip", "--repeats=1"],
@@ -63,6 +63,7 @@ SHORTER = {
     "evaluate": ["--num_fakes=20", "--seeds=1"],
     "export": [],
     "generate": ["--count=3"],
+    "report": [],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/check_features.py": ["--num_images=40", "--fid_features=emoji-cnn"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],

@@ -79,6 +79,9 @@ def test_a_pip_user_trains_by_a_command(installed, tmp_path):
     environment, _ = installed
     command = [environment / "bin" / "tf-diffaug", "train", "--policy=color,translation,cutout"]
     small = ["--width=4", "--num_fakes=100"]  # the rest is as in README
-    assert "Done: 20 steps" in run([*command, "--steps=20", *small], tmp_path)
+    said = run([*command, "--steps=20", *small], tmp_path)
+    assert "Done: 20 steps" in said
+    # Its template, style and script are in the wheel.
+    assert "  report      report.html" in said
     module = [environment / "bin" / "python", "-m", "tf_diffaug"]
     assert "train" in run([*module, "--help"], tmp_path)

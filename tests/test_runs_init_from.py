@@ -20,7 +20,7 @@ from .runs import save_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 SMALL = ["--width=4", "--batch_size=4", "--latent_dim=16", "--fid_features=none"]
-SMALL += ["--strategy=one_device", "--nodeterministic"]
+SMALL += ["--strategy=one_device", "--nodeterministic", "--noreport"]
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def test_what_cannot_be_watched_is_left_alone(monkeypatch, options):
 
 def check_run(folder, strategy):
     flags = ["--width=2", "--num_images=40", "--batch_size=4", "--num_fakes=20", "--steps=2"]
-    flags += ["--policy=cutout", f"--run_dir={folder}", "--nodeterministic"]
+    flags += ["--policy=cutout", f"--run_dir={folder}", "--nodeterministic", "--noreport"]
     assert main(["train", *flags, f"--strategy={strategy}"]) == 0
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     (evaluated,) = (record for record in records if record["kind"] == "eval")

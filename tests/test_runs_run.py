@@ -13,6 +13,7 @@ from tf_diffaug.errors import UserError
 from tf_diffaug.runs import load_run
 
 SMALL = ["--width=2", "--batch_size=4", "--fid_features=none", "--nodeterministic"]
+SMALL += ["--noreport"]
 
 
 def paint(folder):

@@ -17,6 +17,7 @@ FLAGS = [
     *("--policy=color,translation,cutout", "--regularizers=r1:0.1", "--d_steps=2"),
     *("--width=4", "--batch_size=8", f"--steps={STEPS}", "--log_every=10"),
     *("--checkpoint_every=10", "--sample_every=20", "--eval_every=30", "--num_fakes=130"),
+    "--noreport",
 ]
 
 

@@ -28,6 +28,7 @@ MODULES = {
     "tf_diffaug.evaluation.metrics": "metrics of features, and a metric of your own",
     "tf_diffaug.runs": "what a run writes, and how to take it up again",
     "tf_diffaug.runs.generate": "pictures of a finished run",
+    "tf_diffaug.runs.report": "one page to look at runs",
     "tf_diffaug.runs.export": "a finished run as files that others load",
 }
 

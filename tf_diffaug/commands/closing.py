@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_diffaug.runs.checkpoints import newest_step
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
+from tf_diffaug.runs.report import report_path
 
 _BASELINE = "color,translation,cutout"
 _SHOWS = "the augmentation shows"
@@ -19,11 +20,12 @@ _SHOWS = "the augmentation shows"
 def closing_lines(run: RunDirectory, config: Config) -> str:
     """Where the results are, and what to try next."""
     samples = sorted(run.samples.glob("*.png"))
-    record = run.last("eval")
+    record, report = run.last("eval"), report_path(run.path)
     places = {
         "samples": samples[-1] if samples else None,
         "checkpoint": tf.train.latest_checkpoint(str(run.checkpoints)),
         "metrics": run.metrics,
+        "report": report if report.exists() else None,
     }
     lines = [f"In {run.path}:"]
     for what, place in places.items():
@@ -40,6 +42,7 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
         if "leak_verdict" in record:
             lines.append(f"  leak        {_leak(record)}")
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
+    lines.append(f"A page of it: python -m tf_diffaug report {run.path}")
     lines.append(f"Numbers: python -m tf_diffaug evaluate {run.path}")
     lines.append(f"Pictures: python -m tf_diffaug generate {run.path}")
     lines.append(f"To share it: python -m tf_diffaug export {run.path}")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tf_diffaug.evaluation.metrics import METRICS
-from tf_diffaug.runs.export.numbers import protocol_words
+from tf_diffaug.runs.words import protocol_words
 
 
 def show(records: Mapping[str, dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ import os
 import pathlib
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import tensorflow as tf
 
 from tf_diffaug.commands import OK, STOPPED
 from tf_diffaug.commands.closing import closing_lines
-from tf_diffaug.errors import Failure, UserError, one_line
+from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.runs import callbacks
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_step
 from tf_diffaug.runs.config import Config
@@ -27,6 +28,7 @@ from tf_diffaug.runs.leak import LeakWatch
 from tf_diffaug.runs.parts import Parts, build, is_flipped, make_dataset, parameter_counts
 from tf_diffaug.runs.progress import Progress
 from tf_diffaug.runs.recipe import Recipe
+from tf_diffaug.runs.report import write_report
 from tf_diffaug.runs.saved import make_saved, refuse_other_start, version_changes
 from tf_diffaug.training import NonFiniteLossError
 from tf_diffaug.training.modes import FAILURES
@@ -102,8 +104,22 @@ def train(ready: Ready) -> int:
         return STOPPED
     minutes, seconds = divmod(round(time.monotonic() - start), 60)
     print(f"Done: {step:,} steps, {minutes} min {seconds} s.")
+    if config.report:
+        _write_report(run, parts)
     print(closing_lines(run, config))
     return OK
+
+
+def _write_report(run: RunDirectory, parts: Parts) -> None:
+    """Writes the page of the run, anew if it has one; whatever is in its way, the run is done."""
+    try:
+        with user_mistakes():
+            write_report(run.path, images=parts.data.images)
+    except UserError as error:
+        print(f"No report: {one_line(error)}", file=sys.stderr)
+    except Exception:  # a bug: it is shown, and what was trained is no worse for it
+        traceback.print_exc()
+        print("No report: the error above is a bug. The run is complete.", file=sys.stderr)
 
 
 def _refuse_torn(run: RunDirectory, saved: dict[str, Any] | None) -> None:

@@ -162,6 +162,7 @@ class Config:
     keep_checkpoints: int = _option(
         3, "newest checkpoints kept, besides the best by FID", least=1, changeable=True, rare=True
     )
+    report: bool = _option(True, "write report.html at the end", changeable=True, rare=True)
 
     # The evaluation protocol: a number means nothing without it.
     fid_features: str = _option(

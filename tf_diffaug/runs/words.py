@@ -1,6 +1,9 @@
-"""A resolved recipe in plain words, a text a subject."""
+"""A recipe in plain words, a text a subject, and how a number was measured."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.recipe import Recipe
@@ -26,6 +29,31 @@ _WHERE = {
         "D's judgement of augmented fakes; the gradient goes through the augmentation.",
     ),
 }
+_BATCH_NORM = {
+    "moving": "moving averages",
+    "batch": "each batch's statistics",
+    "standing": "standing statistics",
+}
+_METRICS = {
+    "auth_pct": "AuthPct",
+    "ct": "C_T",
+    "fid": "FID",
+    "fid_high": "FID, upper end",
+    "fid_infinity": "FID of endless samples",
+    "fid_interval": "FID, width of the interval",
+    "fid_low": "FID, lower end",
+    "fld_gap": "FLD gap",
+    "is": "Inception Score",
+    "is_std": "Inception Score, deviation",
+    "kid": "KID",
+    "kid_stderr": "KID, standard error",
+    "mind": "MIND",
+}
+
+
+def metric_title(name: str) -> str:
+    """A metric's name as the field writes it."""
+    return _METRICS.get(name, name.replace("_", " "))
 
 
 def recipe_in_words(
@@ -55,6 +83,28 @@ def recipe_in_words(
         "Evaluation": _evaluation(config, fid_features),
     }
     return {subject: text for subject, text in subjects.items() if text is not None}
+
+
+def protocol_words(protocol: Mapping[str, Any]) -> str:
+    """A protocol on one line, as far as it is stated."""
+    features = protocol.get("features")
+    name = features.get("name") if isinstance(features, dict) else features
+    words = [] if name is None else [f"{name} features"]
+    if "num_fakes" in protocol:
+        words.append(f"{protocol['num_fakes']:,} fakes")
+    if "num_reals" in protocol:
+        words.append(f"{protocol['num_reals']:,} {protocol.get('split', 'real')} images")
+    if "ema" in protocol:
+        words.append("averaged weights" if protocol["ema"] else "weights not averaged")
+    if "batch_norm" in protocol:
+        words.append(
+            f"batch norm by {_BATCH_NORM.get(protocol['batch_norm'], protocol['batch_norm'])}"
+        )
+    if protocol.get("truncation") is not None:
+        words.append(f"truncation {protocol['truncation']:g}")
+    if protocol.get("chosen_on_same_data"):
+        words.append("checkpoint chosen on the same data")
+    return ", ".join(words)
 
 
 def _images(config: Config, num_images: int) -> str:

@@ -11,12 +11,12 @@ import numpy as np
 
 from tf_diffaug.errors import Failure
 from tf_diffaug.files import made_atomically, write_atomically
+from tf_diffaug.optional import need_packages
 from tf_diffaug.runs.export.card import CARD_PACKAGES, make_card
 from tf_diffaug.runs.export.formats import (
     DEFAULT_FORMATS,
     FORMATS,
     check_formats,
-    need_packages,
 )
 from tf_diffaug.runs.generate import ImageSource, Sheet, classes, grid
 from tf_diffaug.runs.run import Run

@@ -13,10 +13,10 @@ import tf_diffaug
 from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.runs.export import usage
 from tf_diffaug.runs.export.formats import FORMATS
-from tf_diffaug.runs.export.numbers import Number, measured, protocol_words
+from tf_diffaug.runs.export.numbers import Number, measured
 from tf_diffaug.runs.generate.source import ImageSource
 from tf_diffaug.runs.run import Run
-from tf_diffaug.runs.words import recipe_in_words
+from tf_diffaug.runs.words import protocol_words, recipe_in_words
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import pathlib
@@ -23,6 +22,7 @@ from tf_diffaug.errors import UserError
 from tf_diffaug.files import write_atomically
 from tf_diffaug.images import to_uint8
 from tf_diffaug.naming import unknown
+from tf_diffaug.optional import need_packages
 from tf_diffaug.runs.export.served import FROM_LATENTS, FROM_SEED, ServedGenerator, call
 from tf_diffaug.runs.generate.source import ImageSource
 
@@ -67,20 +67,6 @@ def check_formats(names: Sequence[str]) -> None:
             received = f"formats={','.join(names)}"
             raise ValueError(unknown("format", name, FORMATS, received=received))
         need_packages(f"The format {name}", FORMATS[name].packages, extra=name)
-
-
-def need_packages(what: str, packages: Sequence[str], *, extra: str) -> None:
-    """Checks that optional packages are installed.
-
-    Raises:
-        UserError: with the command that installs them.
-    """
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f"{what} needs {' and '.join(missing)}, not installed here: "
-            f"pip install 'tf-diffaug[{extra}]'."
-        )
 
 
 def _write_keras(source: ImageSource, path: pathlib.Path) -> None:

@@ -7,15 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tf_diffaug.runs.run import Run
+from tf_diffaug.runs.words import metric_title
 
 # Of a record, what is no measured value.
 _OTHER = ("step", "kind", "protocol", "readings", "seconds", "time", "seed")
-_STATISTICS = {
-    "moving": "moving averages",
-    "batch": "each batch's statistics",
-    "standing": "standing statistics",
-}
-_NAMES = {"fid": "FID", "kid": "KID", "is": "Inception Score"}
 
 
 class Number(NamedTuple):
@@ -29,7 +24,7 @@ class Number(NamedTuple):
     @property
     def title(self) -> str:
         """Its name as the field writes it."""
-        return _NAMES.get(self.name, self.name.replace("_", " "))
+        return metric_title(self.name)
 
     @property
     def shown(self) -> str:
@@ -56,28 +51,6 @@ def measured(run: Run, step: int) -> tuple[list[Number], dict[str, str]]:
     # Measured twice in one way, the later counts.
     kept = {(n.name, json.dumps(n.protocol, sort_keys=True, default=str)): n for n in numbers}
     return list(kept.values()), readings
-
-
-def protocol_words(protocol: Mapping[str, Any]) -> str:
-    """A protocol on one line, as far as it is stated."""
-    features = protocol.get("features")
-    name = features.get("name") if isinstance(features, dict) else features
-    words = [] if name is None else [f"{name} features"]
-    if "num_fakes" in protocol:
-        words.append(f"{protocol['num_fakes']:,} fakes")
-    if "num_reals" in protocol:
-        words.append(f"{protocol['num_reals']:,} {protocol.get('split', 'real')} images")
-    if "ema" in protocol:
-        words.append("averaged weights" if protocol["ema"] else "weights not averaged")
-    if "batch_norm" in protocol:
-        words.append(
-            f"batch norm by {_STATISTICS.get(protocol['batch_norm'], protocol['batch_norm'])}"
-        )
-    if protocol.get("truncation") is not None:
-        words.append(f"truncation {protocol['truncation']:g}")
-    if protocol.get("chosen_on_same_data"):
-        words.append("checkpoint chosen on the same data")
-    return ", ".join(words)
 
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:

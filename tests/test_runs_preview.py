@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tf_diffaug.augment import parse_policy
-from tf_diffaug.commands.preview import COLUMNS, draw_sheet, rows
 from tf_diffaug.errors import UserError
+from tf_diffaug.runs.preview import COLUMNS, draw_sheet, rows, whole_policy
 
 
 def images(count=12, height=16, width=16, channels=3):
@@ -71,3 +71,12 @@ def test_the_sheet_opens_with_a_cell_for_every_image(shape, columns):
 def test_an_empty_policy_is_a_mistake():
     with pytest.raises(UserError, match="--policy="):
         rows(parse_policy("none"), images(), seed=0)
+
+
+def test_a_whole_policy_is_drawn_as_on_the_sheet():
+    policy, given = parse_policy("color,cutout"), images()
+    sheet = rows(policy, given, seed=0)
+    whole = whole_policy(policy, given, seed=0)
+    assert [row.label for row in whole] == ["images", *["color,cutout\ndrawn"] * 4]
+    for row, same in zip(whole, [sheet[0], *sheet[-4:]], strict=True):
+        np.testing.assert_array_equal(row.images, same.images)

@@ -1,0 +1,83 @@
+"""`report`: one page to look at a run, or to compare several."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from tf_diffaug.commands import saved_run
+from tf_diffaug.commands.flags import Flag, help_lines
+from tf_diffaug.errors import UserError
+
+_SUFFIXES = (".html", ".htm")
+SUMMARY = "write one page to look at a run, or to compare several"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked(saved_run.Asked):
+    """What the user asked for.
+
+    Raises:
+        UserError: if several runs are to lie nowhere, or the page is no HTML file.
+    """
+
+    nearest: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.run_dirs) > 1 and self.out is None:
+            raise UserError(
+                "a page of several runs lies in none of them: add --out=FILE.html. "
+                f"Received: {' '.join(map(str, self.run_dirs))}."
+            )
+        if self.out is not None and pathlib.Path(self.out).suffix.lower() not in _SUFFIXES:
+            raise UserError(f"--out is a .html file. Received: --out={self.out}.")
+
+
+_FLAGS = saved_run.flags(
+    Flag("nearest", bool, "look the nearest training images up, unless generate did", "true"),
+    out="the file; by default RUN_DIR/report.html, which is written anew",
+    without=("checkpoint", "num_fakes", "fid_features", "seed"),
+)
+
+
+def help_text(program: str, full: bool) -> str:
+    """The text of `--help`."""
+    del full
+    lines = [
+        "Writes a page with the curves, samples, numbers and recipe of a run, one file that needs "
+        "no network.",
+        f"Try: {program} runs/NAME, or {program} runs/ONE runs/OTHER --out=both.html",
+    ]
+    return "\n".join([*lines, *help_lines(_FLAGS)])
+
+
+def read(arguments: Sequence[str]) -> Asked:
+    """Reads a command line.
+
+    Raises:
+        UserError: if it has a mistake.
+    """
+    return saved_run.read(Asked, _FLAGS, arguments, command="report", several=True)
+
+
+def run(asked: Asked) -> int:
+    """Writes the page and says where; returns the exit code.
+
+    Raises:
+        UserError: for a mistake in what was asked, before anything is written.
+    """
+    from tf_diffaug.commands import OK
+    from tf_diffaug.runs.report import check_report, report_path, write_report
+
+    with saved_run.mistakes(asked):
+        check_report()
+        own = report_path(asked.run_dir)
+        out = own if asked.out is None else pathlib.Path(asked.out)
+        # The run's own page is a view of its files, as TensorBoard's are.
+        may_replace = asked.overwrite or (out == own and len(asked.run_dirs) == 1)
+        saved_run.refuse_outputs(dataclasses.replace(asked, overwrite=may_replace), out)
+        path = write_report(asked.run_dirs, out, nearest=asked.nearest, **asked.replaced)
+    print(f"In {path}: {path.stat().st_size / 1e6:.1f} MB, for any browser.")
+    return OK
