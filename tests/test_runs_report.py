@@ -5,6 +5,7 @@ import dataclasses
 import html.parser
 import importlib
 import io
+import pathlib
 import shlex
 
 import numpy as np
@@ -225,7 +226,7 @@ def test_every_command_of_the_page_is_read(tmp_path):
     assert (asked.checkpoint, asked.num_fakes, asked.fid_split) == ("30", 20, "train")
     assert (asked.seed, asked.seeds, asked.per_class) == (0, 3, True)
     assert asked.fid_features == "emoji-cnn"
-    assert (read["report"].run_dirs, read["report"].out) == ((run, run), "x.html")
+    assert (read["report"].run_dirs, read["report"].out) == ((run, run), pathlib.Path("x.html"))
 
 
 def test_weights_that_a_run_began_with_are_told(tmp_path):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
-from collections.abc import Sequence
+import functools
 
 from tf_diffaug.commands import saved_run
-from tf_diffaug.commands.flags import Flag, help_lines
+from tf_diffaug.commands.flags import Flag
 from tf_diffaug.errors import UserError
 
 _SUFFIXES = (".html", ".htm")
@@ -31,53 +30,37 @@ class Asked(saved_run.Asked):
                 "a page of several runs lies in none of them: add --out=FILE.html. "
                 f"Received: {' '.join(map(str, self.run_dirs))}."
             )
-        if self.out is not None and pathlib.Path(self.out).suffix.lower() not in _SUFFIXES:
+        if self.out is not None and self.out.suffix.lower() not in _SUFFIXES:
             raise UserError(f"--out is a .html file. Received: --out={self.out}.")
 
 
-_FLAGS = saved_run.flags(
+FLAGS = saved_run.flags(
     Flag("nearest", bool, "look the nearest training images up, unless generate did", "true"),
     out="the file; by default RUN_DIR/report.html, which is written anew",
     without=("checkpoint", "num_fakes", "fid_features", "seed"),
 )
 
 
-def help_text(program: str, full: bool) -> str:
-    """The text of `--help`."""
-    del full
-    lines = [
-        "Writes a page with the curves, samples, numbers and recipe of a run, one file that needs "
-        "no network.",
-        f"Try: {program} runs/NAME, or {program} runs/ONE runs/OTHER --out=both.html",
-    ]
-    return "\n".join([*lines, *help_lines(_FLAGS)])
+HELP = """Writes a page with the curves, samples, numbers and recipe of a run, one file that \
+needs no network. Try: {0} runs/NAME, or {0} runs/ONE runs/OTHER --out=both.html
+{flags}"""
+read = functools.partial(saved_run.read, Asked, FLAGS, command="report", several=True)
 
 
-def read(arguments: Sequence[str]) -> Asked:
-    """Reads a command line.
-
-    Raises:
-        UserError: if it has a mistake.
-    """
-    return saved_run.read(Asked, _FLAGS, arguments, command="report", several=True)
-
-
-def run(asked: Asked) -> int:
-    """Writes the page and says where; returns the exit code.
+def run(asked: Asked) -> None:
+    """Writes the page and says where.
 
     Raises:
         UserError: for a mistake in what was asked, before anything is written.
     """
-    from tf_diffaug.commands import OK
     from tf_diffaug.runs.report import check_report, report_path, write_report
 
     with saved_run.mistakes(asked):
         check_report()
         own = report_path(asked.run_dir)
-        out = own if asked.out is None else pathlib.Path(asked.out)
+        out = own if asked.out is None else asked.out
         # The run's own page is a view of its files, as TensorBoard's are.
         may_replace = asked.overwrite or (out == own and len(asked.run_dirs) == 1)
         saved_run.refuse_outputs(dataclasses.replace(asked, overwrite=may_replace), out)
         path = write_report(asked.run_dirs, out, nearest=asked.nearest, **asked.replaced)
     print(f"In {path}: {path.stat().st_size / 1e6:.1f} MB, for any browser.")
-    return OK

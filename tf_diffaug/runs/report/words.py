@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tf_diffaug.evaluation.metrics import METRICS
-from tf_diffaug.runs.config import Config, fields, shown
+from tf_diffaug.runs.config import Config, fields
 from tf_diffaug.runs.report.records import Record, RunRecords, unlike
+from tf_diffaug.runs.settings import shown
 from tf_diffaug.runs.words import metric_title, protocol_words
 
 _FIRST = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
@@ -41,8 +42,8 @@ class Row(NamedTuple):
 def differences(runs: Sequence[RunRecords]) -> list[Row]:
     """The settings, images and software that are not the same in all runs."""
     rows = [
-        Row(name, [shown(name, getattr(run.recipe.config, name)) for run in runs])
-        for name in fields()
+        Row(name, [shown(field, getattr(run.recipe.config, name)) for run in runs])
+        for name, field in fields().items()
         if name not in _SAME_FOR_ALL
     ]
     rows.append(Row("images", [str(run.facts.get("num_images", "not known")) for run in runs]))
@@ -187,8 +188,8 @@ def train_command(config: Config, *, run_dir: str) -> str:
     config = dataclasses.replace(config, run_dir=run_dir, preset=None)
     default = Config()
     flags = [
-        f"--{name}={shown(name, value)}"
-        for name in fields()
+        f"--{name}={shown(field, value)}"
+        for name, field in fields().items()
         if (value := getattr(config, name)) != getattr(default, name)
     ]
     return shlex.join(["python", "-m", "tf_diffaug", "train", *flags])
