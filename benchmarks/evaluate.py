@@ -4,15 +4,16 @@
     python benchmarks/evaluate.py --memory --num_images=50000
 
 All start from the same arrays of features and take turns, so that whatever else the machine does
-falls on all. Where torch-fidelity is installed, its FID and KID take a turn. With `--memory` the
-peak of this process is printed instead.
+falls on all. On a busy machine the processor's seconds say more than the clock's: both are printed.
+Where torch-fidelity is installed, its FID and KID take a turn. With `--memory` the peak of this
+process is printed instead, for the metrics in `--metrics` or all.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
-import resource
 import statistics
 import sys
 import time
@@ -24,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from benchmarks.memory import held_gib, peak_gib
 from benchmarks.tfgan import import_tfgan
 from benchmarks.timing import take_turns
 from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, measure
 
 CLASSES = 1_000
-GIB = 1 << 20  # Linux gives the peak in KiB
 
 
 def make_features(num_images: int, num_features: int, seed: int) -> np.ndarray:
@@ -63,17 +64,6 @@ def make_sets(arguments: argparse.Namespace) -> Callable[[bool], FeatureSets]:
         return FeatureSets(measured, reference, reference)
 
     return sets
-
-
-def timed(work: Callable[[], object]) -> Callable[[], float]:
-    """Makes a candidate of it."""
-
-    def run() -> float:
-        start = time.perf_counter()
-        work()
-        return time.perf_counter() - start
-
-    return run
 
 
 def load_tfgan() -> Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None:
@@ -129,34 +119,40 @@ def compare(arguments: argparse.Namespace) -> None:
     for name, load in (("tf-gan", load_tfgan), ("torch-fidelity", load_torch_fidelity)):
         if both := load():
             works[name] = lambda both=both: both(fakes, reals)
-    values = {}
+    values, processor = {}, {name: [] for name in works}
 
-    def kept(name: str, work: Callable[[], object]) -> Callable[[], None]:
-        return lambda: values.__setitem__(name, work())
+    def timed(name: str, work: Callable[[], object]) -> float:
+        start, used = time.perf_counter(), time.process_time()
+        values[name] = work()
+        processor[name].append(time.process_time() - used)
+        return time.perf_counter() - start
 
-    candidates = {name: timed(kept(name, work)) for name, work in works.items()}
-    seconds = take_turns(candidates, repeats=arguments.repeats, warmups=0)
-    for name, times in seconds.items():
-        listed = ", ".join(f"{each:.1f}" for each in times)
-        print(f"{name:22s} {statistics.median(times):8.2f} s  ({listed})")
+    candidates = {name: functools.partial(timed, name, work) for name, work in works.items()}
+    clock = take_turns(candidates, repeats=arguments.repeats, warmups=0)
     for name, found in values.items():
         print(name, found)
-    for other in ("tf-gan", "torch-fidelity"):
-        if other in seconds:
-            for name in seconds.keys() - {"tf-gan", "torch-fidelity"}:
-                shares = [a / b for a, b in zip(seconds[name], seconds[other], strict=True)]
-                print(f"{name} / {other}: {statistics.median(shares):.3f}")
+    others = [name for name in ("tf-gan", "torch-fidelity") if name in works]
+    for kind, seconds in (("clock", clock), ("processor", processor)):
+        for name, times in seconds.items():
+            listed = ", ".join(f"{each:.1f}" for each in times)
+            print(f"{kind}: {name:22s} {statistics.median(times):8.2f} s  ({listed})")
+            for other in others if name not in others else ():
+                shares = [a / b for a, b in zip(times, seconds[other], strict=True)]
+                print(f"{kind}: {name} / {other}: {statistics.median(shares):.3f}")
 
 
 def state_memory(arguments: argparse.Namespace) -> None:
-    """Prints the process's peak before and after all metrics."""
+    """Prints the process's peak before and after the metrics."""
     sets = make_sets(arguments)(arguments.held_out)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
+    before, held = peak_gib(), held_gib()
     start = time.perf_counter()
-    measure(sets)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
-    print(f"{arguments.num_images} images: peak {before:.2f} GiB once the features are there,")
-    print(f"{peak:.2f} GiB after all metrics, {time.perf_counter() - start:.1f} s")
+    names = arguments.metrics.split(",") if arguments.metrics else None
+    measure(sets, names)
+    print(f"{arguments.num_images} images: {held:.2f} GiB are held once the features are there,")
+    print(
+        f"with a peak of {before:.2f} GiB until then. The peak after {arguments.metrics or 'all'}"
+    )
+    print(f"is {peak_gib():.2f} GiB, {time.perf_counter() - start:.1f} s later.")
 
 
 def main() -> None:
@@ -166,6 +162,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--held_out", action="store_true", help="also with held-out images")
     parser.add_argument("--memory", action="store_true", help="state the peak instead")
+    parser.add_argument("--metrics", help="with --memory: names with commas between, not all")
     arguments = parser.parse_args()
     (state_memory if arguments.memory else compare)(arguments)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_diffaug.evaluation import nearest as nearest_vectors_module
 from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, measure, mixture, readings
 from tf_diffaug.evaluation.metrics import nearest as nearest_module
 
@@ -32,8 +33,8 @@ def distances(rows, others):
 
 @pytest.mark.parametrize("block", [3, 1000])
 def test_auth_pct_and_ct_are_those_of_loops(monkeypatch, block):
-    monkeypatch.setattr(nearest_module, "_ROWS", block)
-    monkeypatch.setattr(nearest_module, "_COLUMNS", block)
+    monkeypatch.setattr(nearest_vectors_module, "ROWS", block)
+    monkeypatch.setattr(nearest_module, "COLUMNS", block)
     fakes, train, held_out = images(50, 1), images(40, 2), images(30, 3)
     own = distances(train, train) + np.diag(np.full(40, np.inf))
     to_train = distances(fakes, train)

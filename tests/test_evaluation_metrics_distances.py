@@ -120,13 +120,27 @@ def test_the_kids_standard_error_is_the_deviation_over_samples():
     assert np.mean([draw["kid_stderr"] for draw in draws]) == pytest.approx(deviation, rel=0.3)
 
 
+@pytest.mark.parametrize("counts", [(60, 60), (60, 47)])
+def test_tiles_of_any_size_give_the_same(monkeypatch, counts):
+    rows = features(counts[0], seed=1, shift=0.2), features(counts[1])
+    names = ["kid", "precision", "recall", "density", "coverage", "auth_pct"]
+
+    def measured():
+        reals = FeatureSet(rows[1])
+        return measure(FeatureSets(FeatureSet(rows[0]), reals, reals), names)
+
+    expected = measured()
+    for size in (1, 7, 47, 48):
+        monkeypatch.setattr(pairs_module, "_TILE", size)
+        assert measured() == pytest.approx(expected, rel=1e-10)
+
+
 def test_large_sets_in_float32_blocks_agree_with_float64(monkeypatch):
     fakes, reals = features(1100, seed=1, shift=0.1) + 3, features(1300) + 3
     names = ["kid", "precision", "recall", "density", "coverage"]
     expected = measure(sets(fakes, reals), names)
     monkeypatch.setattr(pairs_module, "_SMALL", 10)
-    monkeypatch.setattr(pairs_module, "_BLOCK", 100_000)
-    monkeypatch.setattr(pairs_module, "_CHUNK", 30_000)
+    monkeypatch.setattr(pairs_module, "_TILE", 300)
     measured = measure(sets(fakes, reals), names)
     assert measured == pytest.approx(expected, rel=1e-4)
     assert measured["kid"] != expected["kid"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, measure
+from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, measure, pairs
 
 NAMES = ["precision", "recall", "density", "coverage"]
 
@@ -37,8 +37,10 @@ def by_loops(fakes, reals):
     }
 
 
+@pytest.mark.parametrize("tile", [6, 1024])
 @pytest.mark.parametrize(("num_fakes", "num_reals"), [(40, 30), (25, 4), (3, 30), (2, 2), (8, 50)])
-def test_all_four_are_those_of_loops(num_fakes, num_reals):
+def test_all_four_are_those_of_loops(monkeypatch, num_fakes, num_reals, tile):
+    monkeypatch.setattr(pairs, "_TILE", tile)
     fakes, reals = cloud(num_fakes, seed=1, center=0.4), cloud(num_reals)
     assert measured(fakes, reals) == pytest.approx(by_loops(fakes, reals), rel=1e-12)
 

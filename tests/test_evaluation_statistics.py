@@ -129,6 +129,22 @@ def test_a_dead_feature_changes_nothing():
     assert frechet_distance(*map(Statistics.from_features, dead)) == pytest.approx(plain, rel=1e-9)
 
 
+@pytest.mark.parametrize("count", [6, 200])
+def test_a_second_distance_from_the_same_reals_is_that_of_new_ones(count):
+    reals = Statistics.from_features(features(count, 10))
+    fakes = [Statistics.from_features(features(150, 10, seed=seed)) for seed in (1, 2)]
+    found = [frechet_distance(reals, one) for one in fakes]
+    assert found == [
+        frechet_distance(Statistics.from_features(features(count, 10)), one) for one in fakes
+    ]
+    more = features(90, 10, seed=3)
+    reals.update(more).merge(Statistics.from_features(more))
+    plain = np.concatenate([features(count, 10), more, more])
+    assert frechet_distance(reals, fakes[0]) == pytest.approx(
+        frechet_distance(Statistics.from_features(plain), fakes[0]), rel=1e-9
+    )
+
+
 @pytest.mark.parametrize("size", [20, 256, 300, 700])
 def test_the_blocked_product_is_the_product(size):
     from tf_diffaug.evaluation.statistics import _triangular_product

@@ -35,6 +35,7 @@ class Statistics:
         self._count = 0
         self._mean = np.zeros(self.num_features)
         self._scatter = np.zeros((self.num_features, self.num_features))
+        self._factor: tuple[np.ndarray, bool] | None = None  # of the covariance, once asked for
 
     @classmethod
     def from_features(cls, features: Any) -> Statistics:
@@ -112,6 +113,7 @@ class Statistics:
         return self
 
     def _fold_in(self, count: int, mean: np.ndarray, rows: np.ndarray) -> None:
+        self._factor = None
         total = self._count + count
         delta = mean - self._mean
         # The shift of the mean is the last row of the product, which saves an outer product.
@@ -149,7 +151,8 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
     squared as is usual for the FID. With C1 = F F^T the eigenvalues under the root are those of
     F^T C2 F, so one Cholesky factor and one symmetric eigenvalue problem do. A covariance without
     full rank (fewer images than features, a dead feature) has an F with as many columns as its
-    rank, which keeps the square roots of rounding errors out of the sum.
+    rank, which keeps the square roots of rounding errors out of the sum. The factor is kept for the
+    next distance: of the same reals at every evaluation, if they are the first.
 
     Raises:
         ValueError: if the two differ in their number of features, have fewer than 2 samples, are
@@ -157,7 +160,7 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
     """
     _check_same_features(first, second)
     # The one of fewer samples has the lower rank, so the smaller problem.
-    if first.count > second.count:
+    if _most_rank(first) > _most_rank(second):
         first, second = second, first
     cov_1, cov_2 = first.cov, second.cov
     for statistics, cov in ((first, cov_1), (second, cov_2)):
@@ -168,25 +171,34 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
                 "A covariance has a negative variance on its diagonal. "
                 f"Received: smallest={cov.diagonal().min():.6g}."
             )
-    product = _product(cov_1, cov_2, max_rank=first.count - 1)
-    eigenvalues = _non_negative(np.linalg.eigvalsh(product))
+    if first._factor is None:
+        first._factor = _factored(cov_1, is_full=_most_rank(first) == first.num_features)
+    eigenvalues = _non_negative(np.linalg.eigvalsh(_product(*first._factor, cov_2)))
     shift = first.mean - second.mean
     distance = shift @ shift + np.trace(cov_1) + np.trace(cov_2) - 2 * np.sqrt(eigenvalues).sum()
     return max(float(distance), 0.0)
 
 
-def _product(cov_1: np.ndarray, cov_2: np.ndarray, *, max_rank: int) -> np.ndarray:
-    """Returns F^T cov_2 F, shape (rank, rank), where cov_1 = F F^T; its lower triangle counts."""
-    if max_rank >= len(cov_1):
+def _most_rank(statistics: Statistics) -> int:
+    return min(statistics.count - 1, statistics.num_features)
+
+
+def _factored(cov: np.ndarray, *, is_full: bool) -> tuple[np.ndarray, bool]:
+    """Returns F of shape (d, rank) with cov = F F^T, and whether it is lower triangular."""
+    if is_full:
         try:
-            return _triangular_product(np.linalg.cholesky(cov_1), cov_2)
+            return np.linalg.cholesky(cov), True
         except np.linalg.LinAlgError:
             pass  # not positive definite: the eigenvectors below tell whether that is an error
-    eigenvalues, vectors = np.linalg.eigh(cov_1)
+    eigenvalues, vectors = np.linalg.eigh(cov)
     eigenvalues = _non_negative(eigenvalues)
-    kept = eigenvalues > len(cov_1) * np.finfo(np.float64).eps * eigenvalues.max()
-    factor = vectors[:, kept] * np.sqrt(eigenvalues[kept])
-    return factor.T @ (cov_2 @ factor)
+    kept = eigenvalues > len(cov) * np.finfo(np.float64).eps * eigenvalues.max()
+    return vectors[:, kept] * np.sqrt(eigenvalues[kept]), False
+
+
+def _product(factor: np.ndarray, is_lower: bool, cov: np.ndarray) -> np.ndarray:
+    """Returns F^T cov F, shape (rank, rank), of which the lower triangle counts."""
+    return _triangular_product(factor, cov) if is_lower else factor.T @ (cov @ factor)
 
 
 def _triangular_product(lower: np.ndarray, cov: np.ndarray, block: int = 256) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Sums of KID's kernel, gathered block by block."""
+"""Sums of KID's kernel, gathered tile by tile."""
 
 from __future__ import annotations
 
@@ -46,22 +46,31 @@ class KernelSums:
         self.own = {name: np.zeros(count) for name, count in self.counts.items()}
         self.across = {name: np.zeros(count) for name, count in self.counts.items()}
 
-    def add(self, pair: str, where: slice, bases: np.ndarray) -> None:
-        """Adds rows of x.y/d + 1, of `fakes`, of `reals`, or of `both`, fakes by reals."""
+    def add(self, pair: str, where: slice, others: slice, bases: np.ndarray) -> None:
+        """Adds a tile of x.y/d + 1.
+
+        Args:
+            pair: `fakes`, `reals`, or `both`, fakes by reals.
+            where: its rows.
+            others: its columns. Within one set a tile off the diagonal counts for its mirror too.
+            bases: the values.
+        """
         kernel = bases * bases
         kernel *= bases
         rows, columns = ("fakes", "reals") if pair == "both" else (pair, pair)
-        if pair != "both":
-            np.fill_diagonal(kernel[:, where], 0.0)
-        to_each = kernel @ self._members[columns]
-        own = self._members[rows][where]
-        sums = np.einsum("ns,ns->s", own, to_each, dtype=np.float64)[:-1]
+        if pair != "both" and where == others:
+            np.fill_diagonal(kernel, 0.0)
+        to_each = self._members[rows][where].T @ kernel
+        sums = np.einsum("cs,sc->s", self._members[columns][others], to_each, dtype=np.float64)[:-1]
         if pair == "both":
             self._between += sums
-            self.across["fakes"][where] = to_each[:, -1]
-            self.across["reals"] += own[:, -1] @ kernel
+            self.across["fakes"][where] += kernel.sum(axis=1)
+            self.across["reals"][others] += to_each[-1]
             return
-        self.own[pair][where] = to_each[:, -1]
+        self.own[pair][others] += to_each[-1]
+        if where != others:
+            self.own[pair][where] += kernel.sum(axis=1)
+            sums *= 2
         if pair == "fakes":
             self._within_fakes += sums
         else:

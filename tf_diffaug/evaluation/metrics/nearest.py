@@ -7,9 +7,7 @@ import dataclasses
 import numpy as np
 
 from tf_diffaug.evaluation.metrics.sets import MAX_PAIRED, FeatureSets
-
-# Rows and columns of a block of products: 16 MiB in float32.
-_ROWS, _COLUMNS = 512, 8_192
+from tf_diffaug.evaluation.nearest import COLUMNS, ROWS, nearest_vectors, slices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,33 +67,14 @@ def nearest(rows: np.ndarray, others: np.ndarray, own: np.ndarray | None = None)
         own: int (n,), the index of each row itself among the others, which does not count.
     """
     center = others.mean(axis=0, dtype=np.float64).astype(np.float32)
-    best = np.full(len(rows), np.inf, np.float32)
-    index = np.zeros(len(rows), np.int64)
-    for left in range(0, len(others), _COLUMNS):
-        columns = others[left : left + _COLUMNS] - center
-        norms = np.einsum("nd,nd->n", columns, columns)
-        for top in range(0, len(rows), _ROWS):
-            where = slice(top, min(top + _ROWS, len(rows)))
-            # |x|^2 is the same for all others of x.
-            distances = (rows[where] - center) @ columns.T
-            distances *= -2
-            distances += norms
-            if own is not None:
-                here = own[where] - left
-                inside = np.flatnonzero((here >= 0) & (here < len(columns)))
-                distances[inside, here[inside]] = np.inf
-            found = distances.argmin(axis=1)
-            values = distances[np.arange(len(found)), found]
-            closer = values < best[where]
-            best[where] = np.where(closer, values, best[where])
-            index[where] = np.where(closer, found + left, index[where])
+    blocks = ((others[where] - center,) for where in slices(len(others), COLUMNS))
+    index = nearest_vectors(rows - center, blocks, 1, left_out=own).indices[:, 0]
     return Nearest(index, _distances(rows, others, index))
 
 
 def _distances(rows: np.ndarray, others: np.ndarray, index: np.ndarray) -> np.ndarray:
     distances = np.empty(len(rows))
-    for top in range(0, len(rows), _ROWS):
-        where = slice(top, top + _ROWS)
+    for where in slices(len(rows), ROWS):
         difference = np.subtract(rows[where], others[index[where]], dtype=np.float64)
         distances[where] = np.sqrt(np.einsum("nd,nd->n", difference, difference))
     return distances

@@ -1,9 +1,9 @@
 """What several metrics need of all pairs of images, from one product of features a pair of sets.
 
-A block of dot products is taken once and gives the kernel's sums as well as neighbours. Memory is
-that of a block of rows: no matrix of all distances is ever held. Features are centred first, as
-|x|^2 + |y|^2 - 2 x.y loses the digits that a common mean takes. Sets of up to 2,048 images, where
-a few copies matter, go in float64, larger ones in float32.
+A tile of dot products is taken once and gives the kernel's sums as well as neighbours; within a set
+one half of them does for both. Memory is that of a tile: no matrix of all distances is ever held.
+Features are centred first, as |x|^2 + |y|^2 - 2 x.y loses the digits that a common mean takes. Sets
+of up to 2,048 images, where a few copies matter, go in float64, larger ones in float32.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from tf_diffaug.evaluation.metrics.kernel import KernelSums
+from tf_diffaug.evaluation.nearest import Smallest, slices, squared_distances
 
 PRECISION_K = 3  # arXiv 1904.06991
 DENSITY_K = 5  # arXiv 2002.09797
 _SMALL = 2_048
-_BLOCK = 1 << 23  # values in a block of products: 32 MiB in float32
-_CHUNK = 1 << 20  # of which so many are worked on at once, as they are read several times
+_TILE = 1_024  # images a side of a tile of products: 4 MiB in float32, which caches hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,43 +105,46 @@ class Pairs:
         """Squared distances (2, n) to the 3rd and 5th nearest in the same set; the nearest."""
         last = len(rows) - 1
         ks = [min(k, last) for k in (PRECISION_K, DENSITY_K)]
-        radii = np.empty((2, len(rows)), rows.features.dtype)
-        nearest = np.empty(len(rows), np.int64)
-        for where, products in product_blocks(rows, rows):
+        numbers = np.arange(len(rows))
+        found = Smallest(len(rows), max(ks), rows.features.dtype)
+        for where, others, products in product_tiles(rows, rows):
             if sums is not None:
-                sums.add(name, where, rows.kernel_bases(where, rows, products))
+                sums.add(name, where, others, rows.kernel_bases(where, rows, others, products))
             if neighbours:
-                distances = squared_distances(rows, where, rows, products)
-                np.fill_diagonal(distances[:, where], np.inf)
-                nearest[where] = distances.argmin(axis=1)
-                distances.partition(sorted({k - 1 for k in ks}), axis=1)
-                radii[:, where] = distances[:, [k - 1 for k in ks]].T
+                distances = squared_distances(products, rows.norms[where], rows.norms[others])
+                if where == others:
+                    np.fill_diagonal(distances, np.inf)
+                else:
+                    found.offer(others, distances.T, numbers[where])
+                found.offer(where, distances, numbers[others])
+        radii = np.maximum(found.values[:, [k - 1 for k in ks]].T, 0)
         # A ball includes its border, and of a copy all that is left of a distance is rounding.
-        return (radii + rows.rounding, nearest) if neighbours else None
+        return (radii + rows.rounding, found.labels[:, 0]) if neighbours else None
 
     def _between(self, within: dict[str, tuple | None], sums: KernelSums | None) -> None:
         fakes, reals = self._fakes, self._reals
         in_reals, balls = np.zeros(len(fakes), bool), np.zeros(len(fakes), np.int64)
         in_fakes, covered = np.zeros(len(reals), bool), np.zeros(len(reals), bool)
-        nearest = np.empty(len(fakes), np.int64)
+        nearest = Smallest(len(fakes), 1, fakes.features.dtype)
+        numbers = np.arange(len(reals))
         neighbours = within["reals"] is not None
         if neighbours:
             (fake_radii, _), (real_radii, nearest_other) = within["fakes"], within["reals"]
-        for where, products in product_blocks(fakes, reals):
+        for where, others, products in product_tiles(fakes, reals):
             if sums is not None:
-                sums.add("both", where, fakes.kernel_bases(where, reals, products))
+                sums.add("both", where, others, fakes.kernel_bases(where, reals, others, products))
             if neighbours:
-                distances = squared_distances(fakes, where, reals, products)
-                nearest[where] = distances.argmin(axis=1)
-                in_reals[where] = (distances <= real_radii[0]).any(axis=1)
-                in_fakes |= (distances <= fake_radii[0][where, None]).any(axis=0)
-                inside = distances <= real_radii[1]
-                balls[where] = np.count_nonzero(inside, axis=1)
-                covered |= inside.any(axis=0)
+                distances = squared_distances(products, fakes.norms[where], reals.norms[others])
+                nearest.offer(where, distances, numbers[others])
+                in_reals[where] |= (distances <= real_radii[0, others]).any(axis=1)
+                in_fakes[others] |= (distances <= fake_radii[0, where, None]).any(axis=0)
+                inside = distances <= real_radii[1, others]
+                balls[where] += np.count_nonzero(inside, axis=1)
+                covered[others] |= inside.any(axis=0)
         if neighbours:
             k = min(DENSITY_K, len(reals) - 1)
             self._done["neighbours"] = Neighbourhoods(
-                in_reals, in_fakes, balls, covered, k, nearest, nearest_other
+                in_reals, in_fakes, balls, covered, k, nearest.labels[:, 0], nearest_other
             )
 
 
@@ -167,35 +170,28 @@ class Centred:
     def __len__(self) -> int:
         return len(self.features)
 
-    def kernel_bases(self, where: slice, others: Centred, products: np.ndarray) -> np.ndarray:
+    def kernel_bases(
+        self, where: slice, others: Centred, columns: slice, products: np.ndarray
+    ) -> np.ndarray:
         """x.y/d + 1 of the plain features, from the products of the centred ones."""
         size = self.features.shape[1]
         constant = self._center @ self._center
         rows = ((self._with_center[where] + constant) / size + 1).astype(products.dtype)
         bases = products * products.dtype.type(1 / size)
         bases += rows[:, None]
-        bases += others._with_center / products.dtype.type(size)
+        bases += others._with_center[columns] / products.dtype.type(size)
         return bases
 
 
-def product_blocks(rows: Centred, others: Centred) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yields slices of the rows and their products with all others."""
-    step, part = (max(values // len(others), 1) for values in (_BLOCK, _CHUNK))
-    for start in range(0, len(rows), step):
-        products = rows.features[start : start + step] @ others.features.T
-        for first in range(0, len(products), part):
-            chunk = products[first : first + part]
-            yield slice(start + first, start + first + len(chunk)), chunk
+def product_tiles(rows: Centred, others: Centred) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Yields slices of the rows and of the others and their products.
 
-
-def squared_distances(
-    rows: Centred, where: slice, others: Centred, products: np.ndarray
-) -> np.ndarray:
-    """|x|^2 + |y|^2 - 2 x.y, never negative; overwrites the products."""
-    products *= -2
-    products += rows.norms[where, None]
-    products += others.norms
-    return np.maximum(products, 0, out=products)
+    Of a set with itself only the tiles on the diagonal and right of it.
+    """
+    for where in slices(len(rows), _TILE):
+        for columns in slices(len(others), _TILE):
+            if rows is not others or columns.start >= where.start:
+                yield where, columns, rows.features[where] @ others.features[columns].T
 
 
 def _center(fakes: np.ndarray, reals: np.ndarray) -> np.ndarray:

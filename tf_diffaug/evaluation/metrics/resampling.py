@@ -1,8 +1,8 @@
 """The FID of many subsets or resamples of the same few images, each at the cost of few features.
 
-Of n images the centred features span at most n - 1 directions. In a basis of those of the smaller
-set, the trace under the root keeps its value, and of what lies outside only a mean and a total
-variance count. So 100 images of 2,048 features cost as much as 100 of 99.
+With C1 = A^T A and C2 = B^T B the trace under the root is the sum of the singular values of A B^T,
+which are dot products of images, the same for every resample but for its mean. So 100 images of
+2,048 features cost as much as 100 of 100.
 """
 
 from __future__ import annotations
@@ -22,41 +22,32 @@ class Resampled:
 
     def __init__(self, sets: FeatureSets) -> None:
         fakes, reals = (rows.features.astype(np.float64) for rows in (sets.fakes, sets.reals))
-        smaller, larger = (fakes, reals) if len(fakes) < len(reals) else (reals, fakes)
-        center = smaller.mean(axis=0)
-        self._rows = [fakes - center, reals - center]
-        self._outside = [None, None]
-        if len(smaller) <= fakes.shape[1]:
-            _, scale, basis = np.linalg.svd(smaller - center, full_matrices=False)
-            basis = basis[scale > scale.max(initial=0) * 1e-12]
-            for index, features in enumerate((fakes, reals)):
-                rows = self._rows[index]
-                self._rows[index] = rows @ basis.T
-                # Nothing of the smaller set lies outside but rounding.
-                if features is larger:
-                    self._outside[index] = rows - self._rows[index] @ basis
+        # A common shift moves no distance, but a large one would cost digits.
+        center = reals.mean(axis=0)
+        self._rows = [np.subtract(rows, center, out=rows) for rows in (fakes, reals)]
+        self._products = None
+        if min(len(fakes), len(reals)) <= fakes.shape[1]:
+            self._products = fakes @ reals.T
+            self._norms = [np.einsum("nd,nd->n", rows, rows) for rows in self._rows]
 
     def fid(self, fakes: np.ndarray, reals: np.ndarray) -> float:
         """The FID of these rows, any of them several times; at least 2 of each."""
-        indices = (fakes, reals)
-        inside = 0.0
-        if self._rows[0].shape[1]:
-            inside = frechet_distance(
-                *(
-                    Statistics.from_features(rows[index])
-                    for rows, index in zip(self._rows, indices, strict=True)
-                )
-            )
-        return inside + sum(
-            _spread(rows, index)
-            for rows, index in zip(self._outside, indices, strict=True)
-            if rows is not None
-        )
-
-
-def _spread(rows: np.ndarray, index: np.ndarray) -> float:
-    """|mean|^2 and the trace of the covariance."""
-    times = np.bincount(index, minlength=len(rows)).astype(np.float64)
-    mean = times @ rows / len(index)
-    total = times @ np.einsum("nd,nd->n", rows, rows)
-    return float(mean @ mean + (total - len(index) * (mean @ mean)) / (len(index) - 1))
+        if self._products is None:
+            picked = zip(self._rows, (fakes, reals), strict=True)
+            return frechet_distance(*(Statistics.from_features(rows[i]) for rows, i in picked))
+        means, shares, kept, traces = [], [], [], 0.0
+        for rows, norms, index in zip(self._rows, self._norms, (fakes, reals), strict=True):
+            count, times = len(index), np.bincount(index, minlength=len(rows))
+            means.append(times @ rows / count)
+            traces += (times @ norms - count * (means[-1] @ means[-1])) / (count - 1)
+            kept.append(np.flatnonzero(times))
+            shares.append(times[kept[-1]] / count)
+        shift = means[0] - means[1]
+        products = self._products[np.ix_(*kept)]
+        products -= shares[0] @ products
+        products -= (products @ shares[1])[:, None]
+        for axis, (share, index) in enumerate(zip(shares, (fakes, reals), strict=True)):
+            scale = np.sqrt(share * (len(index) / (len(index) - 1)))
+            products *= np.expand_dims(scale, 1 - axis)
+        roots = np.linalg.svd(products, compute_uv=False).sum()
+        return max(float(shift @ shift + traces - 2 * roots), 0.0)
