@@ -122,6 +122,7 @@ def test_what_may_change_is_steps_cadences_and_places():
         "eval_every",
         "checkpoint_every",
         "keep_checkpoints",
+        "report",
     }
 
 
