@@ -29,7 +29,7 @@ class Asked(saved_run.Asked):
         UserError: if a value is out of its range.
     """
 
-    metrics: tuple[str, ...] | None = None
+    metrics: str | None = None
     protocol: str | None = None
     seeds: int = 3
     per_class: bool = False
@@ -75,7 +75,9 @@ class Asked(saved_run.Asked):
 
 _AUTO = ("auto",)
 _FLAGS = saved_run.flags(
-    Flag("metrics", str, "names with commas between; by default all that can be had", "all"),
+    Flag(
+        "metrics", str, "names with commas between; by default all that can be had", "all", ("all",)
+    ),
     Flag(
         "protocol",
         str,
@@ -92,7 +94,7 @@ _FLAGS = saved_run.flags(
         "eval_batch_norm", str, "moving, batch or standing; by default as in the run", "auto", _AUTO
     ),
     Flag("resolution", int, "side that the images of two folders are brought to", "auto", _AUTO),
-    Flag("checkpoint", str, "newest, best (by FID), a step, or all", "newest"),
+    Flag("checkpoint", str, "newest, best (by the run's --best_by), a step, or all", "newest"),
     out="a .json file for the record too",
     without=("checkpoint",),
 )
@@ -115,15 +117,7 @@ def read(arguments: Sequence[str]) -> Asked:
     Raises:
         UserError: if it has a mistake.
     """
-    return saved_run.read(
-        Asked, _FLAGS, arguments, command="evaluate", several=True, metrics=_read_metrics
-    )
-
-
-def _read_metrics(text: str | None) -> tuple[str, ...] | None:
-    if text is None or text == "all":
-        return None
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    return saved_run.read(Asked, _FLAGS, arguments, command="evaluate", several=True)
 
 
 def run(asked: Asked) -> int:
@@ -135,15 +129,17 @@ def run(asked: Asked) -> int:
     """
     from tf_diffaug.commands import OK
     from tf_diffaug.commands.evaluation_table import show
+    from tf_diffaug.evaluation.metrics import parse_metrics
 
     with saved_run.mistakes(asked):
-        _refuse_unknown_metrics(asked.metrics)
+        metrics = None if asked.metrics is None else parse_metrics(asked.metrics)
         if asked.out is not None:
             saved_run.refuse_outputs(asked, pathlib.Path(asked.out))
         if asked.compare:
             show(_last_evaluations(asked))
             return OK
-        records = _of_folders(asked) if asked.folders else _of_runs(asked)
+        measure = _of_folders if asked.folders else _of_runs
+        records = measure(asked, metrics)
         if asked.out is not None:
             from tf_diffaug.files import write_atomically
 
@@ -151,23 +147,14 @@ def run(asked: Asked) -> int:
     return OK
 
 
-def _refuse_unknown_metrics(metrics: Sequence[str] | None) -> None:
-    from tf_diffaug.evaluation.metrics import METRICS
-
-    for name in metrics or ():
-        if name not in METRICS:
-            received = f"--metrics={','.join(metrics)}"
-            raise UserError(unknown("metric", name, sorted(METRICS), received=received))
-
-
-def _of_runs(asked: Asked) -> dict[str, Any]:
+def _of_runs(asked: Asked, metrics: Sequence[str] | None) -> dict[str, Any]:
     from tf_diffaug.commands.evaluation_table import show
 
     found = {}
     for folder in asked.run_dirs:
         reals = None
         for checkpoint in _checkpoints(asked, folder):
-            record, reals = _measure(asked, folder, checkpoint, reals)
+            record, reals = _measure(asked, folder, checkpoint, metrics, reals)
             name = f"{folder} step {record['step']:,}"
             show({name: record})
             found[name] = record
@@ -175,7 +162,11 @@ def _of_runs(asked: Asked) -> dict[str, Any]:
 
 
 def _measure(
-    asked: Asked, folder: pathlib.Path, checkpoint: str, reals: Reals | None
+    asked: Asked,
+    folder: pathlib.Path,
+    checkpoint: str,
+    metrics: Sequence[str] | None,
+    reals: Reals | None,
 ) -> tuple[dict[str, Any], Reals]:
     from tf_diffaug.runs.evaluate import Reals, evaluate
 
@@ -188,11 +179,11 @@ def _measure(
         )
     with saved_run.progress() as report:
         if reals is None:
-            reals = Reals(run, asked.metrics, report)
+            reals = Reals(run.config, run.data, metrics, keep_all=asked.per_class, progress=report)
     with saved_run.progress() as report:
         record = evaluate(
             run,
-            asked.metrics,
+            metrics,
             seeds=asked.seeds,
             per_class=asked.per_class,
             reals=reals,
@@ -213,7 +204,7 @@ def _checkpoints(asked: Asked, folder: pathlib.Path) -> list[str]:
     return list(map(str, steps))
 
 
-def _of_folders(asked: Asked) -> dict[str, Any]:
+def _of_folders(asked: Asked, metrics: Sequence[str] | None) -> dict[str, Any]:
     from tf_diffaug import data
     from tf_diffaug.commands.evaluation_table import show
     from tf_diffaug.evaluation import extractor_for
@@ -227,7 +218,7 @@ def _of_folders(asked: Asked) -> dict[str, Any]:
     if extractor is None:
         raise UserError("features are needed. Received: --fid_features=none.")
     with saved_run.progress() as report:
-        record = evaluate_images(fakes, reals, asked.metrics, extractor=extractor, progress=report)
+        record = evaluate_images(fakes, reals, metrics, extractor=extractor, progress=report)
     named = {f"{asked.run_dirs[0]} against {asked.run_dirs[1]}": record}
     show(named)
     return named

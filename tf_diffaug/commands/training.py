@@ -19,6 +19,7 @@ import tensorflow as tf
 from tf_diffaug.commands import OK, STOPPED
 from tf_diffaug.commands.closing import closing_lines
 from tf_diffaug.errors import Failure, UserError, one_line
+from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs import callbacks
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_step
 from tf_diffaug.runs.config import Config
@@ -66,6 +67,9 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
     parts = build(recipe)
+    if config.fid_features == "auto" and parts.evaluator is not None:
+        # What `auto` is may change with the network, a run's measure not.
+        config = dataclasses.replace(config, fid_features=parts.evaluator.extractor.name)
     if saved is not None:
         refuse_other_data(run.path, saved, parts.facts)
         if parts.initial is not None:
@@ -89,7 +93,12 @@ def train(ready: Ready) -> int:
         return OK
     with _claimed(ready), _failures(run):
         with parts.strategy.scope():
-            store = CheckpointStore(parts.gan, run.checkpoints, keep=config.keep_checkpoints)
+            store = CheckpointStore(
+                parts.gan,
+                run.checkpoints,
+                keep=config.keep_checkpoints,
+                better=METRICS[config.best_by].better,
+            )
         start = time.monotonic()
         stop, progress = callbacks.StopOnSignal(), Progress(run, config.steps)
         step = store.restore() or 0
@@ -233,7 +242,11 @@ def _callbacks(ready: Ready, store: CheckpointStore) -> list:
     evaluation = []
     if evaluator is not None:
         evaluate = LeakWatch(evaluator, config, data.images, sampler)
-        evaluation = [callbacks.Evaluation(run, every(config.eval_every), evaluate, store=store)]
+        evaluation = [
+            callbacks.Evaluation(
+                run, every(config.eval_every), evaluate, store=store, best_by=config.best_by
+            )
+        ]
     return [
         callbacks.Metrics(
             run,

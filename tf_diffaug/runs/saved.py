@@ -15,7 +15,7 @@ from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.language import parse_calls
-from tf_diffaug.runs.config import Config, checked_settings, shown
+from tf_diffaug.runs.config import Config, checked_settings, fields, shown
 
 CONFIG_FILE = "config.json"
 RUNS = pathlib.Path("runs")
@@ -77,6 +77,18 @@ def read_saved(run_dir: pathlib.Path, *, flag: str = "run_dir") -> dict[str, Any
     return saved
 
 
+def features_of(config: Config, saved: Mapping[str, Any]) -> str:
+    """The features of a run that is resumed: of `auto`, those that it has.
+
+    Args:
+        config: the settings asked for.
+        saved: those it was made with.
+    """
+    if config.fid_features != "auto":
+        return config.fid_features
+    return saved.get("fid_features", config.fid_features)
+
+
 def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wanted: Config) -> None:
     """Checks that a run is resumed with its own recipe.
 
@@ -90,17 +102,18 @@ def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wante
     Raises:
         UserError: naming each setting that differs and may not.
     """
+    # What a run of an older version does not say is as it was then, the default.
+    before = {name: field.default for name, field in fields().items()} | dict(saved)
     differ = [
-        f"--{name}={shown(name, value)} (saved: {shown(name, saved[name])})"
+        f"--{name}={shown(name, value)} (saved: {shown(name, before[name])})"
         for name, value in wanted.lasting().items()
-        if name in saved
-        and value != saved[name]
-        and not (name == "dataset" and wanted.is_folder and saved[name].startswith("folder:"))
+        if value != before[name]
+        and not (name == "dataset" and wanted.is_folder and before[name].startswith("folder:"))
     ]
     if differ:
         raise UserError(
-            f"{run_dir} holds a run with other settings: {', '.join(differ)}. Only steps, cadences "
-            "and the directory may change; give another --run_dir to start anew."
+            f"{run_dir} holds a run with other settings: {', '.join(differ)}. Only steps, "
+            "cadences, metrics and the directory may change; give another --run_dir to start anew."
         )
 
 

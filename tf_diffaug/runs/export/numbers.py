@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tf_diffaug.runs.run import Run
+from tf_diffaug.runs.words import metric_title
 
 # Of a record, what is no measured value.
 _OTHER = ("step", "kind", "protocol", "readings", "seconds", "time", "seed")
@@ -15,7 +16,6 @@ _STATISTICS = {
     "batch": "each batch's statistics",
     "standing": "standing statistics",
 }
-_NAMES = {"fid": "FID", "kid": "KID", "is": "Inception Score"}
 
 
 class Number(NamedTuple):
@@ -29,7 +29,7 @@ class Number(NamedTuple):
     @property
     def title(self) -> str:
         """Its name as the field writes it."""
-        return _NAMES.get(self.name, self.name.replace("_", " "))
+        return metric_title(self.name)
 
     @property
     def shown(self) -> str:
