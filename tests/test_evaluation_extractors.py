@@ -1,5 +1,6 @@
 """Extractors by name and by path, with stand-ins for the downloaded network."""
 
+import pathlib
 import warnings
 
 import keras
@@ -9,6 +10,12 @@ import tensorflow as tf
 
 from tf_diffaug.evaluation import emoji_cnn, inception, load_extractor, resolve_features, saved
 from tf_diffaug.evaluation.extractor import content_version
+from tf_diffaug.evaluation.registry import (
+    EXTRACTORS,
+    choices,
+    extractors_table,
+    register_extractor,
+)
 
 
 def some_images(count=6, size=32, channels=3, seed=0):
@@ -104,7 +111,7 @@ def test_inception_without_tfgan(module_dir, monkeypatch):
 
 def test_one_line_says_what_to_choose_without_the_network(no_download):
     with pytest.raises(
-        ValueError, match=r"no route to host.*emoji-cnn, .* inception, .*none"
+        ValueError, match=r"no route to host.*emoji-cnn, inception, .*none, as in `features=none`"
     ) as info:
         load_extractor("inception")
     assert "\n" not in str(info.value)
@@ -295,3 +302,35 @@ def test_versions_follow_content_and_not_names(tmp_path):
     assert a == b != c
     (tmp_path / "a" / "file").rename(tmp_path / "a" / "other")
     assert content_version(tmp_path / "a", code="x 1") != b
+
+
+FACTS = {"summary": "a number", "use": "tests"}
+
+
+def test_a_registration_is_all_that_a_new_extractor_takes(monkeypatch):
+    monkeypatch.setitem(EXTRACTORS, "means", None)  # so that it is gone afterwards
+    del EXTRACTORS["means"]
+
+    @register_extractor("means", argument="SIZE", takes=str.isdecimal, **FACTS)
+    def load(size):
+        return f"means of {size}"
+
+    assert load_extractor("means") == "means of None"
+    assert load_extractor("means:8") == "means of 8"
+    assert resolve_features("means:8", "emoji") == "means:8"
+    assert ", means, means:SIZE, the path" in choices()
+    assert "| `means`, `means:SIZE` | a number | tests |" in extractors_table()
+    with pytest.raises(ValueError, match=r"Did you mean 'means'\? Choose from .*means:SIZE"):
+        load_extractor("means:large")
+
+
+def test_the_documentation_has_the_table():
+    page = pathlib.Path(__file__).parents[1] / "docs" / "evaluation.md"
+    table = f"<!-- extractors -->\n{extractors_table()}<!-- end of extractors -->"
+    assert table in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["emoji-cnn", "", "a:b", "a/b", "a.keras", "auto", "none"])
+def test_bad_names_of_extractors_are_refused(name):
+    with pytest.raises(ValueError, match=f"name='{name}'"):
+        register_extractor(name, **FACTS)

@@ -118,6 +118,22 @@ def test_evaluations_are_recorded_and_the_best_kept(tmp_path):
     assert store.best.endswith("step-2")
 
 
+def test_the_metric_asked_for_chooses_the_best(tmp_path):
+    run, gan = RunDirectory(tmp_path), make_gan()
+    store = CheckpointStore(gan, run.checkpoints, better="higher")
+    values = iter(((3.0, 0.5), (1.0, 0.25), (2.0, 0.5)))
+    evaluate = callbacks.Evaluation(
+        run,
+        1,
+        lambda _: dict(zip(("fid", "precision"), next(values), strict=True)),
+        store=store,
+        best_by="precision",
+    )
+    fit(gan, 3, evaluate)
+    assert store.best.endswith("step-1")
+    assert store.best_value == 0.5
+
+
 def test_samples_are_of_the_same_latents_each_time(tmp_path):
     run, gan = RunDirectory(tmp_path), make_gan()
     gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
@@ -151,3 +167,11 @@ def test_progress_shows_step_losses_and_fid(tmp_path, capsys):
     assert "3/3" in shown
     assert "d_loss=" in shown
     assert "FID=12.3" in shown
+
+
+def test_progress_shows_what_a_run_measures(tmp_path, capsys):
+    run = RunDirectory(tmp_path)
+    record = {"kid": 0.012345, "kid_stderr": 0.5, "precision": 0.25, "leak": 0.75, "protocol": {}}
+    run.append({"step": 0, "kind": "eval", **record})
+    fit(make_gan(), 1, Progress(run, 1, interval=0))
+    assert "KID=0.0123, precision=0.25]" in capsys.readouterr().err

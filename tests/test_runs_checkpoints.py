@@ -106,11 +106,44 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
     assert kept == [True, True, False]
     assert sorted(path.stem for path in tmp_path.glob("*.index")) == ["step-1", "step-2"]
     assert [path.stem for path in (tmp_path / "best").glob("*.index")] == ["step-1"]
-    assert store.best_fid == 10
+    assert store.best_value == 10
     again = CheckpointStore(make_gan(), tmp_path)
     assert again.restore() == 2
-    assert again.best_fid == 10
+    assert again.best_value == 10
     assert again.best == store.best
+
+
+def test_the_best_may_be_the_highest(tmp_path):
+    gan = make_gan()
+    store = CheckpointStore(gan, tmp_path, better="higher")
+    kept = []
+    for step, precision in enumerate((0.0, 0.5, 0.5, float("nan"), 0.25, 0.75)):
+        gan.step.assign(step)
+        kept.append(store.save_if_best(precision))
+    store.save()
+    assert kept == [True, True, False, False, False, True]
+    again = CheckpointStore(make_gan(), tmp_path, better="higher")
+    assert again.restore() == 5
+    assert again.best_value == 0.75
+    assert not again.save_if_best(0.7)
+    with pytest.raises(ValueError, match=r"Choose from lower, higher. Received: better='none'"):
+        CheckpointStore(gan, tmp_path, better="none")
+
+
+def test_a_checkpoint_from_when_the_fid_alone_chose_is_taken_up(tmp_path):
+    gan = make_gan()
+    best = tf.Variable(7.5, trainable=False, dtype=tf.float64, name="best_fid")
+    tf.train.CheckpointManager(
+        tf.train.Checkpoint(**gan.state(), best_fid=[best]),
+        str(tmp_path),
+        max_to_keep=3,
+        checkpoint_name="step",
+    ).save(checkpoint_number=4)
+    store = CheckpointStore(make_gan(), tmp_path)
+    assert store.restore() == 0
+    assert store.best_value == 7.5
+    assert not store.save_if_best(8.0)
+    assert store.save_if_best(7.0)
 
 
 def test_the_state_file_names_the_last(tmp_path):

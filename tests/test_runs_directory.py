@@ -27,6 +27,13 @@ def events(run):
     return sorted(found)
 
 
+def test_every_value_of_an_evaluation_is_on_the_board(run):
+    values = {"kid": 0.5, "kid_stderr": 0.1, "precision": 1.0, "protocol": {"step": 3}}
+    run.append({"step": 3, "kind": "eval", **values})
+    found = {tag for step, tag in events(run) if step == 3}
+    assert {"eval/kid", "eval/kid_stderr", "eval/precision"} <= found
+
+
 def test_nothing_is_made_before_something_is_written(tmp_path):
     run = RunDirectory(tmp_path / "run")
     assert run.records() == []

@@ -29,6 +29,13 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def run(folder):
     return load_run(folder / "run")
@@ -75,7 +82,9 @@ def test_each_class_is_measured_against_its_own_reals(run, record):
 
 def test_reals_are_looked_at_once_for_several_checkpoints(run, record):
     told = []
-    reals = Reals(run, ["fid"], lambda done, total: told.append((done, total)))
+    reals = Reals(
+        run.config, run.data, ["fid"], progress=lambda done, total: told.append((done, total))
+    )
     assert told == [(12, 12)]
     again = evaluate(run, ["fid"], seeds=2, reals=reals)
     assert again["values"]["fid"] == record["values"]["fid"]
@@ -94,6 +103,11 @@ def test_the_best_checkpoint_says_what_chose_it(folder, tmp_path):
     run.directory.append({"step": first["step"], "kind": "eval", **measured})
     protocol = evaluate(run, ["fid"], seeds=1)["protocol"]
     assert (protocol["chosen_by"], protocol["chosen_on_same_data"]) == ("FID, train images", True)
+    by_precision = load_run(
+        run.directory.path, checkpoint="best", metrics="fid,precision", best_by="precision"
+    )
+    protocol = evaluate(by_precision, ["fid"], seeds=1)["protocol"]
+    assert protocol["chosen_by"] == "precision, train images"
 
 
 def test_protocols_are_settings_of_a_run(folder):
@@ -135,5 +149,8 @@ def test_refusals(run, tmp_path):
     plain = load_run(tmp_path / "run")
     with pytest.raises(ValueError, match="no features to measure with"):
         evaluate(plain)
+    reals = Reals(run.config, run.data, ["fid"])
+    with pytest.raises(ValueError, match="make reals of keep_all"):
+        evaluate(run, ["fid"], per_class=True, reals=reals)
     with pytest.raises(ValueError, match="not conditional"):
         evaluate(plain, per_class=True)

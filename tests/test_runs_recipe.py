@@ -77,6 +77,15 @@ def test_each_extra_term_is_said_in_the_words_of_its_own():
         ({"regularizers": "r11:10"}, "Did you mean 'r1'?"),
         ({"regularizers": "r1:10,r1:5"}, "twice"),
         ({"policy": "color", "augment": "none"}, "Nothing would use the policy"),
+        ({"metrics": "fid,fda"}, "Did you mean 'fid'? Choose from auth_pct, coverage, ct, "),
+        ({"metrics": "fid,,kid"}, "Unknown metric ''"),
+        (
+            {"metrics": "kid,ct"},
+            "--best_by is one of --metrics. Choose from kid. Received: --best_by=fid "
+            "--metrics=kid,ct.",
+        ),
+        ({"metrics": "fid,ct", "best_by": "ct"}, "ct cannot choose a checkpoint: neither lower"),
+        ({"metrics": "ct", "best_by": "ct"}, "Add one that can, such as fid. Received:"),
         ({"regularizers": "path_length"}, "add --model=stylegan2. Received: --model=sndcgan."),
         ({"regularizers": "s3gan"}, "add --conditional. Received: --regularizers=s3gan"),
         (
@@ -95,6 +104,7 @@ def test_a_mistake_in_a_coordinate_is_one_line(settings, message):
 def test_two_spellings_of_a_recipe_are_one():
     spellings = ("color, cutout(0.25)", "color,cutout:0.25")
     assert len({settle(Config(policy=text)).config for text in spellings}) == 1
+    assert settle(Config(metrics="fid, kid,fid")).config.metric_names == ("fid", "kid")
     spellings = ("r1:10", "r1(weight=10)")
     assert len({settle(Config(regularizers=text)).config for text in spellings}) == 1
 
@@ -177,6 +187,10 @@ def test_diffaugment_in_words():
         ({"eval_batch_norm": "batch"}, "batch norm by each batch's statistics"),
         ({"eval_ema": False}, "samples and FID ignore it"),
         ({"features": "none"}, "Evaluation no FID."),
+        ({}, "Evaluation FID every 1000 steps"),
+        ({}, "The best checkpoint is that of the lowest FID."),
+        ({"metrics": "fid,kid,recall", "best_by": "recall"}, "FID, KID and recall every 1000"),
+        ({"metrics": "fid,recall", "best_by": "recall"}, "that of the highest recall."),
     ],
 )
 def test_a_setting_shows_in_the_words(settings, expected):
@@ -185,6 +199,7 @@ def test_a_setting_shows_in_the_words(settings, expected):
 
 def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
     from tf_diffaug.data.core import SUBSET_MODES
+    from tf_diffaug.evaluation.registry import EXTRACTORS
     from tf_diffaug.runs.sampler import BATCH_NORM
     from tf_diffaug.training import LOSSES, MODES, STRATEGIES
     from tf_diffaug.training.across_batch import VIEWS
@@ -192,6 +207,8 @@ def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
     choices = {field.name: field.metadata["choices"] for field in fields().values()}
     assert set(choices["augment"]) == set(MODES)
     assert all(name in fields()["loss"].metadata["text"] for name in LOSSES)
+    named = fields()["fid_features"].metadata["text"].replace(" or", ",").split(", ")
+    assert set(named) == {*EXTRACTORS, "auto", "none", "a path"}
     assert set(choices["strategy"]) == set(STRATEGIES)
     assert set(choices["views"]) == set(VIEWS)
     assert set(choices["subset"]) == set(SUBSET_MODES)

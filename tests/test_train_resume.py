@@ -16,7 +16,9 @@ STEPS = 60
 FLAGS = [
     *("--policy=color,translation,cutout", "--regularizers=r1:0.1", "--d_steps=2"),
     *("--width=4", "--batch_size=8", f"--steps={STEPS}", "--log_every=10"),
-    *("--checkpoint_every=10", "--sample_every=20", "--eval_every=30", "--num_fakes=130"),
+    *("--checkpoint_every=10", "--sample_every=20", "--eval_every=15", "--num_fakes=150"),
+    # More fakes than reals, so that KID's subsets are drawn.
+    *("--metrics=fid,kid,precision,recall", "--best_by=kid", "--ema_decay=0.5"),
     "--noreport",
 ]
 
@@ -84,11 +86,18 @@ def test_killed_stopped_and_left_alone_end_alike(tmp_path):
         path: [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
         for path in (alone, broken)
     }
-    fids = {
-        path: [(r["step"], r["fid"]) for r in found if r["kind"] == "eval"]
+    evaluated = {
+        path: [record for record in found if record["kind"] == "eval"]
         for path, found in records.items()
     }
-    assert fids[alone] == fids[broken] != []
+    assert evaluated[alone] == evaluated[broken]
+    assert [record["step"] for record in evaluated[alone]] == [15, 30, 45, 60]
+    assert {"fid", "kid", "kid_stderr", "precision", "recall"} <= evaluated[alone][0].keys()
+    kids = [record["kid"] for record in evaluated[alone]]
+    assert len(set(kids)) == 4
+    chosen = f"step-{15 * (1 + kids.index(min(kids)))}.index"
+    for path in (alone, broken):
+        assert [p.name for p in (path / "checkpoints" / "best").glob("*.index")] == [chosen]
     steps = [record["step"] for record in records[broken] if record["kind"] == "train"]
     assert steps == list(range(10, STEPS + 1, 10))
 

@@ -41,6 +41,7 @@ PURPOSES = (
     "probe",
     "metric",
     "image",
+    "evaluation",
 )
 
 

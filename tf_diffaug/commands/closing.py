@@ -8,10 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.checkpoints import newest_step
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.report import report_path
+from tf_diffaug.runs.words import metric_title
 
 _BASELINE = "color,translation,cutout"
 _SHOWS = "the augmentation shows"
@@ -32,13 +34,7 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
         if place is not None:
             lines.append(f"  {what:<11} {os.path.relpath(place, run.path)}")
     if record is not None:
-        lines.append(f"  FID         {record['fid']:.2f} ({_protocol(record['protocol'])})")
-        best = min(run.records("eval"), key=lambda evaluated: evaluated["fid"])
-        if best["step"] != record["step"]:
-            lines.append(
-                f"  best FID    {best['fid']:.2f} at step {best['step']}, chosen by this FID "
-                "itself: checkpoints/best"
-            )
+        lines += _numbers(run, record, config.best_by)
         if "leak_verdict" in record:
             lines.append(f"  leak        {_leak(record)}")
     lines.append(f"Curves: tensorboard --logdir {run.path.parent}")
@@ -49,6 +45,26 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
     longer = 2 * max(config.steps, newest_step(run.checkpoints) or 0)
     lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
     return "\n".join(lines)
+
+
+def _numbers(run: RunDirectory, record: Mapping[str, Any], best_by: str) -> list[str]:
+    """What was measured last, and what chose the best checkpoint if that is another one."""
+    names = [name for name in record if name in METRICS]
+    lines = [f"  {metric_title(name):<11} {_value(name, record[name])}" for name in names]
+    lines[0] += f" ({_protocol(record['protocol'])})"
+    choose = {"lower": min, "higher": max}[METRICS[best_by].better]
+    best = choose(run.records("eval"), key=lambda evaluated: evaluated[best_by])
+    if best["step"] != record["step"]:
+        title = metric_title(best_by)
+        lines.append(
+            f"  {f'best {title}':<11} {_value(best_by, best[best_by])} at step {best['step']}, "
+            f"chosen by this {title} itself: checkpoints/best"
+        )
+    return lines
+
+
+def _value(name: str, value: float) -> str:
+    return f"{value:.2f}" if name == "fid" else f"{value:.4g}"
 
 
 def _protocol(protocol: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from tf_diffaug.commands import OK
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.recipe import Recipe
+from tf_diffaug.runs.words import metric_titles
 
 # The first step traces the graph; a few more tell the time.
 _TIMED_STEPS = 5
@@ -46,7 +47,9 @@ def try_out(recipe: Recipe) -> int:
     gan.fit(parts.make_dataset(config, data), steps_per_epoch=steps, verbose=0, callbacks=[clock])
     per_step = float(np.median(clock.seconds[1:] or clock.seconds))
     losses = ", ".join(f"{name} {value:.3f}" for name, value in clock.losses.items())
-    features = "none" if evaluator is None else f"on {evaluator.extractor.name} features"
+    measured = "nothing"
+    if evaluator is not None:
+        measured = f"{metric_titles(config.metric_names)} on {evaluator.extractor.name} features"
     lines = [
         "Dry run: it works, and nothing was written.",
         f"  images      {len(data.images):,}, {'x'.join(map(str, data.images.shape[1:]))}",
@@ -55,8 +58,8 @@ def try_out(recipe: Recipe) -> int:
         f"  first step  {losses} (all finite), {clock.seconds[0]:.1f} s with tracing",
         f"  each step   {1000 * per_step:.0f} ms on {gan.num_replicas} replica(s)",
         f"  in all      {_spell(per_step * config.steps)} for {config.steps:,} steps, beside what "
-        "samples, FIDs and checkpoints take",
-        f"  FID         {features}",
+        "samples, evaluations and checkpoints take",
+        f"  measured    {measured}",
         f"  would be in {config.run_dir}",
     ]
     print("\n".join(lines))

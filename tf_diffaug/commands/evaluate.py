@@ -6,11 +6,11 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tf_diffaug.commands import saved_run
-from tf_diffaug.commands.flags import Flag, listed
+from tf_diffaug.commands.flags import Flag
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
 from tf_diffaug.runs.protocols import PROTOCOLS
@@ -30,7 +30,7 @@ class Asked(saved_run.Asked):
         UserError: if a value is out of its range.
     """
 
-    metrics: tuple[str, ...] | None = None
+    metrics: str | None = None
     protocol: str | None = None
     seeds: int = 3
     per_class: bool = False
@@ -76,11 +76,7 @@ class Asked(saved_run.Asked):
 
 FLAGS = saved_run.flags(
     Flag(
-        "metrics",
-        lambda text: tuple(dict.fromkeys(listed(text))),
-        "names with commas between; by default all that can be had",
-        "all",
-        ("all",),
+        "metrics", str, "names with commas between; by default all that can be had", "all", ("all",)
     ),
     Flag(
         "protocol",
@@ -95,7 +91,7 @@ FLAGS = saved_run.flags(
     Flag("fid_split", str, "reals: auto, train or test; by default as in the run", "auto"),
     Flag("eval_batch_norm", str, "moving, batch or standing; by default as in the run", "auto"),
     Flag("resolution", int, "side that the images of two folders are brought to", "auto"),
-    Flag("checkpoint", str, "newest, best (by FID), a step, or all", "newest"),
+    Flag("checkpoint", str, "newest, best (by the run's --best_by), a step, or all", "newest"),
     out="a .json file for the record too",
     without=("checkpoint",),
 )
@@ -116,22 +112,23 @@ def run(asked: Asked) -> None:
         Failure: if a checkpoint cannot be restored.
     """
     from tf_diffaug.commands.evaluation_table import show
-    from tf_diffaug.evaluation.metrics import METRICS
+    from tf_diffaug.evaluation.metrics import parse_metrics
     from tf_diffaug.files import write_atomically
 
     with saved_run.mistakes(asked):
-        asked.check_names("metrics", "metric", sorted(METRICS))
+        metrics = None if asked.metrics is None else parse_metrics(asked.metrics)
         if asked.out is not None:
             saved_run.refuse_outputs(asked, asked.out)
         if asked.compare:
             show(_last_evaluations(asked))
             return
-        records = _of_folders(asked) if asked.folders else _of_runs(asked)
+        measure = _of_folders if asked.folders else _of_runs
+        records = measure(asked, metrics)
         if asked.out is not None:
             write_atomically(asked.out, json.dumps(records, indent=2) + "\n")
 
 
-def _of_runs(asked: Asked) -> dict[str, Any]:
+def _of_runs(asked: Asked, metrics: Sequence[str] | None) -> dict[str, Any]:
     from tf_diffaug.commands.evaluation_table import show
     from tf_diffaug.runs import RunDirectory
 
@@ -139,7 +136,7 @@ def _of_runs(asked: Asked) -> dict[str, Any]:
     for folder in asked.run_dirs:
         reals = None
         for checkpoint in _checkpoints(asked, folder):
-            record, reals = _measure(asked, folder, checkpoint, reals)
+            record, reals = _measure(asked, folder, checkpoint, metrics, reals)
             name = f"{folder} step {record['step']:,}"
             show({name: record})  # first: what was measured is not lost with a full disk
             RunDirectory(folder).append_evaluation(record)
@@ -148,7 +145,11 @@ def _of_runs(asked: Asked) -> dict[str, Any]:
 
 
 def _measure(
-    asked: Asked, folder: pathlib.Path, checkpoint: str, reals: Reals | None
+    asked: Asked,
+    folder: pathlib.Path,
+    checkpoint: str,
+    metrics: Sequence[str] | None,
+    reals: Reals | None,
 ) -> tuple[dict[str, Any], Reals]:
     from tf_diffaug.runs.evaluate import Reals, evaluate
 
@@ -161,11 +162,11 @@ def _measure(
         )
     with saved_run.progress() as report:
         if reals is None:
-            reals = Reals(run, asked.metrics, report)
+            reals = Reals(run.config, run.data, metrics, keep_all=asked.per_class, progress=report)
     with saved_run.progress() as report:
         record = evaluate(
             run,
-            asked.metrics,
+            metrics,
             seeds=asked.seeds,
             per_class=asked.per_class,
             reals=reals,
@@ -185,7 +186,7 @@ def _checkpoints(asked: Asked, folder: pathlib.Path) -> list[str]:
     return list(map(str, steps))
 
 
-def _of_folders(asked: Asked) -> dict[str, Any]:
+def _of_folders(asked: Asked, metrics: Sequence[str] | None) -> dict[str, Any]:
     from tf_diffaug import data
     from tf_diffaug.commands.evaluation_table import show
     from tf_diffaug.evaluation import extractor_for
@@ -199,7 +200,7 @@ def _of_folders(asked: Asked) -> dict[str, Any]:
     if extractor is None:
         raise UserError("features are needed. Received: --fid_features=none.")
     with saved_run.progress() as report:
-        record = evaluate_images(fakes, reals, asked.metrics, extractor=extractor, progress=report)
+        record = evaluate_images(fakes, reals, metrics, extractor=extractor, progress=report)
     named = {f"{asked.run_dirs[0]} against {asked.run_dirs[1]}": record}
     show(named)
     return named

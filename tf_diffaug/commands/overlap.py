@@ -40,6 +40,11 @@ class Asked(saved_run.Asked):
         super().__post_init__()
         self.check_least(repeats=1)
 
+    @property
+    def replaced(self) -> dict[str, Any]:
+        """The settings of the run that are other ones here: nothing but the FID is measured."""
+        return {**super().replaced, "metrics": "fid", "best_by": "fid"}
+
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
@@ -90,7 +95,7 @@ def run(asked: Asked) -> None:
         Failure: if the checkpoint cannot be restored.
     """
     from tf_diffaug.evaluation import support_overlap
-    from tf_diffaug.runs.evaluator import reference_images
+    from tf_diffaug.runs.reals import reference_images
 
     draw_overlap = _plotting()
     folder = asked.run_dir / "overlap" if asked.out is None else asked.out
@@ -111,7 +116,7 @@ def run(asked: Asked) -> None:
                 repeats=asked.repeats,
                 seed=loaded.seed,
                 batch_size=evaluator.batch_size,
-                reference=evaluator.reference,
+                reference=evaluator.reals.features.reference.statistics,
                 progress=report,
             )
     protocol = evaluator.protocol(loaded.gan) | {"chosen_on_same_data": asked.checkpoint == "best"}

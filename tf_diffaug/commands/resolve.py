@@ -102,11 +102,11 @@ def as_flags(asked: Any, text: str) -> str:
 
     def named(match: re.Match) -> str:
         flag = flag_of(match[1])
-        return match[0] if flag is None else f"--{flag}"
+        return match[0] if flag is None else f"--{flag}{match[2] or ''}"
 
     before, mark, after = text.rpartition("Received: ")
     after = re.sub(r"\b([a-z_]+)=('[^']*'|\"[^\"]*\"|[^\s,.]+(?:\.\d+)?)", received, after)
     # A word with an underscore, or in backticks, is no word of a sentence.
-    before = re.sub(r"(?<![-\w(.])`?([a-z]+_[a-z_]+)`?(?![\w(=])", named, before)
-    before = re.sub(r"`([a-z]+)`", named, before)
+    before = re.sub(r"(?<![-\w(.])`?([a-z]+_[a-z_]+)`?(?![\w(=])()", named, before)
+    before = re.sub(r"`([a-z]+)(=[^`]+)?`", named, before)
     return before + mark + after

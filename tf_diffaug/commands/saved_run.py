@@ -46,7 +46,7 @@ class Asked:
 
     Args:
         run_dirs: the folders of the runs, one at least.
-        checkpoint: `newest`, `best` (by FID) or the number of a step.
+        checkpoint: `newest`, `best` (by the run's `best_by`) or the number of a step.
         num_fakes: how many fakes a measurement takes.
         fid_features: what makes the features.
         seed: of the fakes.
@@ -123,7 +123,7 @@ def flags(*own: Flag, out: str, without: Sequence[str] = ()) -> tuple[Flag, ...]
         without: shared flags that mean nothing to the command, such as `num_fakes`.
     """
     shared = (
-        Flag("checkpoint", str, "newest, best (by FID) or a step", "newest"),
+        Flag("checkpoint", str, "newest, best (by the run's --best_by) or a step", "newest"),
         Flag("num_fakes", int, "fakes that are measured; by default as in the run", "auto"),
         Flag("fid_features", str, "makes the features; by default as in the run", "auto"),
         Flag("seed", int, "of all that is drawn; by default the run's", "auto"),
@@ -208,7 +208,7 @@ def load(asked: Asked, run_dir: pathlib.Path | None = None) -> Run:
 
 
 def evaluator_of(run: Run) -> Evaluator:
-    """What measures the run's FID, its features and reals ready.
+    """What measures the run as in training, its features and reals ready.
 
     Raises:
         UserError: if the run measures none, and none was asked for.

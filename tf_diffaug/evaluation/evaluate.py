@@ -13,9 +13,11 @@ from tf_diffaug.evaluation.metrics import (
     METRICS,
     FeatureSet,
     FeatureSets,
+    Moments,
     measure,
     readings,
 )
+from tf_diffaug.evaluation.statistics import Statistics
 
 Progress = Callable[[int], None]
 BATCH = 128
@@ -29,13 +31,33 @@ class RealFeatures:
         reference: of the images that fakes are measured against.
         train: of those that were trained on; the same object if they are the reference.
         held_out: of those that were not, if there are any and they were asked for.
+        fingerprint: a digest of the images of `reference`, if it is known.
     """
 
-    reference: FeatureSet
+    reference: FeatureSet | Moments
     train: FeatureSet | None = None
     held_out: FeatureSet | None = None
+    fingerprint: str | None = None
 
-    def sets(self, fakes: FeatureSet) -> FeatureSets:
+    @property
+    def are_whole(self) -> bool:
+        """Whether there are the features of each image, and not their moments alone."""
+        return isinstance(self.reference, FeatureSet)
+
+    def extract_alike(
+        self,
+        batches: Iterable[Any],
+        extractor: Extractor,
+        count: int,
+        *,
+        progress: Progress = lambda count: None,
+    ) -> FeatureSet | Moments:
+        """Features of fakes as they are had of the reals, see `extract`."""
+        if self.are_whole:
+            return extract(batches, extractor, count, progress=progress)
+        return Moments(extract_statistics(batches, extractor, count, progress=progress))
+
+    def sets(self, fakes: FeatureSet | Moments) -> FeatureSets:
         """What `measure` takes."""
         return FeatureSets(fakes, self.reference, self.train, self.held_out)
 
@@ -68,9 +90,28 @@ def extract(
     )
 
 
-def batches_of(images: np.ndarray) -> Iterable[np.ndarray]:
+def extract_statistics(
+    batches: Iterable[Any],
+    extractor: Extractor,
+    count: int,
+    *,
+    progress: Progress = lambda count: None,
+) -> Statistics:
+    """As `extract`, but of the features mean and covariance alone, in the memory of one batch."""
+    statistics = None
+    for images in batches:
+        features = np.asarray(extractor(images))
+        statistics = statistics or Statistics(features.shape[1])
+        statistics.update(features[: count - statistics.count])
+        progress(len(features))
+    if statistics is None:
+        raise ValueError("Statistics need at least 1 image. Received: no images.")
+    return statistics
+
+
+def batches_of(images: np.ndarray, size: int = BATCH) -> Iterable[np.ndarray]:
     """An array of images, some at a time."""
-    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+    return (images[start : start + size] for start in range(0, len(images), size))
 
 
 def needs(metrics: Sequence[str] | None) -> set[str]:
@@ -79,8 +120,15 @@ def needs(metrics: Sequence[str] | None) -> set[str]:
     return {need for name in names if name in METRICS for need in METRICS[name].needs}
 
 
+def look_at_moments(metrics: Sequence[str] | None) -> bool:
+    """Whether mean and covariance of the features are all that the metrics need; None is all."""
+    return metrics is not None and all(
+        name in METRICS and METRICS[name].of_moments for name in metrics
+    )
+
+
 def measure_seeds(
-    fakes: Iterable[FeatureSet],
+    fakes: Iterable[FeatureSet | Moments],
     reals: RealFeatures,
     metrics: Sequence[str] | None,
     seeds: Sequence[int],

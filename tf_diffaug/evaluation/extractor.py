@@ -14,11 +14,6 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-CHOICES = (
-    "emoji-cnn, efficientnet-lite0, efficientnet-lite0:SIZE, inception, inception:DIRECTORY, "
-    "the path of a Keras model or SavedModel, none"
-)
-
 _TO_THREE = "3, grey repeated, alpha on white"
 
 

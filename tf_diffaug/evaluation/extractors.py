@@ -1,4 +1,4 @@
-"""The extractors by name."""
+"""Extractors by what a user calls them: a registered name, a path, `auto` or `none`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import logging
 import os
 from pathlib import Path
 
-from tf_diffaug.evaluation import efficientnet
-from tf_diffaug.evaluation.efficientnet import EfficientNetLite0
-from tf_diffaug.evaluation.emoji_cnn import EmojiCNN
-from tf_diffaug.evaluation.extractor import CHOICES, Extractor
-from tf_diffaug.evaluation.inception import Inception
+# Each registers what it loads.
+from tf_diffaug.evaluation import efficientnet, emoji_cnn, inception  # noqa: F401
+from tf_diffaug.evaluation.extractor import Extractor
+from tf_diffaug.evaluation.registry import EXTRACTORS, find_kind, unusable
 from tf_diffaug.evaluation.saved import SavedExtractor
 from tf_diffaug.naming import nearest
 
-NAMES = ("emoji-cnn", efficientnet.NAME, "inception")
 EMOJI_DATASETS = ("emoji", "emoji_faces")
 # `auto` enlarges images no further than it must: the cost of a pass grows with the area.
 _AUTO_SIZES = (128, efficientnet.PUBLISHED_SIZE)
@@ -34,14 +32,11 @@ def load_extractor(name: str | os.PathLike[str]) -> Extractor:
         ValueError: if the name is unknown, or the network cannot be had or does not fit.
     """
     name = check_features(name)
-    kind, _, argument = name.partition(":")
-    if name == "emoji-cnn":
-        return EmojiCNN()
-    if kind == "inception":
-        return Inception(argument or None)
-    if kind == efficientnet.NAME:
-        return EfficientNetLite0(int(argument or efficientnet.PUBLISHED_SIZE))
-    return SavedExtractor(name)
+    found = find_kind(name)
+    if found is None:
+        return SavedExtractor(name)
+    kind, argument = found
+    return kind.load(argument)
 
 
 def extractor_for(name: str, dataset_name: str, image_size: int) -> Extractor | None:
@@ -49,7 +44,8 @@ def extractor_for(name: str, dataset_name: str, image_size: int) -> Extractor | 
 
     `auto` is `emoji-cnn` for the emoji. For all else it is `inception`, which published numbers are
     made with, and where that cannot be had `efficientnet-lite0:128`, or `:224` for images larger
-    than 128 pixels: it says so in a logged warning.
+    than 128 pixels: it says so in a logged warning. What it is may change with the network: who
+    measures again asks for the `name` of the extractor that there was.
 
     Args:
         name: see `load_extractor`.
@@ -65,17 +61,21 @@ def extractor_for(name: str, dataset_name: str, image_size: int) -> Extractor | 
     if name != "auto" or resolved != "inception":
         return load_extractor(resolved)
     try:
-        return Inception()
+        return load_extractor(resolved)
     except ValueError as error:
-        reason = str(error).partition(". Choose from")[0]
-        size = next((size for size in _AUTO_SIZES if size >= image_size), _AUTO_SIZES[-1])
-        extractor = EfficientNetLite0(size)
-        _log.warning(
-            "%s. Features are those of %s, whose FIDs compare to no published ones.",
-            reason,
-            extractor.name,
-        )
-        return extractor
+        reason = str(error).partition(" Choose from")[0].removesuffix(".")
+    size = next((size for size in _AUTO_SIZES if size >= image_size), _AUTO_SIZES[-1])
+    try:
+        extractor = load_extractor(f"{efficientnet.NAME}:{size}")
+    except ValueError as error:
+        other = str(error).partition(" Choose from")[0]
+        raise unusable(f"{reason}, and {other}", name) from error
+    _log.warning(
+        "%s. Features are those of %s, whose FIDs compare to no published ones.",
+        reason,
+        extractor.name,
+    )
+    return extractor
 
 
 def resolve_features(name: str, dataset_name: str) -> str | None:
@@ -96,14 +96,8 @@ def resolve_features(name: str, dataset_name: str) -> str | None:
 def check_features(name: str | os.PathLike[str]) -> str:
     """Returns the name as a string if it can name an extractor; see `load_extractor`."""
     name = os.fspath(name)
-    if name in NAMES or name.startswith("inception:") or (name and Path(name).exists()):
+    if find_kind(name) is not None or (name and Path(name).exists()):
         return name
-    kind, _, size = name.partition(":")
-    if kind == efficientnet.NAME and size.isdecimal():
-        return name
-    match = nearest(name, (*NAMES, "auto", "none"))
+    match = nearest(name, (*EXTRACTORS, "auto", "none"))
     hint = f" Did you mean {match!r}?" if match else ""
-    raise ValueError(
-        f"Unknown features {name!r}, and no such path.{hint} Choose from {CHOICES}. "
-        f"Received: features={name!r}."
-    )
+    raise unusable(f"Unknown features {name!r}, and no such path.{hint}", name)

@@ -1,16 +1,17 @@
-"""The FID of a generator, and the record without which the number says nothing."""
+"""The numbers of a generator, and the record without which they say nothing."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from tf_diffaug.evaluation.evaluate import RealFeatures
 from tf_diffaug.evaluation.extractor import Extractor
-from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
+from tf_diffaug.evaluation.metrics import Moments, measure
+from tf_diffaug.evaluation.statistics import Statistics
 from tf_diffaug.images import to_uint8
 from tf_diffaug.naming import unknown
 
@@ -62,27 +63,67 @@ def evaluate_fid(
         ValueError: if the protocol lacks or has an unknown entry, or samples have another shape
             than asked for or are not finite, or the reference is of another extractor.
     """
-    protocol = _checked_protocol(protocol)
     if reference.extractor not in (None, extractor.version):
         raise ValueError(
             "The reference statistics are of another extractor's features. "
             f"Received: {reference.extractor!r} and {extractor.name} {extractor.version!r}."
         )
+    return evaluate_samples(
+        sample,
+        RealFeatures(Moments(reference), fingerprint=reference.fingerprint),
+        extractor,
+        ["fid"],
+        num_fakes=num_fakes,
+        batch_size=batch_size,
+        protocol=protocol,
+    )
+
+
+def evaluate_samples(
+    sample: Callable[[int, int], Any],
+    reals: RealFeatures,
+    extractor: Extractor,
+    metrics: Sequence[str],
+    *,
+    num_fakes: int,
+    batch_size: int,
+    protocol: Mapping[str, Any],
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Returns all that metrics say of samples, of one pass of features, with the protocol.
+
+    Args:
+        sample: see `evaluate_fid`.
+        reals: features of real images by `extractor`.
+        extractor: what makes those of the samples.
+        metrics: names, see `tf_diffaug.evaluation.metrics.METRICS`.
+        num_fakes: how many samples, at least 2.
+        batch_size: samples at once.
+        protocol: see `evaluate_fid`.
+        seed: of the metrics' own draws.
+
+    Returns:
+        A value by each metric's name, and what it states beside it, then `protocol` as that of
+        `evaluate_fid`.
+
+    Raises:
+        ValueError: as `evaluate_fid` does, and for a metric that needs what there is not.
+    """
+    protocol = _checked_protocol(protocol)
     if num_fakes < 2 or batch_size < 1:
         raise ValueError(
             "num_fakes must be at least 2 and batch_size positive. "
             f"Received: {num_fakes=}, {batch_size=}."
         )
-    fakes = Statistics(reference.num_features)
-    for images in fake_batches(sample, num_fakes=num_fakes, batch_size=batch_size):
-        fakes.update(np.asarray(extractor(images))[: num_fakes - fakes.count])
+    batches = fake_batches(sample, num_fakes=num_fakes, batch_size=batch_size)
+    fakes = reals.extract_alike(batches, extractor, num_fakes)
     return {
-        "fid": frechet_distance(reference, fakes),
+        **measure(reals.sets(fakes), metrics, seed=seed),
         "protocol": {
             **extractor.record(),
             "num_fakes": num_fakes,
-            "num_reals": reference.count,
-            "reference": reference.fingerprint,
+            "num_reals": len(reals.reference),
+            "reference": reals.fingerprint,
             **protocol,
         },
     }

@@ -14,12 +14,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from tf_diffaug.evaluation.extractor import (
-    CHOICES,
     Extractor,
     Outputs,
     content_version,
     flatten_features,
 )
+from tf_diffaug.evaluation.registry import register_extractor, unusable
 
 URL = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
 OUTPUT = "pool_3"
@@ -68,6 +68,17 @@ class Inception(Extractor):
 
     def _outputs(self, images: tf.Tensor) -> Outputs:
         return self._run(preprocess(images))
+
+
+@register_extractor(
+    "inception",
+    argument="DIRECTORY",
+    summary="the 2,048 features of TF-GAN's Inception, from TF-Hub, or without a network from a "
+    "copy of that module on disk",
+    use="numbers to set beside published ones",
+)
+def load(directory: str | None) -> Inception:
+    return Inception(directory)
 
 
 def preprocess(images: tf.Tensor) -> tf.Tensor:
@@ -128,7 +139,4 @@ def _check_directory(directory: str) -> Path:
 
 def _unavailable(received: str, reason: object) -> ValueError:
     reason = " ".join(str(reason).split())
-    return ValueError(
-        f"The Inception network cannot be loaded ({reason[:300]}). Choose from {CHOICES}. "
-        f"Received: features={received!r}."
-    )
+    return unusable(f"The Inception network cannot be loaded ({reason[:300]}).", received)

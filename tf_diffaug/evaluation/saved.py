@@ -11,12 +11,12 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug.evaluation.extractor import (
-    CHOICES,
     Extractor,
     content_version,
     flatten_features,
     resize_antialiased,
 )
+from tf_diffaug.evaluation.registry import unusable
 
 # Raise the number whenever the code below, or what it calls, gives an image other features.
 CODE = "saved 1"
@@ -44,9 +44,8 @@ class SavedExtractor(Extractor):
             self._model, self._run, shape = load(path)
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise ValueError(
-                f"The model cannot be used for features ({reason}). Choose from {CHOICES}. "
-                f"Received: features={str(path)!r}."
+            raise unusable(
+                f"The model cannot be used for features ({reason}).", str(path)
             ) from error
         height, width, channels = shape
         self._size = None if height is None or width is None else (height, width)

@@ -146,8 +146,9 @@ class Evaluation(EverySteps):
     Args:
         run: where the records go.
         every: the cadence in steps.
-        evaluate: from the GAN to a record with `fid` and its `protocol`.
-        store: keeps the checkpoint with the best FID; None keeps none.
+        evaluate: from the GAN to a record of values by the metrics' names and their `protocol`.
+        store: keeps the best checkpoint; None keeps none.
+        best_by: the metric that chooses it.
     """
 
     def __init__(
@@ -157,17 +158,19 @@ class Evaluation(EverySteps):
         evaluate: Callable[[Any], dict[str, Any]],
         *,
         store: CheckpointStore | None = None,
+        best_by: str = "fid",
     ) -> None:
         super().__init__(every)
         self._run = run
         self._evaluate = evaluate
         self._store = store
+        self._best_by = best_by
 
     def act(self) -> None:
         self.model.check_finite()
         record = self._evaluate(self.model)
         if self._store is not None:
-            self._store.save_if_best(record["fid"])
+            self._store.save_if_best(record[self._best_by])
         self._run.append({"step": self.step, "kind": "eval", **record})
 
 

@@ -13,11 +13,15 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tf_diffaug.errors import UserError
+from tf_diffaug.naming import unknown
 from tf_diffaug.training.gan import GAN
+
+# Before the first value.
+_WORST = {"lower": math.inf, "higher": -math.inf}
 
 
 class CheckpointStore:
-    """The newest checkpoints of a run, and the one with the best FID under `best/`.
+    """The newest checkpoints of a run, and the one with the best value of a metric under `best/`.
 
     They are `tf.train.Checkpoint`'s: groups of variables (`generator`, `ema_generator`,
     `discriminator`, both optimizers, ...) in the order of `GAN.state`. TensorFlow writes each under
@@ -27,15 +31,22 @@ class CheckpointStore:
         gan: a compiled GAN; build the store in the scope of its strategy.
         directory: where the checkpoints lie.
         keep: how many of the newest are kept.
+        better: whether a `lower` value is better, as of the FID, or a `higher` one.
     """
 
-    def __init__(self, gan: GAN, directory: str | os.PathLike, *, keep: int = 3) -> None:
+    def __init__(
+        self, gan: GAN, directory: str | os.PathLike, *, keep: int = 3, better: str = "lower"
+    ) -> None:
         if keep < 1:
             raise ValueError(f"A run keeps one checkpoint or more. Received: keep={keep}.")
+        if better not in _WORST:
+            raise ValueError(unknown("better", better, _WORST))
         self.gan = gan
         self.directory = pathlib.Path(directory)
-        self._best_fid = tf.Variable(math.inf, trainable=False, dtype=tf.float64, name="best_fid")
-        checkpoint = tf.train.Checkpoint(**gan.state(), best_fid=[self._best_fid])
+        self._better = better
+        self._best_value = tf.Variable(_WORST[better], trainable=False, dtype=tf.float64)
+        # Its name in the file is from when only the FID could choose.
+        checkpoint = tf.train.Checkpoint(**gan.state(), best_fid=[self._best_value])
         self._newest = self._manager(checkpoint, self.directory, keep)
         self._best = self._manager(checkpoint, self.directory / "best", 1)
 
@@ -54,13 +65,13 @@ class CheckpointStore:
 
     @property
     def best(self) -> str | None:
-        """Path prefix of the checkpoint with the best FID, if there is one."""
+        """Path prefix of the checkpoint with the best value, if there is one."""
         return self._best.latest_checkpoint
 
     @property
-    def best_fid(self) -> float:
-        """The best FID so far; infinity before the first."""
-        return float(self._best_fid.numpy())
+    def best_value(self) -> float:
+        """The best value so far; before the first an infinity that every value is better than."""
+        return float(self._best_value.numpy())
 
     def save(self) -> str:
         """Writes the state of the run at its step.
@@ -71,11 +82,12 @@ class CheckpointStore:
         """
         return self._save(self._newest)
 
-    def save_if_best(self, fid: float) -> bool:
-        """Writes the state under `best/` if no FID was better before."""
-        if not fid < self.best_fid:
+    def save_if_best(self, value: float) -> bool:
+        """Writes the state under `best/` if no value was as good before."""
+        best = self.best_value
+        if not (value < best if self._better == "lower" else value > best):
             return False
-        self._best_fid.assign(fid)
+        self._best_value.assign(value)
         self._save(self._best)
         return True
 
@@ -128,7 +140,7 @@ def find_checkpoint(
 
     Args:
         run_dir: the folder of the run.
-        checkpoint: `newest`, `best` (by FID) or the number of a step.
+        checkpoint: `newest`, `best` (by the run's `best_by`) or the number of a step.
         flag: what the user asks for it by, for the message.
 
     Raises:

@@ -90,7 +90,7 @@ class Config:
         unset="none",
     )
     init_checkpoint: str = _option(
-        "newest", "newest, best (by FID) or a step of the run in --init_from", rare=True
+        "newest", "newest, best or a step of the run in --init_from", rare=True
     )
     init_partly: bool = _option(
         False, "start fresh in layers that those of --init_from do not fit", rare=True
@@ -137,7 +137,7 @@ class Config:
     seed: int = _option(0, "the run's seed: the same command gives the same bits", least=0)
     strategy: str = _option(
         "auto",
-        "how training is distributed",
+        "where it computes",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
     views: str = _option(
@@ -157,22 +157,30 @@ class Config:
     )
     log_every: int = _option(50, "losses and other metrics", least=1, changeable=True)
     sample_every: int = _option(500, "sample grids", least=0, changeable=True)
-    eval_every: int = _option(1000, "FIDs", least=0, changeable=True)
+    eval_every: int = _option(1000, "evaluations by --metrics", least=0, changeable=True)
     checkpoint_every: int = _option(500, "checkpoints", least=0, changeable=True)
     keep_checkpoints: int = _option(
-        3, "newest checkpoints kept, besides the best by FID", least=1, changeable=True, rare=True
+        3, "newest checkpoints kept, besides the best", least=1, changeable=True, rare=True
     )
     report: bool = _option(True, "write report.html at the end", changeable=True, rare=True)
 
     # The evaluation protocol: a number means nothing without it.
     fid_features: str = _option(
         "auto",
-        "auto, inception, efficientnet-lite0[:SIZE], emoji-cnn, none or a model's path",
+        "auto, inception, efficientnet-lite0, emoji-cnn, none or a path",
         group="Evaluation",
     )
-    num_fakes: int = _option(2000, "fakes an FID is measured on; the papers use 10000", least=2)
+    metrics: str = _option(
+        "fid",
+        "measured in training, such as fid,kid,precision,recall",
+        changeable=True,
+    )
+    best_by: str = _option(
+        "fid", "the one of --metrics that chooses the best checkpoint", rare=True
+    )
+    num_fakes: int = _option(2000, "fakes that are measured; the papers use 10000", least=2)
     fid_split: str = _option(
-        "auto", "real images an FID is measured against", choices=("auto", "train", "test")
+        "auto", "real images that fakes are measured against", choices=("auto", "train", "test")
     )
     eval_batch_norm: str = _option(
         "moving",
@@ -234,6 +242,11 @@ class Config:
     def family(self) -> str:
         """The model's name, its options left out."""
         return self.model.split("(")[0].strip()
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics, once they are settled."""
+        return tuple(self.metrics.split(","))
 
     @property
     def is_folder(self) -> bool:

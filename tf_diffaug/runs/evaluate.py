@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from tf_diffaug import random
-from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError
-from tf_diffaug.evaluation import Extractor, extractor_for
+from tf_diffaug.evaluation import Extractor
 from tf_diffaug.evaluation.evaluate import (
     RealFeatures,
     batches_of,
@@ -22,58 +21,17 @@ from tf_diffaug.evaluation.evaluate import (
     rows_of,
 )
 from tf_diffaug.evaluation.fid import fake_batches
-from tf_diffaug.evaluation.metrics import FeatureSet
+from tf_diffaug.evaluation.metrics import FeatureSet, Moments
 from tf_diffaug.evaluation.reference import digest_images
-from tf_diffaug.runs.evaluator import fakes_at_once, protocol_of, reference_images
+from tf_diffaug.runs.evaluator import fakes_at_once, protocol_of
 from tf_diffaug.runs.generate.classes import class_name
 from tf_diffaug.runs.protocols import PROTOCOLS
+from tf_diffaug.runs.reals import Progress, Reals, counter
 from tf_diffaug.runs.run import Run
 from tf_diffaug.runs.saved import versions
+from tf_diffaug.runs.words import metric_title
 
 __all__ = ["PROTOCOLS", "Reals", "evaluate", "evaluate_images"]
-
-Progress = Callable[[int, int], None]
-
-
-class Reals:
-    """The real images of a run and their features, made at once.
-
-    One object may serve several checkpoints of a run, and runs on the same images.
-
-    Args:
-        run: the run.
-        metrics: names of metrics; None is all.
-        progress: told how many images are done, of how many.
-    """
-
-    def __init__(self, run: Run, metrics: Sequence[str] | None, progress: Progress) -> None:
-        config, data = run.config, run.data
-        self.split, self._images = reference_images(config, data)
-        extractor = extractor_for(config.fid_features, config.dataset, self._images.shape[1])
-        if extractor is None:
-            raise UserError(
-                f"{run.directory.path} has no features to measure with: add --fid_features=auto."
-            )
-        self.extractor: Extractor = extractor
-        self.fingerprint = digest_images(self._images)
-        self.labels = data.labels if self.split == "train" else data.test_labels
-        self.features = self._all_features(data, needs(metrics), progress)
-
-    def _all_features(self, data: ImageData, needed: set[str], progress: Progress) -> RealFeatures:
-        wanted = {"reference": self._images}
-        if needed & {"train", "held_out"}:
-            wanted["train"] = data.images
-        if "held_out" in needed and data.test is not None:
-            wanted["held_out"] = data.test
-        total = sum(len(images) for images in {id(i): i for i in wanted.values()}.values())
-        known: dict[int, FeatureSet] = {}
-        count = _counter(progress, total)
-        for images in wanted.values():
-            if id(images) not in known:
-                known[id(images)] = extract(
-                    batches_of(images), self.extractor, len(images), progress=count
-                )
-        return RealFeatures(**{name: known[id(images)] for name, images in wanted.items()})
 
 
 def evaluate(
@@ -114,10 +72,13 @@ def evaluate(
         raise ValueError(f"At least one seed is measured. Received: seeds={seeds}.")
     if per_class and run.gan.num_classes is None:
         raise UserError(f"{run.directory.path} is not conditional: it has no classes to measure.")
-    reals = Reals(run, metrics, progress) if reals is None else reals
+    if reals is None:
+        reals = Reals(run.config, run.data, metrics, keep_all=per_class, progress=progress)
+    if per_class and not reals.features.are_whole:
+        raise ValueError("Classes are measured by every image's features: make reals of keep_all.")
     chosen = range(run.seed, run.seed + seeds)
-    count = _counter(progress, seeds * run.config.num_fakes)
-    drawn = [_fakes(run, reals.extractor, seed, count) for seed in chosen]
+    count = counter(progress, seeds * run.config.num_fakes)
+    drawn = [_fakes(run, reals, seed, count) for seed in chosen]
     fakes, labels = zip(*drawn, strict=True)
     values, words = measure_seeds(fakes, reals.features, metrics, chosen)
     record = {
@@ -136,8 +97,8 @@ def evaluate(
 
 
 def _fakes(
-    run: Run, extractor: Extractor, seed: int, count: Callable[[int], None]
-) -> tuple[FeatureSet, np.ndarray | None]:
+    run: Run, reals: Reals, seed: int, count: Callable[[int], None]
+) -> tuple[FeatureSet | Moments, np.ndarray | None]:
     """Features of the samples of a seed, and their labels."""
     labels: list[np.ndarray] = []
 
@@ -151,7 +112,7 @@ def _fakes(
 
     num_fakes = run.config.num_fakes
     batches = fake_batches(sample, num_fakes=num_fakes, batch_size=fakes_at_once(run.config))
-    features = extract(batches, extractor, num_fakes, progress=count)
+    features = reals.features.extract_alike(batches, reals.extractor, num_fakes, progress=count)
     return features, np.concatenate(labels)[:num_fakes] if labels else None
 
 
@@ -161,6 +122,7 @@ def _protocol(run: Run, reals: Reals, seeds: list[int]) -> dict[str, Any]:
         step = int(run.gan.step.numpy())
         found = [one for one in run.directory.records("eval") if one["step"] == step]
         chosen_by = found[-1]["protocol"] if found else None
+    title = metric_title(run.config.best_by)
     same = chosen_by is not None and chosen_by.get("reference") == reals.fingerprint
     return {
         **reals.extractor.record(),
@@ -169,7 +131,7 @@ def _protocol(run: Run, reals: Reals, seeds: list[int]) -> dict[str, Any]:
         "reference": reals.fingerprint,
         **protocol_of(run.config, reals.split, run.gan),
         "chosen_on_same_data": same,
-        "chosen_by": None if chosen_by is None else f"FID, {chosen_by['split']} images",
+        "chosen_by": None if chosen_by is None else f"{title}, {chosen_by['split']} images",
         "seeds": seeds,
     }
 
@@ -215,7 +177,7 @@ def evaluate_images(
     Returns:
         A record as that of `evaluate`, without a step.
     """
-    count = _counter(progress, len(fakes) + len(reals))
+    count = counter(progress, len(fakes) + len(reals))
     made = [
         extract(batches_of(images), extractor, len(images), progress=count)
         for images in (fakes, reals)
@@ -234,14 +196,3 @@ def evaluate_images(
         "protocol": protocol,
         "versions": versions(),
     }
-
-
-def _counter(progress: Progress, total: int) -> Callable[[int], None]:
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done = min(done + more, total)
-        progress(done, total)
-
-    return count

@@ -1,4 +1,4 @@
-"""The FID of a run, in the protocol that its settings say."""
+"""What a run measures while it trains, in the protocol that its settings say."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError
-from tf_diffaug.evaluation import (
-    evaluate_fid,
-    extractor_for,
-    reference_statistics,
-)
+from tf_diffaug.evaluation import Extractor
+from tf_diffaug.evaluation.fid import evaluate_samples
+from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.reals import Reals, check_evaluation
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.training import GAN
 
@@ -27,32 +25,40 @@ _BATCH = 128
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Measures the FID of a GAN in one fixed protocol.
+    """Measures a GAN by the metrics of a run, in one fixed protocol.
 
     Args:
         config: the settings.
-        extractor: what makes the features.
-        split: which reals the reference is of, `train` or `test`.
-        reference: their statistics.
+        reals: what is known of the real images.
         sampler: makes the fakes.
     """
 
     config: Config
-    extractor: Any
-    split: str
-    reference: Any
+    reals: Reals
     sampler: Sampler
 
     def __call__(self, gan: GAN) -> dict[str, Any]:
-        """Returns `{'fid': ..., 'protocol': ...}` of the GAN that the sampler samples."""
-        return evaluate_fid(
+        """Returns `{'fid': ..., 'protocol': ...}` of the GAN that the sampler samples.
+
+        A value by each metric's name, and what it states beside it, in the order of the names.
+        """
+        step = int(gan.step.numpy())
+        return evaluate_samples(
             self.fakes(),
-            self.reference,
+            self.reals.features,
             self.extractor,
+            self.config.metric_names,
             num_fakes=self.config.num_fakes,
             batch_size=self.batch_size,
             protocol=self.protocol(gan),
+            # Of the seed and the step alone, so that a resumed run draws the same.
+            seed=random.derive_int(self.config.seed, "evaluation", index=step),
         )
+
+    @property
+    def extractor(self) -> Extractor:
+        """What makes the features."""
+        return self.reals.extractor
 
     def fakes(self) -> Callable[[int, int], tf.Tensor]:
         """Samples as `evaluate_fid` asks for them, a function of the seed and the batch's index."""
@@ -66,7 +72,7 @@ class Evaluator:
 
     def protocol(self, gan: GAN) -> dict[str, Any]:
         """What the settings say of how samples are made and measured, see `evaluate_fid`."""
-        return protocol_of(self.config, self.split, gan)
+        return protocol_of(self.config, self.reals.split, gan)
 
 
 def fakes_at_once(config: Config) -> int:
@@ -91,43 +97,31 @@ def protocol_of(config: Config, split: str, gan: GAN) -> dict[str, Any]:
 def make_evaluator(
     config: Config, data: ImageData, sampler: Sampler, *, cache: bool = True
 ) -> Evaluator | None:
-    """Loads the extractor and the reference at once, so that a missing one is said now.
+    """Loads the extractor and looks at the reals at once, so that what is missing is said now.
 
     Args:
         config: the settings.
         data: the images.
         sampler: makes the fakes.
-        cache: whether the reference's statistics may be kept in the user's cache directory.
+        cache: whether what is known of the reals may be kept in the user's cache directory.
 
     Raises:
-        ValueError: if the extractor cannot be had, or there is no split as asked.
+        ValueError: if the extractor cannot be had, there is no split as asked, or a metric needs
+            what there is not.
     """
+    check_evaluation(config, data)
     if config.fid_features == "none":
         return None
-    split, images = reference_images(config, data)
-    extractor = extractor_for(config.fid_features, config.dataset, images.shape[1])
-    reference = reference_statistics(images, extractor, cache_dir="auto" if cache else None)
-    return Evaluator(config, extractor, split, reference, sampler)
+    reals = Reals(config, data, config.metric_names, cache=cache)
+    _refuse_no_classes(config, reals.extractor, data)
+    return Evaluator(config, reals, sampler)
 
 
-def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
-    """The split an FID is measured against, and its images.
-
-    Raises:
-        UserError: if the data has no test images and they were asked for, or too few.
-    """
-    if config.fid_split == "test" and data.test is None:
+def _refuse_no_classes(config: Config, extractor: Extractor, data: ImageData) -> None:
+    names = [name for name in config.metric_names if "probabilities" in METRICS[name].needs]
+    if names and extractor.outputs(data.images[:1]).probabilities is None:
         raise UserError(
-            f"{config.dataset} has no test images. Received: --fid_split=test. "
-            "Choose train or auto."
+            f"{' and '.join(names)}: measured on a classifier's probabilities, which "
+            f"{extractor.name} does not give. Choose other --fid_features. "
+            f"Received: --metrics={config.metrics}."
         )
-    split = config.fid_split
-    if split == "auto":
-        split = "train" if data.test is None else "test"
-    images = data.images if split == "train" else data.test
-    if len(images) < 2:
-        raise UserError(
-            f"an FID is against 2 images or more: add --fid_features=none. "
-            f"Received: {len(images)} image of the {split} split."
-        )
-    return split, images

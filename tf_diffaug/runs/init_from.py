@@ -1,6 +1,6 @@
 """`--init_from`: a new run that starts from trained weights, and takes nothing else over.
 
-Optimizers, step, regularizers' own variables and the best FID start anew. A run that has a
+Optimizers, step, regularizers' own variables and the best value start anew. A run that has a
 checkpoint goes on from that, and never comes here.
 """
 

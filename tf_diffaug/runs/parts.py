@@ -17,8 +17,9 @@ from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
-from tf_diffaug.runs.evaluator import Evaluator, make_evaluator, reference_images
+from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.init_from import InitialWeights, initialize
+from tf_diffaug.runs.reals import check_evaluation
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.runs.saved import refuse_other_data
@@ -48,7 +49,7 @@ def build(
     cache: bool = True,
     evaluate: bool = True,
 ) -> Parts:
-    """Builds everything that a run needs; writes nothing but the cache of reals' statistics.
+    """Builds everything that a run needs; writes nothing but the cache of the reals' features.
 
     Args:
         recipe: the settled recipe.
@@ -73,8 +74,9 @@ def build(
     evaluator = None
     if evaluate:
         evaluator = make_evaluator(config, data, sampler, cache=cache)
-    elif resolve_features(config.fid_features, config.dataset) is not None:
-        reference_images(config, data)
+    else:
+        resolve_features(config.fid_features, config.dataset)
+        check_evaluation(config, data)
     return Parts(strategy, data, facts, gan, sampler, evaluator, initial)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import keras
 from tqdm.auto import tqdm
 
+from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.directory import RunDirectory
+from tf_diffaug.runs.words import metric_title
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar with the step, the losses, the last FID and the time left.
+    """A bar with the step, the losses, what was last measured and the time left.
 
     Args:
-        run: where the last FID is read.
+        run: where the last evaluation is read.
         total: the step at which the run ends.
         interval: seconds between updates; a log file gets a line every so often instead of a bar.
     """
@@ -35,9 +37,9 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         shown = {name: f"{float(value):.2f}" for name, value in (logs or {}).items()}
-        evaluated = self._run.last("eval")
-        if evaluated is not None:
-            shown["FID"] = f"{evaluated['fid']:.1f}"
+        for name, value in (self._run.last("eval") or {}).items():
+            if name in METRICS:
+                shown[metric_title(name)] = f"{value:{'.1f' if name == 'fid' else '.3g'}}"
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(int(self.model.step.numpy()) - self._bar.n)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_diffaug.augment import Policy, parse_policy
 from tf_diffaug.errors import UserError
+from tf_diffaug.evaluation.metrics import METRICS, parse_metrics
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
 from tf_diffaug.training import REGULARIZERS, Regularizer, get_loss, parse_regularizers
@@ -19,8 +20,8 @@ class Recipe:
     """What `settle` makes of a configuration.
 
     Args:
-        config: the settings, policy, regularizers and model in their one spelling and `augment` a
-            mode.
+        config: the settings, policy, regularizers, model and metrics in their one spelling and
+            `augment` a mode.
         policy: the augmentation.
         regularizers: the extra loss terms.
         why: why `augment` is what it is, in words.
@@ -41,8 +42,8 @@ def settle(config: Config) -> Recipe:
 
     Raises:
         UserError: if two settings contradict each other.
-        ValueError: for a policy, regularizer, loss or model that does not parse, or a policy that
-            nothing uses.
+        ValueError: for a policy, regularizer, loss, model or metric that does not parse, or a
+            policy that nothing uses.
     """
     policy = parse_policy(config.policy)
     # A saved run is resumed with the order in which it was trained, whatever was typed.
@@ -51,6 +52,8 @@ def settle(config: Config) -> Recipe:
     model = networks.spell_model(config.model)
     _check_labels(config, regularizers)
     _check_styles(config, regularizers)
+    metrics = parse_metrics(config.metrics)
+    _check_best_by(config, metrics)
     augment = resolve_augment(policy, config.augment, regularizers)
     why = "as asked" if config.augment is not None else _reason(policy, regularizers)
     settled = dataclasses.replace(
@@ -59,6 +62,7 @@ def settle(config: Config) -> Recipe:
         regularizers=",".join(map(str, regularizers)) or "none",
         augment=augment,
         model=model,
+        metrics=",".join(metrics),
         init_from=None if config.init_from is None else os.path.normpath(config.init_from),
     )
     return Recipe(settled, policy, regularizers, why)
@@ -89,6 +93,19 @@ def _check_styles(config: Config, regularizers: tuple[Regularizer, ...]) -> None
         raise UserError(
             f"{' and '.join(about_styles)} is about a generator's styles: add --model=stylegan2. "
             f"Received: --model={config.model}."
+        )
+
+
+def _check_best_by(config: Config, metrics: tuple[str, ...]) -> None:
+    received = f"Received: --best_by={config.best_by} --metrics={config.metrics}."
+    able = [name for name in metrics if METRICS[name].better != "none"]
+    choices = f"Choose from {', '.join(able)}" if able else "Add one that can, such as fid"
+    if config.best_by not in metrics:
+        raise UserError(f"--best_by is one of --metrics. {choices}. {received}")
+    if config.best_by not in able:
+        raise UserError(
+            f"{config.best_by} cannot choose a checkpoint: neither lower nor higher is better. "
+            f"{choices}. {received}"
         )
 
 

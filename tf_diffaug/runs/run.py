@@ -87,7 +87,7 @@ class Run:
         return {}
 
     def evaluator(self) -> Evaluator | None:
-        """What measures its FID in its own protocol; None for a run without features."""
+        """What measures it as in training, in its own protocol; None for one without features."""
         return make_evaluator(self.config, self.data, self.sampler)
 
 
@@ -105,7 +105,7 @@ def load_run(
 
     Args:
         run_dir: its folder; nothing in it is changed.
-        checkpoint: `newest`, `best` (by FID) or the number of a step.
+        checkpoint: `newest`, `best` (by its `best_by`) or the number of a step.
         seed: of what will be sampled; by default the run's.
         **settings: evaluation settings of `Config` in place of the run's own, such as `num_fakes`
             or `fid_features`; `dataset` and `data_dir` where its images lie now.

@@ -78,6 +78,18 @@ def read_saved(run_dir: pathlib.Path, *, flag: str = "run_dir") -> dict[str, Any
     return saved
 
 
+def features_of(config: Config, saved: Mapping[str, Any]) -> str:
+    """The features of a run that is resumed: of `auto`, those that it has.
+
+    Args:
+        config: the settings asked for.
+        saved: those it was made with.
+    """
+    if config.fid_features != "auto":
+        return config.fid_features
+    return saved.get("fid_features", config.fid_features)
+
+
 def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wanted: Config) -> None:
     """Checks that a run is resumed with its own recipe.
 
@@ -91,17 +103,18 @@ def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wante
     Raises:
         UserError: naming each setting that differs and may not.
     """
+    # What a run of an older version does not say is as it was then, the default.
+    before = {name: field.default for name, field in fields().items()} | dict(saved)
     differ = [
-        f"--{name}={shown(fields()[name], value)} (saved: {shown(fields()[name], saved[name])})"
+        f"--{name}={shown(fields()[name], value)} (saved: {shown(fields()[name], before[name])})"
         for name, value in wanted.lasting().items()
-        if name in saved
-        and value != saved[name]
-        and not (name == "dataset" and wanted.is_folder and saved[name].startswith("folder:"))
+        if value != before[name]
+        and not (name == "dataset" and wanted.is_folder and before[name].startswith("folder:"))
     ]
     if differ:
         raise UserError(
-            f"{run_dir} holds a run with other settings: {', '.join(differ)}. Only steps, cadences "
-            "and the directory may change; give another --run_dir to start anew."
+            f"{run_dir} holds a run with other settings: {', '.join(differ)}. Only steps, "
+            "cadences, metrics and the directory may change; give another --run_dir to start anew."
         )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.training import Regularizer, get_loss
@@ -65,7 +66,7 @@ def recipe_in_words(
         recipe: the settled recipe.
         num_images: how many images it trains on.
         is_flipped: whether half of the reals are mirrored; None if that is not known.
-        fid_features: the name of the extractor of its FID, or `none`.
+        fid_features: the name of the extractor of what it measures, or `none`.
     """
     config = recipe.config
     d_sees, g_sees = _WHERE[config.augment]
@@ -181,7 +182,7 @@ def _named(regularizer: Regularizer) -> str:
 def _start(config: Config) -> str | None:
     if config.init_from is None:
         return None
-    which = {"newest": "its newest checkpoint", "best": "its best checkpoint by FID"}.get(
+    which = {"newest": "its newest checkpoint", "best": "its best checkpoint"}.get(
         config.init_checkpoint, f"its checkpoint of step {config.init_checkpoint}"
     )
     text = (
@@ -237,9 +238,18 @@ def _evaluation(config: Config, fid_features: str) -> str:
         "standing": "statistics of 100 batches taken for it",
     }
     truncated = "" if config.truncation is None else f", truncation {config.truncation:g}"
+    extreme = {"lower": "lowest", "higher": "highest"}[METRICS[config.best_by].better]
     averaged = config.eval_ema and (config.ema_decay > 0 or config.ema_half_life is not None)
+    generator = "the averaged G" if averaged else "G"
     return (
-        f"FID {every}: {config.num_fakes:,} fakes of {'the averaged G' if averaged else 'G'} "
+        f"{metric_titles(config.metric_names)} {every}: {config.num_fakes:,} fakes of {generator} "
         f"(batch norm by {statistics[config.eval_batch_norm]}{truncated}) against {split}, "
-        f"features of {fid_features}. Only FIDs of the same features and protocol compare."
+        f"features of {fid_features}. Only numbers of the same features and protocol compare. "
+        f"The best checkpoint is that of the {extreme} {metric_title(config.best_by)}."
     )
+
+
+def metric_titles(metrics: Sequence[str]) -> str:
+    """Titles of metrics in a sentence."""
+    *names, last = map(metric_title, metrics)
+    return f"{', '.join(names)} and {last}" if names else last

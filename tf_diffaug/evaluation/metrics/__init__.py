@@ -10,16 +10,24 @@ import importlib
 import pkgutil
 
 from tf_diffaug.evaluation.metrics.measure import measure, readings
-from tf_diffaug.evaluation.metrics.registry import METRICS, Metric, metrics_table, register_metric
-from tf_diffaug.evaluation.metrics.sets import FeatureSet, FeatureSets
+from tf_diffaug.evaluation.metrics.registry import (
+    METRICS,
+    Metric,
+    metrics_table,
+    parse_metrics,
+    register_metric,
+)
+from tf_diffaug.evaluation.metrics.sets import FeatureSet, FeatureSets, Moments
 
 __all__ = [
     "METRICS",
     "FeatureSet",
     "FeatureSets",
     "Metric",
+    "Moments",
     "measure",
     "metrics_table",
+    "parse_metrics",
     "readings",
     "register_metric",
 ]

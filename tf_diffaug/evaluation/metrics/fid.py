@@ -33,8 +33,9 @@ def read(values: Mapping[str, float]) -> str | None:
     summary="Fréchet distance of Gaussians fitted to the features",
     source="arXiv 1706.08500",
     better="lower",
+    of_moments=True,
     reading=read,
 )
 def fid(sets: FeatureSets, seed: int) -> dict[str, float]:
     del seed
-    return {"fid": frechet_distance(sets.fakes.statistics, sets.reals.statistics)}
+    return {"fid": frechet_distance(sets.reals.statistics, sets.fakes.statistics)}

@@ -54,7 +54,7 @@ def readings(values: Mapping[str, float], sets: FeatureSets) -> dict[str, str]:
         **values,
         "num_fakes": len(sets.fakes),
         "num_reals": len(sets.reals),
-        "num_features": sets.fakes.features.shape[1],
+        "num_features": sets.fakes.num_features,
     }
     found = {}
     for name, metric in METRICS.items():
@@ -83,6 +83,7 @@ def _chosen(sets: FeatureSets, names: Iterable[str] | None) -> list[Metric]:
 
 
 _IN_WORDS = {
+    "features": "the features of each image",
     "probabilities": "the classifier's probabilities of the fakes",
     "train": "features of the training images",
     "held_out": "features of held-out images",

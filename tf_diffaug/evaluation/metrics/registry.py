@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tf_diffaug.evaluation.metrics.sets import FeatureSets
+from tf_diffaug.evaluation.metrics.sets import FeatureSets, Moments
+from tf_diffaug.naming import unknown
 
 BETTER = ("lower", "higher", "none")
 NEEDS = ("probabilities", "train", "held_out")
@@ -32,6 +33,8 @@ class Metric:
         needs: what it needs beside features of fakes and reals.
         uses: the work on pairs that it shares.
         only_few: whether it is measured unasked only where there are few images.
+        of_moments: whether it looks at mean and covariance of fakes and reals alone, so that their
+            features need not be kept.
         reading: makes one plain sentence of its values and the counts of images, or None.
     """
 
@@ -43,16 +46,19 @@ class Metric:
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     only_few: bool = False
+    of_moments: bool = False
     reading: Reading | None = None
 
     def missing(self, sets: FeatureSets) -> tuple[str, ...]:
         """What it needs and the sets do not have."""
         has = {
+            "features": not any(isinstance(one, Moments) for one in (sets.fakes, sets.reals)),
             "probabilities": sets.fakes.probabilities is not None,
             "train": sets.train is not None,
             "held_out": sets.held_out is not None,
         }
-        return tuple(need for need in self.needs if not has[need])
+        needs = self.needs if self.of_moments else ("features", *self.needs)
+        return tuple(need for need in needs if not has[need])
 
 
 METRICS: dict[str, Metric] = {}
@@ -67,6 +73,7 @@ def register_metric(
     needs: Sequence[str] = (),
     uses: Sequence[str] = (),
     only_few: bool = False,
+    of_moments: bool = False,
     reading: Reading | None = None,
 ) -> Callable[[Callable[..., Values]], Callable[..., Values]]:
     """Decorator of a function (sets, seed) to values: makes it a metric of that name.
@@ -99,7 +106,16 @@ def register_metric(
         if other is not None and _place(other.compute) != _place(compute):
             raise ValueError(f"There is a metric of this name already. Received: name={name!r}.")
         METRICS[name] = Metric(
-            name, compute, summary, source, better, tuple(needs), tuple(uses), only_few, reading
+            name=name,
+            compute=compute,
+            summary=summary,
+            source=source,
+            better=better,
+            needs=tuple(needs),
+            uses=tuple(uses),
+            only_few=only_few,
+            of_moments=of_moments,
+            reading=reading,
         )
         return compute
 
@@ -114,6 +130,20 @@ def temporarily_registered(name: str, compute: Callable[..., Values], **facts: A
         yield METRICS[name]
     finally:
         del METRICS[name]
+
+
+def parse_metrics(text: str) -> tuple[str, ...]:
+    """The names in a text with commas between, each once.
+
+    Raises:
+        ValueError: if one is not registered.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in METRICS:
+            received = f"metrics={text!r}"
+            raise ValueError(unknown("metric", name, sorted(METRICS), received=received))
+    return names
 
 
 def metrics_table() -> str:

@@ -49,6 +49,11 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def num_features(self) -> int:
+        """The length of a feature vector."""
+        return self.features.shape[1]
+
     @functools.cached_property
     def statistics(self) -> Statistics:
         """Mean and covariance in float64."""
@@ -59,8 +64,39 @@ class FeatureSet:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """In the place of a `FeatureSet`, mean and covariance of features that were not kept.
+
+    They are all that the FID looks at, and take the same memory for any number of images.
+
+    Args:
+        statistics: of 2 images or more.
+
+    Raises:
+        ValueError: if there are fewer.
+    """
+
+    statistics: Statistics
+    probabilities: None = dataclasses.field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if len(self) < 2:
+            raise ValueError(f"A covariance needs at least 2 samples. Received: count={len(self)}.")
+
+    def __len__(self) -> int:
+        return self.statistics.count
+
+    @property
+    def num_features(self) -> int:
+        """The length of a feature vector."""
+        return self.statistics.num_features
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class FeatureSets:
     """What is measured, and against what.
+
+    For metrics that look at moments alone, `fakes` and `reals` may be `Moments`.
 
     Args:
         fakes: of the generator's samples.
@@ -75,8 +111,8 @@ class FeatureSets:
             without training images.
     """
 
-    fakes: FeatureSet
-    reals: FeatureSet
+    fakes: FeatureSet | Moments
+    reals: FeatureSet | Moments
     train: FeatureSet | None = None
     held_out: FeatureSet | None = None
 
@@ -86,7 +122,7 @@ class FeatureSets:
             for field in dataclasses.fields(self)
             if (value := getattr(self, field.name)) is not None
         }
-        dims = {name: value.features.shape[1] for name, value in given.items()}
+        dims = {name: value.num_features for name, value in given.items()}
         if len(set(dims.values())) > 1:
             listed = ", ".join(f"{name} of {size}" for name, size in dims.items())
             raise ValueError(

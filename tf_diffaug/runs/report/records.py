@@ -12,12 +12,13 @@ from typing import Any
 from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.evaluation.fid import refuse_unlike
+from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.init_from import InitialWeights
 from tf_diffaug.runs.recipe import Recipe, settle
 from tf_diffaug.runs.saved import read_saved
-from tf_diffaug.runs.words import protocol_words, recipe_in_words
+from tf_diffaug.runs.words import metric_title, protocol_words, recipe_in_words
 
 Record = dict[str, Any]
 
@@ -94,12 +95,8 @@ class RunRecords:
         if count := self.facts.get("num_images"):
             held_out = self.facts.get("num_test")
             found["images"] = (f"{count:,}", f"{held_out:,} held out" if held_out else "")
-        fids = [one for one in self.evaluated if "fid" in one]
-        if fids:
-            best = min(fids, key=lambda one: one["fid"])
-            found["FID"] = (f"{fids[-1]['fid']:.2f}", _of_what(fids[-1].get("protocol", {})))
-            if best["step"] != fids[-1]["step"]:
-                found["best FID"] = (f"{best['fid']:.2f}", f"at step {best['step']:,}")
+        for metric in dict.fromkeys(("fid", self.recipe.config.best_by)):
+            found |= self._figures_of(metric)
         if self.evaluated and "leak_verdict" in self.evaluated[-1]:
             share = self.evaluated[-1].get("leak")
             seen = "" if share is None else f"the augmentation shows in {share:.0%} of the samples"
@@ -109,16 +106,29 @@ class RunRecords:
             found["speed"] = (f"{statistics.median(speeds):,.0f}", "images a second, the median")
         return found
 
+    def _figures_of(self, metric: str) -> dict[str, tuple[str, str]]:
+        """The last value in training, and the best one if checkpoints were chosen by it."""
+        records = [one for one in self.evaluated if metric in one]
+        if not records:
+            return {}
+        last, title = records[-1], metric_title(metric)
+        found = {title: (f"{last[metric]:.4g}", _of_what(last.get("protocol", {})))}
+        choose = max if METRICS[metric].better == "higher" else min
+        best = choose(records, key=lambda one: one[metric])
+        if metric == self.recipe.config.best_by and best["step"] != last["step"]:
+            found[f"best {title}"] = (f"{best[metric]:.4g}", f"at step {best['step']:,}")
+        return found
+
     def evaluation(self) -> Record | None:
         """The latest evaluation, with `values` and `readings`; of training if there is no other."""
         if self.evaluations:
             last = self.evaluations[-1]
             return {"values": {}, "readings": {}, "protocol": {}, **last}
-        fids = [one for one in self.evaluated if "fid" in one]
-        if not fids:
+        measured = [one for one in self.evaluated if one.keys() & METRICS.keys()]
+        if not measured:
             return None
-        last = fids[-1]
-        values = {"fid": {"mean": last["fid"]}}
+        last = measured[-1]
+        values = {key: {"mean": value} for key, value in last.items() if key in METRICS}
         return {"values": values, "readings": {}, "protocol": {}, **last}
 
 
