@@ -196,6 +196,9 @@ MESSAGES = {
     "Choose others, as in `features=none`. Received: features='cnn'.": (
         "Choose others, as in --fid_features=none. Received: --fid_features=cnn."
     ),
+    "`fit=pad` or `fit=enlarge` takes small ones. Received: resolution=64.": (
+        "--fit=pad or --fit=enlarge takes small ones. Received: --resolution=64."
+    ),
     "Unknown metric 'fda'. Received: metrics='fid,fda'.": (
         "Unknown metric 'fda'. Received: --metrics=fid,fda."
     ),

@@ -309,7 +309,9 @@ def test_held_out_labels_stay_with_their_images_when_some_are_skipped(tmp_path):
 def test_all_too_small_says_what_fits(tmp_path):
     save(noise(28, 28), tmp_path / "a.png")
     save(noise(30, 29), tmp_path / "b.png")
-    with pytest.raises(ValueError, match="resolution=28 is the largest that all allow; fit=pad or"):
+    with pytest.raises(
+        ValueError, match="`resolution=28` is the largest that all allow; `fit=pad`"
+    ):
         open_folder(tmp_path, resolution=32)
     for fit in ("pad", "enlarge"):
         assert open_folder(tmp_path, resolution=32, fit=fit).images.shape == (2, 32, 32, 3)

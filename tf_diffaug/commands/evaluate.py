@@ -179,11 +179,12 @@ def _measure(
 def _checkpoints(asked: Asked, folder: pathlib.Path) -> list[str]:
     if asked.checkpoint != "all":
         return [asked.checkpoint]
-    found = (folder / "checkpoints").glob("**/step-*.index")
-    steps = sorted({int(path.stem.removeprefix("step-")) for path in found})
+    from tf_diffaug.runs.checkpoints import checkpoints_by_step
+
+    steps = list(checkpoints_by_step(folder))
     if not steps:
         raise UserError(f"{folder} has no checkpoint yet. Received: --checkpoint=all.")
-    return list(map(str, steps))
+    return steps
 
 
 def _of_folders(asked: Asked, metrics: Sequence[str] | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tf_diffaug.evaluation.metrics import METRICS
-from tf_diffaug.runs.words import protocol_words
+from tf_diffaug.runs.words import protocol_words, value_in_words
 
 
 def show(records: Mapping[str, dict[str, Any]]) -> None:
@@ -28,7 +28,7 @@ def show(records: Mapping[str, dict[str, Any]]) -> None:
     keys = dict.fromkeys(key for record in records.values() for key in record["values"])
     for key in keys:
         better = METRICS[key].better if key in METRICS else "none"
-        cells = [_value(record["values"].get(key)) for record in records.values()]
+        cells = [value_in_words(record["values"].get(key)) for record in records.values()]
         table.add_row(key, *cells, "" if better == "none" else better)
     console.print(table)
     first = next(iter(records.values()))
@@ -38,14 +38,8 @@ def show(records: Mapping[str, dict[str, Any]]) -> None:
             prefix = f"{title}: " if len(records) > 1 else ""
             console.print(Text(f"{prefix}{metric}: {words}"))
         for label, values in record.get("classes", {}).items():
-            listed = ", ".join(f"{key} {_value(value)}" for key, value in values.items())
+            listed = ", ".join(f"{key} {value_in_words(value)}" for key, value in values.items())
             console.print(Text(f"class {label}: {listed}"))
-
-
-def _value(value: Mapping[str, float] | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value['mean']:.4g}" + (f" ± {value['std']:.2g}" if "std" in value else "")
 
 
 def _seeds(record: Mapping[str, Any]) -> str:

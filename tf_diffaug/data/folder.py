@@ -157,9 +157,9 @@ def _unusable(names: list[str], errors: dict, name: str, resolution: int | None)
     small = [error.side for error in errors.values() if error.side is not None]
     ways = []
     if len(small) == len(names):
-        ways.append(f"resolution={min(small)} is the largest that all allow")
+        ways.append(f"`resolution={min(small)}` is the largest that all allow")
     if small:
-        ways.append("fit=pad or fit=enlarge takes small ones")
+        ways.append("`fit=pad` or `fit=enlarge` takes small ones")
     if len(errors) < len(names):
         ways.append("skip_broken leaves them out")
     return (

@@ -153,17 +153,22 @@ def find_checkpoint(
         if path is None:
             raise UserError(f"{run_dir} has no checkpoint in {place.name}/ yet.")
         return pathlib.Path(path)
+    found = checkpoints_by_step(run_dir)
+    if checkpoint not in found:
+        steps = f"steps {', '.join(found)}" if found else "no step"
+        raise UserError(f"{run_dir} has checkpoints of {steps}. Received: --{flag}={checkpoint}.")
+    return found[checkpoint]
+
+
+def checkpoints_by_step(run_dir: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Path prefixes of a run's checkpoints, the best one among them, by the number of the step."""
+    folder = run_dir / "checkpoints"
     found = {
         path.stem.removeprefix("step-"): path.with_suffix("")
         for place in (folder / "best", folder)
         for path in place.glob("step-*.index")
     }
-    if checkpoint not in found:
-        raise UserError(
-            f"{run_dir} has checkpoints of steps {', '.join(sorted(found, key=int))}. "
-            f"Received: --{flag}={checkpoint}."
-        )
-    return found[checkpoint]
+    return {step: found[step] for step in sorted(found, key=int)}
 
 
 def read_groups(path: str, **groups: list[tf.Variable]) -> None:

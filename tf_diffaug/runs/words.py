@@ -57,6 +57,17 @@ def metric_title(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
 
+def value_in_words(value: Mapping[str, float] | None) -> str:
+    """A value of an evaluation with its deviation over the seeds; of None a dash."""
+    if value is None:
+        return "-"
+    mean, deviation = value["mean"], value.get("std")
+    if deviation is None:
+        return f"{mean:.4g}"
+    # Rounding errors of equal values are no deviation.
+    return f"{mean:.4g} ± {0.0 if deviation < 1e-9 * abs(mean) else deviation:.2g}"
+
+
 def recipe_in_words(
     recipe: Recipe, *, num_images: int, is_flipped: bool | None, fid_features: str
 ) -> dict[str, str]:

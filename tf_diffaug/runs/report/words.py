@@ -6,13 +6,13 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.config import Config, fields
 from tf_diffaug.runs.report.records import Record, RunRecords, unlike
 from tf_diffaug.runs.settings import shown
-from tf_diffaug.runs.words import metric_title, protocol_words
+from tf_diffaug.runs.words import metric_title, protocol_words, value_in_words
 
 _FIRST = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 _SAME_FOR_ALL = ("run_dir", "preset")
@@ -105,7 +105,7 @@ def evaluations(runs: Sequence[RunRecords]) -> Evaluations | None:
     rows = []
     for key in keys:
         better = METRICS[key].better if key in METRICS else "none"
-        cells = [_value(record.get("values", {}).get(key)) for record in records]
+        cells = [value_in_words(record.get("values", {}).get(key)) for record in records]
         better = {"lower": "↓", "higher": "↑"}.get(better, "")
         rows.append((Row(metric_title(key), cells), better))
     return Evaluations(
@@ -123,7 +123,12 @@ def evaluations(runs: Sequence[RunRecords]) -> Evaluations | None:
 
 def _by_class(record: Record) -> list[tuple[str, str]]:
     return [
-        (name, ", ".join(f"{metric_title(key)} {_value(value)}" for key, value in values.items()))
+        (
+            name,
+            ", ".join(
+                f"{metric_title(key)} {value_in_words(value)}" for key, value in values.items()
+            ),
+        )
         for name, values in record.get("classes", {}).items()
     ]
 
@@ -140,16 +145,6 @@ def _how(record: Record) -> str:
     if len(seeds) > 1:
         words += f"; mean and deviation over {len(seeds)} draws of fakes"
     return f"Measured on {words}." if words else ""
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict) and "mean" in value:
-        mean, deviation = value["mean"], value.get("std")
-        if deviation is None:
-            return f"{mean:.4g}"
-        # Rounding errors of equal values are no deviation.
-        return f"{mean:.4g} ± {0.0 if deviation < 1e-9 * abs(mean) else deviation:.2g}"
-    return f"{value:.4g}" if isinstance(value, (int, float)) else "-"
 
 
 def commands(run: RunRecords) -> list[tuple[str, str]]:
