@@ -109,6 +109,18 @@ def extract_statistics(
     return statistics
 
 
+def counter(progress: Callable[[int, int], None], total: int) -> Progress:
+    """What tells how many are done in all, when it is told of more."""
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done = min(done + more, total)
+        progress(done, total)
+
+    return count
+
+
 def batches_of(images: np.ndarray, size: int = BATCH) -> Iterable[np.ndarray]:
     """An array of images, some at a time."""
     return (images[start : start + size] for start in range(0, len(images), size))

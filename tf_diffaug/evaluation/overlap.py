@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy
+from tf_diffaug.evaluation.evaluate import counter, extract_statistics
 from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.fid import fake_batches
 from tf_diffaug.evaluation.reference import digest_images, reference_statistics
@@ -94,12 +95,16 @@ def support_overlap(
             f"digest {expected[0]!r} and {expected[1]!r}."
         )
     total = repeats * (num_fakes + len(augments) * (len(reals) + num_fakes))
-    meter = _Meter(extractor, total, progress)
+    count = counter(progress, total)
+
+    def statistics(batches: Iterator[Any], num_images: int) -> Statistics:
+        return extract_statistics(batches, extractor, num_images, progress=count)
+
     plain = []
     cells = [{"policy": str(augment.policy), "fid": [], "ratio": []} for augment in augments]
     for repeat in range(repeats):
         fakes = _fakes(sample, repeat, num_fakes, batch_size)
-        plain.append(frechet_distance(reference, meter(_split(fakes, batch_size))))
+        plain.append(frechet_distance(reference, statistics(_split(fakes, batch_size), len(fakes))))
         if plain[-1] <= 0:
             raise ValueError(
                 "These fakes have no distance from the reals, and nothing can be divided by it. "
@@ -107,7 +112,7 @@ def support_overlap(
             )
         for transform, cell in zip(transforms, cells, strict=True):
             sides = [
-                meter(_augmented(transform, _split(images, batch_size), draws))
+                statistics(_augmented(transform, _split(images, batch_size), draws), len(images))
                 for images, draws in (
                     (reals, random.derive(seed, "augment_real", step=repeat)),
                     (fakes, random.derive(seed, "augment_fake", step=repeat)),
@@ -125,26 +130,6 @@ def support_overlap(
         "batch_size": batch_size,
     }
     return {"fid": plain, "cells": cells, "protocol": protocol}
-
-
-class _Meter:
-    """Takes the statistics of images' features, and says how far it is."""
-
-    def __init__(
-        self, extractor: Extractor, total: int, progress: Callable[[int, int], None]
-    ) -> None:
-        self._extractor, self._total, self._progress = extractor, total, progress
-        self._done = 0
-
-    def __call__(self, batches: Iterator[Any]) -> Statistics:
-        statistics = None
-        for images in batches:
-            features = np.asarray(self._extractor(images))
-            statistics = statistics or Statistics(features.shape[1])
-            statistics.update(features)
-            self._done += len(features)
-            self._progress(self._done, self._total)
-        return statistics
 
 
 def _transform(augment: DiffAugment, shape: Sequence[int]) -> Transform:

@@ -15,6 +15,7 @@ from tf_diffaug.evaluation.evaluate import (
     RealFeatures,
     batches_of,
     class_rows,
+    counter,
     extract,
     measure_seeds,
     needs,
@@ -26,7 +27,7 @@ from tf_diffaug.evaluation.reference import digest_images
 from tf_diffaug.runs.evaluator import fakes_at_once, protocol_of
 from tf_diffaug.runs.generate.classes import class_name
 from tf_diffaug.runs.protocols import PROTOCOLS
-from tf_diffaug.runs.reals import Progress, Reals, counter
+from tf_diffaug.runs.reals import Progress, Reals
 from tf_diffaug.runs.run import Run
 from tf_diffaug.runs.saved import versions
 from tf_diffaug.runs.words import metric_title

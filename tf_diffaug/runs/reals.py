@@ -9,7 +9,7 @@ import numpy as np
 from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import Extractor, extractor_for, reference_statistics
-from tf_diffaug.evaluation.evaluate import RealFeatures, look_at_moments, needs
+from tf_diffaug.evaluation.evaluate import RealFeatures, counter, look_at_moments, needs
 from tf_diffaug.evaluation.metrics import METRICS, FeatureSet, Moments
 from tf_diffaug.evaluation.reference import digest_images, reference_features
 from tf_diffaug.runs.config import Config, fields
@@ -97,18 +97,6 @@ class Reals:
                 )
         made = {name: known[id(some)] for name, some in wanted.items()}
         return RealFeatures(**made, fingerprint=fingerprint)
-
-
-def counter(progress: Progress, total: int) -> Callable[[int], None]:
-    """What tells how many are done in all, when it is told of more."""
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done = min(done + more, total)
-        progress(done, total)
-
-    return count
 
 
 def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
