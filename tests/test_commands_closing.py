@@ -3,6 +3,7 @@ import pytest
 from tf_diffaug.commands.closing import closing_lines
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
+from tf_diffaug.runs.recipe import settle
 
 EVALUATED = {
     "step": 2,
@@ -34,19 +35,19 @@ LEAKS = [
 
 def test_the_last_lines_name_what_comes_next(tmp_path):
     run = RunDirectory(tmp_path)
-    text = closing_lines(run, Config())
+    text = closing_lines(run, settle(Config()).config)
     for command in ("report", "evaluate", "generate", "export"):
         assert f"python -m tf_diffaug {command} {tmp_path}\n" in text
     assert "  report  " not in text
     (tmp_path / "report.html").touch()
-    assert "  report      report.html\n" in closing_lines(run, Config())
+    assert "  report      report.html\n" in closing_lines(run, settle(Config()).config)
 
 
 @pytest.mark.parametrize(("found", "expected"), LEAKS, ids=["none", "untold", "leaks", "clean"])
 def test_the_last_lines_say_what_the_leak_gauge_does(tmp_path, found, expected):
     run = RunDirectory(tmp_path)
     run.append({**EVALUATED, **found})
-    lines = closing_lines(run, Config()).splitlines()
+    lines = closing_lines(run, settle(Config()).config).splitlines()
     leaks = [line.split(maxsplit=1)[1] for line in lines if line.startswith("  leak ")]
     assert leaks == expected
 

@@ -77,7 +77,7 @@ MISTAKES = {
     "split": (["--fid_split=test"], "no test images"),
     "metric": (["--metrics=fid,kit"], "Did you mean 'kid'? Choose from auth_pct, "),
     "metric's flag": (["--metrics=fid,kit"], "Received: --metrics=fid,kit."),
-    "best by": (["--metrics=kid"], "Choose from kid. Received: --best_by=fid --metrics=kid."),
+    "best by": (["--metrics=kid", "--best_by=fid"], "from kid. Received: --best_by=fid --metrics"),
     "best by neither": (["--metrics=fid,auth_pct", "--best_by=auth_pct"], "Choose from fid."),
     "held out": (["--metrics=fid,ct"], "emoji_faces has none. Choose from auth_pct, "),
     "held out, explained": (["--metrics=fid,ct", "--explain"], "Received: --metrics=fid,ct."),

@@ -80,9 +80,14 @@ def test_each_extra_term_is_said_in_the_words_of_its_own():
         ({"metrics": "fid,fda"}, "Did you mean 'fid'? Choose from auth_pct, coverage, ct, "),
         ({"metrics": "fid,,kid"}, "Unknown metric ''"),
         (
-            {"metrics": "kid,ct"},
+            {"metrics": "kid,ct", "best_by": "fid"},
             "--best_by is one of --metrics. Choose from kid. Received: --best_by=fid "
             "--metrics=kid,ct.",
+        ),
+        (
+            {"metrics": "ct,auth_pct"},
+            "ct and auth_pct cannot choose a checkpoint: neither lower nor higher is better. Add "
+            "one that can, such as fid. Received: --metrics=ct,auth_pct.",
         ),
         ({"metrics": "fid,ct", "best_by": "ct"}, "ct cannot choose a checkpoint: neither lower"),
         ({"metrics": "ct", "best_by": "ct"}, "Add one that can, such as fid. Received:"),
@@ -99,6 +104,14 @@ def test_a_mistake_in_a_coordinate_is_one_line(settings, message):
         settle(Config(**settings))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [("fid", "fid"), ("kid", "kid"), ("kid,fid", "fid"), ("auth_pct,recall,kid", "recall")],
+)
+def test_the_best_checkpoint_follows_the_metrics(metrics, expected):
+    assert settle(Config(metrics=metrics)).config.best_by == expected
 
 
 def test_two_spellings_of_a_recipe_are_one():
@@ -191,6 +204,7 @@ def test_diffaugment_in_words():
         ({}, "The best checkpoint is that of the lowest FID."),
         ({"metrics": "fid,kid,recall", "best_by": "recall"}, "FID, KID and recall every 1000"),
         ({"metrics": "fid,recall", "best_by": "recall"}, "that of the highest recall."),
+        ({"metrics": "kid"}, "The best checkpoint is that of the lowest KID."),
     ],
 )
 def test_a_setting_shows_in_the_words(settings, expected):

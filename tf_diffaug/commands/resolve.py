@@ -64,8 +64,15 @@ def resolve(given: Mapping[str, Any]) -> tuple[Config, dict[str, str]]:
 
 
 def table(config: Config, origins: Mapping[str, str]) -> str:
-    """What differs from the defaults, and the essentials, with where each came from."""
-    default = Config()
+    """What differs from the defaults, and the essentials, with where each came from.
+
+    Args:
+        config: the settled settings.
+        origins: where each is from.
+    """
+    from tf_diffaug.runs.recipe import settle
+
+    default = settle(Config()).config
     names = [
         name
         for name in fields()

@@ -87,6 +87,8 @@ def run(asked: Asked) -> int:
         recipe = settle(asked.config)
         if asked.config.augment is None:
             origins["augment"] = f"default: {recipe.why}"
+        if asked.config.best_by is None:
+            origins["best_by"] = "default: fid, or else the first of metrics"
         if asked.config.run_dir is None:
             recipe = recipe.replace(run_dir=str(default_directory(recipe.config)))
             origins["run_dir"] = "named after the recipe"

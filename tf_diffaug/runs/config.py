@@ -175,8 +175,11 @@ class Config:
         "measured in training, such as fid,kid,precision,recall",
         changeable=True,
     )
-    best_by: str = _option(
-        "fid", "the one of --metrics that chooses the best checkpoint", rare=True
+    best_by: str | None = _option(
+        None,
+        "the one of --metrics that chooses the best checkpoint; auto: fid, or else the first",
+        unset="auto",
+        rare=True,
     )
     num_fakes: int = _option(2000, "fakes that are measured; the papers use 10000", least=2)
     fid_split: str = _option(

@@ -20,8 +20,8 @@ class Recipe:
     """What `settle` makes of a configuration.
 
     Args:
-        config: the settings, policy, regularizers, model and metrics in their one spelling and
-            `augment` a mode.
+        config: the settings, policy, regularizers, model and metrics in their one spelling,
+            `augment` a mode and `best_by` a metric.
         policy: the augmentation.
         regularizers: the extra loss terms.
         why: why `augment` is what it is, in words.
@@ -53,7 +53,7 @@ def settle(config: Config) -> Recipe:
     _check_labels(config, regularizers)
     _check_styles(config, regularizers)
     metrics = parse_metrics(config.metrics)
-    _check_best_by(config, metrics)
+    best_by = _best_by(config, metrics)
     augment = resolve_augment(policy, config.augment, regularizers)
     why = "as asked" if config.augment is not None else _reason(policy, regularizers)
     settled = dataclasses.replace(
@@ -63,6 +63,7 @@ def settle(config: Config) -> Recipe:
         augment=augment,
         model=model,
         metrics=",".join(metrics),
+        best_by=best_by,
         init_from=None if config.init_from is None else os.path.normpath(config.init_from),
     )
     return Recipe(settled, policy, regularizers, why)
@@ -96,17 +97,22 @@ def _check_styles(config: Config, regularizers: tuple[Regularizer, ...]) -> None
         )
 
 
-def _check_best_by(config: Config, metrics: tuple[str, ...]) -> None:
-    received = f"Received: --best_by={config.best_by} --metrics={config.metrics}."
+def _best_by(config: Config, metrics: tuple[str, ...]) -> str:
+    """The metric that chooses the best checkpoint: unless it is asked for, the FID goes first."""
     able = [name for name in metrics if METRICS[name].better != "none"]
+    if config.best_by is None and able:
+        return "fid" if "fid" in able else able[0]
+    asked = "" if config.best_by is None else f"--best_by={config.best_by} "
+    received = f"Received: {asked}--metrics={config.metrics}."
     choices = f"Choose from {', '.join(able)}" if able else "Add one that can, such as fid"
-    if config.best_by not in metrics:
+    if asked and config.best_by not in metrics:
         raise UserError(f"--best_by is one of --metrics. {choices}. {received}")
     if config.best_by not in able:
         raise UserError(
-            f"{config.best_by} cannot choose a checkpoint: neither lower nor higher is better. "
-            f"{choices}. {received}"
+            f"{config.best_by or ' and '.join(metrics)} cannot choose a checkpoint: neither lower "
+            f"nor higher is better. {choices}. {received}"
         )
+    return config.best_by
 
 
 def _reason(policy: Policy, regularizers: tuple[Regularizer, ...]) -> str:

@@ -103,8 +103,10 @@ def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wante
     Raises:
         UserError: naming each setting that differs and may not.
     """
-    # What a run of an older version does not say is as it was then, the default.
-    before = {name: field.default for name, field in fields().items()} | dict(saved)
+    # What a run of an older version does not say is as it was then: the default, which for the best
+    # checkpoint was the FID's.
+    defaults = {name: field.default for name, field in fields().items()}
+    before = defaults | {"best_by": "fid"} | dict(saved)
     differ = [
         f"--{name}={shown(fields()[name], value)} (saved: {shown(fields()[name], before[name])})"
         for name, value in wanted.lasting().items()
