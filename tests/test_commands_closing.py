@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from tf_diffaug.commands.closing import closing_lines
@@ -41,6 +43,17 @@ def test_the_last_lines_name_what_comes_next(tmp_path):
     assert "  report  " not in text
     (tmp_path / "report.html").touch()
     assert "  report      report.html\n" in closing_lines(run, settle(Config()).config)
+
+
+def test_a_page_from_before_the_last_records_is_said_to_be_older(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.append(EVALUATED)
+    page, line = tmp_path / "report.html", "  report      report.html"
+    page.touch()
+    assert f"{line}\n" in closing_lines(run, settle(Config()).config)
+    at = run.metrics.stat().st_mtime_ns - 1
+    os.utime(page, ns=(at, at))
+    assert f"{line} (older than the run's end)\n" in closing_lines(run, settle(Config()).config)
 
 
 @pytest.mark.parametrize(("found", "expected"), LEAKS, ids=["none", "untold", "leaks", "clean"])

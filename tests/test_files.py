@@ -94,3 +94,33 @@ def test_a_full_disk_is_named_with_the_place(tmp_path):
         fill()
     assert caught.value.filename == str(tmp_path / "file")
     assert listed(tmp_path) == []
+
+
+@pytest.mark.parametrize("missing", [("x",), ("a", "b", "x"), ("there", "c", "x")])
+def test_folders_made_for_what_failed_are_removed(tmp_path, monkeypatch, missing):
+    (tmp_path / "there").mkdir()
+    before = listed(tmp_path)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = tmp_path.joinpath(*missing)
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(place, "text")
+    assert listed(tmp_path) == before
+    monkeypatch.setattr(files.tempfile, "mkdtemp", full)
+    with pytest.raises(OSError, match="No space left"), made_atomically(place):
+        pass
+    assert listed(tmp_path) == before
+
+
+def test_a_folder_that_holds_something_is_left(tmp_path):
+    def fail():
+        with made_folders(tmp_path / "a" / "b"):
+            (tmp_path / "a" / "mine").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert listed(tmp_path) == ["a", "a/mine"]

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 def made_atomically(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathlib.Path]:
     """A path beside `path` to make a file or a folder at; at the end it takes the place of `path`.
 
-    Missing folders are made. What was made is removed if it could not be finished; a process that
-    is killed leaves it, hidden, and nothing at `path`.
+    Missing folders are made. What was made, those folders too, is removed if it could not be
+    finished; a process that is killed leaves it, hidden, and nothing at `path`.
 
     Args:
         path: where the file or the folder will be.
@@ -28,9 +28,7 @@ def made_atomically(path: str | os.PathLike, *, overwrite: bool = False) -> Iter
     """
     path = pathlib.Path(path)
     _refuse_existing(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    holder = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    with made_folders(path.parent), _holder(path) as holder:
         yield holder / path.name
         _refuse_existing(path, overwrite)
         before = holder / f"before {path.name}"
@@ -42,6 +40,35 @@ def made_atomically(path: str | os.PathLike, *, overwrite: bool = False) -> Iter
             if before.exists():
                 os.replace(before, path)
             raise
+
+
+@contextlib.contextmanager
+def made_folders(path: str | os.PathLike) -> Iterator[None]:
+    """Makes a folder and those above it that are missing, for what is written in the `with` block.
+
+    If the block fails, those that were made here and hold nothing are removed again.
+
+    Raises:
+        OSError: if one cannot be made, or is a file.
+    """
+    path = pathlib.Path(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):  # not empty, or never made
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _holder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A hidden folder beside a path, removed at the end with what is in it."""
+    holder = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield holder
     except OSError as error:
         if error.filename is None and error.errno is not None:  # as of a write to a full disk
             raise OSError(error.errno, error.strerror, str(path)) from error
@@ -67,8 +94,12 @@ def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
     path = pathlib.Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
+    with made_folders(path.parent):
+        _replace(path, data)
+
+
+def _replace(path: pathlib.Path, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -2,9 +2,9 @@
 
     python tools/check_readings.py --dataset=cifar10 --data_dir=data
 
-In the place of fakes stand training images, as they are and changed a little, other real images, and
-one tenth of the former among the latter. Held-out images are others still. Each value is the least
-and the greatest of several draws of all sets.
+In the place of fakes stand training images, as they are and changed a little, other real images,
+and one tenth of the former among the latter. Held-out images are others still. Each value is the
+least and the greatest of several draws of all sets.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ def main() -> int:
         ]
         print(f"\n{count:,} images of {args.dataset} trained on, {args.num_fakes:,} fakes and as")
         print(f"many held-out images, by {extractor.name}")
-        print(f"{'':30}" + "".join(f"{name:>22}" for name in METRICS))
+        print(f"{'':30}" + "".join(f"{name:>24}" for name in METRICS))
         for kind in draws[0]:
             ends = [[f([d[kind][m] for d in draws]) for f in (min, max)] for m in METRICS]
-            row = "".join(f"{f'{low:.4g} to {high:.4g}':>22}" for low, high in ends)
+            row = "".join(f"{f'{low:.4g} to {high:.4g}':>24}" for low, high in ends)
             print(f"{kind:30}{row}", flush=True)
     return 0
 

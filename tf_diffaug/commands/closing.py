@@ -32,7 +32,8 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
     lines = [f"In {run.path}:"]
     for what, place in places.items():
         if place is not None:
-            lines.append(f"  {what:<11} {os.path.relpath(place, run.path)}")
+            older = " (older than the run's end)" if what == "report" and _is_older(run) else ""
+            lines.append(f"  {what:<11} {os.path.relpath(place, run.path)}{older}")
     if record is not None:
         lines += _numbers(run, record, config.best_by)
         if "leak_verdict" in record:
@@ -45,6 +46,12 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
     longer = 2 * max(config.steps, newest_step(run.checkpoints) or 0)
     lines.append(f"Next: --steps={longer} goes on; {_idea(config)}.")
     return "\n".join(lines)
+
+
+def _is_older(run: RunDirectory) -> bool:
+    """Whether the page was written before the last record."""
+    written = report_path(run.path).stat().st_mtime_ns
+    return run.metrics.exists() and written < run.metrics.stat().st_mtime_ns
 
 
 def _numbers(run: RunDirectory, record: Mapping[str, Any], best_by: str) -> list[str]:

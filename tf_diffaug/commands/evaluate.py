@@ -160,7 +160,7 @@ def _measure(
             f"{folder} has no test images, which {flag} measures against. Choose "
             "--protocol=low-shot, full, or --fid_split=train."
         )
-    with saved_run.progress() as report:
+    with saved_run.progress(of=saved_run.REALS) as report:
         if reals is None:
             reals = Reals(run.config, run.data, metrics, keep_all=asked.per_class, progress=report)
     with saved_run.progress() as report:

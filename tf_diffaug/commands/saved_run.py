@@ -111,6 +111,8 @@ class Asked:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
+# Of a large set this takes minutes, before anything else is seen.
+REALS = "Features of the real images"
 AnyAsked = TypeVar("AnyAsked", bound=Asked)
 
 
@@ -214,7 +216,8 @@ def evaluator_of(run: Run) -> Evaluator:
         UserError: if the run measures none, and none was asked for.
         ValueError: if features or images cannot be had.
     """
-    evaluator = run.evaluator()
+    with progress(of=REALS) as report:
+        evaluator = run.evaluator(report)
     if evaluator is None:
         raise UserError(
             f"{run.directory.path} has no FID features: add --fid_features=inception, say."
@@ -223,14 +226,27 @@ def evaluator_of(run: Run) -> Evaluator:
 
 
 @contextlib.contextmanager
-def progress(unit: str = "image") -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, told how much is done and of how much in all."""
+def progress(unit: str = "image", *, of: str | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, told how much is done and of how much in all.
+
+    There is none of what is done when it is first told of, as what comes from a cache.
+
+    Args:
+        unit: what is counted.
+        of: what stands before the bar.
+    """
     from tqdm.auto import tqdm
 
-    with tqdm(unit=unit, unit_scale=True, mininterval=0.5, dynamic_ncols=True) as bar:
+    with contextlib.ExitStack() as stack:
+        bar = None
 
         def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            nonlocal bar
+            if bar is None and done < total:
+                looks = {"unit_scale": True, "mininterval": 0.5, "dynamic_ncols": True}
+                bar = stack.enter_context(tqdm(desc=of, total=total, unit=unit, **looks))
+            if bar is not None:
+                bar.total = total
+                bar.update(done - bar.n)
 
         yield report

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_diffaug.commands import OK, STOPPED
+from tf_diffaug.commands import OK, STOPPED, saved_run
 from tf_diffaug.commands.closing import closing_lines
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
+from tf_diffaug.files import made_folders
 from tf_diffaug.runs import callbacks
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_step
 from tf_diffaug.runs.config import Config
@@ -63,7 +64,8 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
     if config.augment in FAILURES:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
-    parts = build(recipe, saved)
+    with saved_run.progress(of=saved_run.REALS) as report:
+        parts = build(recipe, saved, progress=report)
     if config.fid_features == "auto" and parts.evaluator is not None:
         # What `auto` is may change with the network, a run's measure not.
         config = dataclasses.replace(config, fid_features=parts.evaluator.extractor.name)
@@ -186,17 +188,16 @@ def _some(names: Sequence[str], count: int = 3) -> str:
 def _claimed(ready: Ready) -> Iterator[None]:
     """Makes the directory this process's own, with its config.json; nothing was written before."""
     run_dir = ready.run.path
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        folder = os.open(run_dir, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"cannot write to {run_dir}: {error.strerror}.") from error
-    try:
-        _lock(folder, run_dir)
-        _write_config(ready)
+    with contextlib.ExitStack() as stack:
+        try:
+            with made_folders(run_dir):
+                folder = os.open(run_dir, os.O_RDONLY)
+                stack.callback(os.close, folder)
+                _lock(folder, run_dir)
+                _write_config(ready)
+        except OSError as error:
+            raise UserError(f"cannot write to {run_dir}: {error.strerror}.") from error
         yield
-    finally:
-        os.close(folder)
 
 
 def _write_config(ready: Ready) -> None:
@@ -209,11 +210,8 @@ def _write_config(ready: Ready) -> None:
         if (line := version_changes(ready.saved["versions"], saved["versions"])) is not None:
             print(line)
         saved["versions"] = ready.saved["versions"]
-    try:
-        ready.run.write_config(saved)
-        ready.run.checkpoints.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {ready.run.path}: {error.strerror}.") from error
+    ready.run.write_config(saved)
+    ready.run.checkpoints.mkdir(exist_ok=True)
 
 
 def _lock(folder: int, run_dir: pathlib.Path) -> None:

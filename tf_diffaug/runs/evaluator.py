@@ -10,12 +10,10 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.data import ImageData
-from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import Extractor
 from tf_diffaug.evaluation.fid import evaluate_samples
-from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.config import Config
-from tf_diffaug.runs.reals import Reals, check_evaluation
+from tf_diffaug.runs.reals import Progress, Reals, check_evaluation
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.training import GAN
 
@@ -95,7 +93,12 @@ def protocol_of(config: Config, split: str, gan: GAN) -> dict[str, Any]:
 
 
 def make_evaluator(
-    config: Config, data: ImageData, sampler: Sampler, *, cache: bool = True
+    config: Config,
+    data: ImageData,
+    sampler: Sampler,
+    *,
+    cache: bool = True,
+    progress: Progress = lambda done, total: None,
 ) -> Evaluator | None:
     """Loads the extractor and looks at the reals at once, so that what is missing is said now.
 
@@ -104,6 +107,7 @@ def make_evaluator(
         data: the images.
         sampler: makes the fakes.
         cache: whether what is known of the reals may be kept in the user's cache directory.
+        progress: told how many of the reals are done, of how many.
 
     Raises:
         ValueError: if the extractor cannot be had, there is no split as asked, or a metric needs
@@ -112,16 +116,5 @@ def make_evaluator(
     check_evaluation(config, data)
     if config.fid_features == "none":
         return None
-    reals = Reals(config, data, config.metric_names, cache=cache)
-    _refuse_no_classes(config, reals.extractor, data)
+    reals = Reals(config, data, config.metric_names, cache=cache, progress=progress)
     return Evaluator(config, reals, sampler)
-
-
-def _refuse_no_classes(config: Config, extractor: Extractor, data: ImageData) -> None:
-    names = [name for name in config.metric_names if "probabilities" in METRICS[name].needs]
-    if names and extractor.outputs(data.images[:1]).probabilities is None:
-        raise UserError(
-            f"{' and '.join(names)}: measured on a classifier's probabilities, which "
-            f"{extractor.name} does not give. Choose other --fid_features. "
-            f"Received: --metrics={config.metrics}."
-        )

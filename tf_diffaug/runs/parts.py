@@ -19,7 +19,7 @@ from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.init_from import InitialWeights, initialize
-from tf_diffaug.runs.reals import check_evaluation
+from tf_diffaug.runs.reals import Progress, check_evaluation
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.runs.saved import refuse_other_data
@@ -48,6 +48,7 @@ def build(
     *,
     cache: bool = True,
     evaluate: bool = True,
+    progress: Progress = lambda done, total: None,
 ) -> Parts:
     """Builds everything that a run needs; writes nothing but the cache of the reals' features.
 
@@ -58,6 +59,7 @@ def build(
         cache: whether these may be kept in the user's cache directory.
         evaluate: whether to load the features and measure the reals, which may take a download; if
             not, there is no evaluator, and only what was asked of it is checked.
+        progress: told how many of the reals are measured, of how many.
 
     Raises:
         ValueError: for a mistake in what was asked, whatever it is about.
@@ -73,7 +75,7 @@ def build(
     sampler = make_sampler(gan, config)
     evaluator = None
     if evaluate:
-        evaluator = make_evaluator(config, data, sampler, cache=cache)
+        evaluator = make_evaluator(config, data, sampler, cache=cache, progress=progress)
     else:
         resolve_features(config.fid_features, config.dataset)
         check_evaluation(config, data)

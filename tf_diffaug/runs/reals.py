@@ -53,6 +53,7 @@ class Reals:
                 f"Received: --fid_features={config.fid_features}."
             )
         self.extractor: Extractor = extractor
+        _refuse_no_classes(metrics or (), extractor, images)
         self.labels = data.labels if self.split == "train" else data.test_labels
         self._cache_dir = "auto" if cache else None
         if look_at_moments(metrics) and not keep_all:
@@ -120,6 +121,16 @@ def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
             f"Received: {len(images)} image of the {split} split."
         )
     return split, images
+
+
+def _refuse_no_classes(metrics: Sequence[str], extractor: Extractor, images: np.ndarray) -> None:
+    names = [n for n in metrics if n in METRICS and "probabilities" in METRICS[n].needs]
+    if names and extractor.outputs(images[:1]).probabilities is None:
+        raise UserError(
+            f"{' and '.join(names)}: measured on a classifier's probabilities, which "
+            f"{extractor.name} does not give. Choose other --fid_features. "
+            f"Received: --metrics={','.join(metrics)}."
+        )
 
 
 def check_evaluation(config: Config, data: ImageData) -> None:

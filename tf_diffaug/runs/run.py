@@ -15,6 +15,7 @@ from tf_diffaug.runs.checkpoints import CheckpointStore, find_checkpoint
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
+from tf_diffaug.runs.reals import Progress
 from tf_diffaug.runs.recipe import Recipe, settle
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.runs.saved import read_saved, refuse_other_data
@@ -86,9 +87,13 @@ class Run:
     def _steady_samplers(self) -> dict[float | None, Sampler]:
         return {}
 
-    def evaluator(self) -> Evaluator | None:
-        """What measures it as in training, in its own protocol; None for one without features."""
-        return make_evaluator(self.config, self.data, self.sampler)
+    def evaluator(self, progress: Progress = lambda done, total: None) -> Evaluator | None:
+        """What measures it as in training, in its own protocol; None for one without features.
+
+        Args:
+            progress: told how many of the reals are done, of how many.
+        """
+        return make_evaluator(self.config, self.data, self.sampler, progress=progress)
 
 
 def load_run(
