@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tf_diffaug import files
-from tf_diffaug.files import made_atomically
+from tf_diffaug.files import made_atomically, made_folders, write_atomically
 
 
 def listed(folder):
@@ -101,7 +101,7 @@ def test_folders_made_for_what_failed_are_removed(tmp_path, monkeypatch, missing
     (tmp_path / "there").mkdir()
     before = listed(tmp_path)
 
-    def full(*arguments):
+    def full(*arguments, **keywords):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     place = tmp_path.joinpath(*missing)

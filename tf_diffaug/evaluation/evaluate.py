@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,9 @@ class RealFeatures:
             return extract(batches, extractor, count, progress=progress)
         return Moments(extract_statistics(batches, extractor, count, progress=progress))
 
-    def sets(self, fakes: FeatureSet | Moments) -> FeatureSets:
-        """What `measure` takes."""
-        return FeatureSets(fakes, self.reference, self.train, self.held_out)
+    def sets(self, fakes: FeatureSet | Moments, seeds: Sequence[int] = ()) -> FeatureSets:
+        """What `measure` takes, see `FeatureSets`."""
+        return FeatureSets(fakes, self.reference, self.train, self.held_out, seeds)
 
 
 def extract(
@@ -140,38 +140,47 @@ def look_at_moments(metrics: Sequence[str] | None) -> bool:
 
 
 def measure_seeds(
-    fakes: Iterable[FeatureSet | Moments],
+    draw: Callable[[int], FeatureSet | Moments],
     reals: RealFeatures,
     metrics: Sequence[str] | None,
     seeds: Sequence[int],
 ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Measures the fakes of each seed.
+    """Measures the fakes of each seed, one seed's at a time.
 
     Args:
-        fakes: features, one set a seed.
+        draw: makes the features of a seed's fakes.
         reals: what they are measured against.
         metrics: names, see `METRICS`; None is each that has what it needs.
-        seeds: of the metrics' own draws.
+        seeds: of the fakes, and of the metrics' own draws.
 
     Returns:
-        By key `{"mean": ..., "std": ...}` over the seeds (the deviation of a sample, left out of
-        one seed), and what they say in words, by metric. Never the best of several.
+        What `over_seeds` makes of the values, and what their means say in words, by metric.
 
     Raises:
         ValueError: for an unknown metric, or one that needs what there is not.
     """
-    found = []
-    for seed, some in zip(seeds, fakes, strict=True):
-        sets = reals.sets(some)
+    found, sets = [], None
+    for seed in seeds:
+        sets = None  # or this seed's fakes would be held beside the next one's
+        sets = reals.sets(draw(seed), seeds)
         found.append(measure(sets, metrics, seed=seed))
+    values = over_seeds(found)
+    means = {key: value["mean"] for key, value in values.items()}
+    return values, readings(means, sets)
+
+
+def over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """By key `{"mean": ..., "std": ...}` of the values of several seeds, never the best of them.
+
+    The deviation is that of a sample, and left out of one seed.
+    """
     values = {}
     for key in found[0]:
         column = [one[key] for one in found if key in one]
         values[key] = {"mean": float(np.mean(column))}
         if len(column) > 1:
             values[key]["std"] = float(np.std(column, ddof=1))
-    means = {key: value["mean"] for key, value in values.items()}
-    return values, readings(means, sets)
+    return values
 
 
 def class_rows(labels: np.ndarray) -> dict[int, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ from tf_diffaug.evaluation.evaluate import (
     extract,
     measure_seeds,
     needs,
+    over_seeds,
     rows_of,
 )
 from tf_diffaug.evaluation.fid import fake_batches
-from tf_diffaug.evaluation.metrics import FeatureSet, Moments
+from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, Moments, measure
 from tf_diffaug.evaluation.reference import digest_images
 from tf_diffaug.runs.evaluator import fakes_at_once, protocol_of
 from tf_diffaug.runs.generate.classes import class_name
@@ -79,9 +80,16 @@ def evaluate(
         raise ValueError("Classes are measured by every image's features: make reals of keep_all.")
     chosen = range(run.seed, run.seed + seeds)
     count = counter(progress, seeds * run.config.num_fakes)
-    drawn = [_fakes(run, reals, seed, count) for seed in chosen]
-    fakes, labels = zip(*drawn, strict=True)
-    values, words = measure_seeds(fakes, reals.features, metrics, chosen)
+    of_reals = _class_features(reals) if per_class else {}
+    by_class: list[dict[int, dict[str, float]]] = []
+
+    def draw(seed: int) -> FeatureSet | Moments:
+        fakes, labels = _fakes(run, reals, seed, count)
+        if per_class:
+            by_class.append(_by_class(fakes, labels, of_reals, metrics, seed))
+        return fakes
+
+    values, words = measure_seeds(draw, reals.features, metrics, chosen)
     record = {
         "kind": "evaluation",
         "step": int(run.gan.step.numpy()),
@@ -92,8 +100,10 @@ def evaluate(
         "seconds": round(time.monotonic() - started, 1),
     }
     if per_class:
-        found = _by_class(fakes, labels, reals, metrics, chosen)
-        record["classes"] = {class_name(run, label): values for label, values in found.items()}
+        record["classes"] = {
+            class_name(run, label): over_seeds([found[label] for found in by_class])
+            for label in sorted(set.intersection(*map(set, by_class)))
+        }
     return record
 
 
@@ -137,25 +147,28 @@ def _protocol(run: Run, reals: Reals, seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def _by_class(
-    fakes: Sequence[FeatureSet],
-    labels: Sequence[np.ndarray],
-    reals: Reals,
-    metrics: Sequence[str] | None,
-    seeds: Sequence[int],
-) -> dict[int, Any]:
-    """Values of each class that has two fakes and two reals, against the reals of that class."""
+def _class_features(reals: Reals) -> dict[int, FeatureSet]:
+    """The features of each class that has two reals or more."""
     if reals.labels is None:
         raise UserError(f"the {reals.split} images have no labels to measure classes by.")
-    of_reals = class_rows(np.asarray(reals.labels))
-    of_fakes = [class_rows(drawn) for drawn in labels]
+    rows = class_rows(np.asarray(reals.labels))
+    return {label: rows_of(reals.features.reference, some) for label, some in rows.items()}
+
+
+def _by_class(
+    fakes: FeatureSet,
+    labels: np.ndarray,
+    reals: Mapping[int, FeatureSet],
+    metrics: Sequence[str] | None,
+    seed: int,
+) -> dict[int, dict[str, float]]:
+    """Values of each class that has two fakes and two reals, against the reals of that class."""
     names = [name for name in metrics or ("fid", "kid", "precision", "recall") if not needs([name])]
-    found = {}
-    for label in sorted(set(of_reals).intersection(*of_fakes)):
-        reference = RealFeatures(rows_of(reals.features.reference, of_reals[label]))
-        some = [rows_of(one, rows[label]) for one, rows in zip(fakes, of_fakes, strict=True)]
-        found[label] = measure_seeds(some, reference, names, seeds)[0]
-    return found
+    return {
+        label: measure(FeatureSets(rows_of(fakes, rows), reals[label]), names, seed=seed)
+        for label, rows in class_rows(labels).items()
+        if label in reals
+    }
 
 
 def evaluate_images(
@@ -183,7 +196,9 @@ def evaluate_images(
         extract(batches_of(images), extractor, len(images), progress=count)
         for images in (fakes, reals)
     ]
-    values, words = measure_seeds([made[0]], RealFeatures(made[1], made[1]), metrics, [0])
+    values, words = measure_seeds(
+        lambda seed: made[0], RealFeatures(made[1], made[1]), metrics, [0]
+    )
     protocol = {
         **extractor.record(),
         "num_fakes": len(fakes),

@@ -43,16 +43,18 @@ def fakes_to_train(sets: FeatureSets, seed: int) -> tuple[np.ndarray, np.ndarray
 
 
 def nearest_train(sets: FeatureSets, seed: int, name: str) -> Nearest:
-    """The nearest training images of the fakes or held-out images, found once a seed.
+    """The nearest training images of the fakes or held-out images, found once.
 
     All training images are looked at, or a copy of one could be missed. Of more than 10,000 of the
     others, 10,000 are taken.
     """
-    known: dict[tuple[str, int], Nearest] = sets.__dict__.setdefault("_nearest", {})
-    if (name, seed) not in known:
-        rows = sets.sampled(name, MAX_PAIRED, seed)
-        known[name, seed] = nearest(rows, sets.train.features)
-    return known[name, seed]
+    rows, images = sets.sampled(name, MAX_PAIRED, seed), getattr(sets, name)
+    # Where the seed draws no part of them, the next seed's held-out images are these.
+    holder, key = (images, sets.train) if rows is images.features else (sets, (name, seed))
+    known: dict[object, Nearest] = holder.__dict__.setdefault("_nearest", {})
+    if key not in known:
+        known[key] = nearest(rows, sets.train.features)
+    return known[key]
 
 
 def nearest(rows: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> Nearest:

@@ -2,14 +2,15 @@
 
 A tile of dot products is taken once and gives the kernel's sums as well as neighbours; within a set
 one half of them does for both. Memory is that of a tile: no matrix of all distances is ever held.
-Features are centred first, as |x|^2 + |y|^2 - 2 x.y loses the digits that a common mean takes. Sets
-of up to 2,048 images, where a few copies matter, go in float64, larger ones in float32.
+Features are centred first, as |x|^2 + |y|^2 - 2 x.y loses the digits that a common mean takes: on
+the reals, so that what is found within them serves the fakes of every seed. Sets of up to 2,048
+images, where a few copies matter, go in float64, larger ones in float32.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -52,11 +53,23 @@ class Pairs:
         fakes: float32 (n, d).
         reals: float32 (m, d).
         seed: of the kernel's subsets.
+        seeds: of all that will be measured against these reals.
+        known: what was found within the reals, kept by who holds them.
     """
 
-    def __init__(self, fakes: np.ndarray, reals: np.ndarray, *, seed: int) -> None:
+    def __init__(
+        self,
+        fakes: np.ndarray,
+        reals: np.ndarray,
+        *,
+        seed: int,
+        seeds: Sequence[int] = (),
+        known: dict[tuple, object] | None = None,
+    ) -> None:
         dtype = np.float64 if max(len(fakes), len(reals)) <= _SMALL else np.float32
-        center = _center(fakes, reals)
+        center = reals.mean(axis=0, dtype=np.float64)
+        self._seeds = seeds
+        self._known = {} if known is None else known
         self._fakes, self._reals = (Centred(features, center, dtype) for features in (fakes, reals))
         self._seed = seed
         self._wanted: set[str] = set()
@@ -86,21 +99,46 @@ class Pairs:
         return self._done[use]
 
     def _run(self, uses: set[str]) -> None:
-        fakes, reals = self._fakes, self._reals
-        sums = None
-        if "kernel" in uses:
-            dtype, size = fakes.features.dtype, fakes.features.shape[1]
-            sums = KernelSums(len(fakes), len(reals), size, seed=self._seed, dtype=dtype)
+        sums, reals = self._within_reals(uses)
+        some = [] if sums is None else [sums]
         within = {
-            name: self._within(name, rows, sums, "neighbours" in uses)
-            for name, rows in (("fakes", fakes), ("reals", reals))
+            "fakes": self._within("fakes", self._fakes, some, "neighbours" in uses),
+            "reals": reals,
         }
         self._between(within, sums)
         if sums is not None:
             self._done["kernel"] = sums
 
+    def _within_reals(self, uses: set[str]) -> tuple[KernelSums | None, tuple | None]:
+        """The kernel's sums of this seed, so far of the reals alone, and their neighbours.
+
+        One pass finds those of all seeds.
+        """
+        fakes, reals, known = self._fakes, self._reals, self._known
+        dtype, size = reals.features.dtype, reals.features.shape[1]
+
+        def key(seed: int) -> tuple:
+            return "kernel", dtype.name, len(fakes), seed
+
+        sums = {}
+        if "kernel" in uses and key(self._seed) not in known:
+            sums = {
+                key(seed): KernelSums(len(fakes), len(reals), size, seed=seed, dtype=dtype)
+                for seed in {self._seed, *self._seeds}
+            }
+        nearest = "neighbours", dtype.name
+        lacks_nearest = "neighbours" in uses and nearest not in known
+        if sums or lacks_nearest:
+            found = self._within("reals", reals, [*sums.values()], lacks_nearest)
+            known.update(sums)
+            if lacks_nearest:
+                known[nearest] = found
+        # Sums are added to, so that they serve once.
+        own = known.pop(key(self._seed)) if "kernel" in uses else None
+        return own, known[nearest] if "neighbours" in uses else None
+
     def _within(
-        self, name: str, rows: Centred, sums: KernelSums | None, neighbours: bool
+        self, name: str, rows: Centred, sums: Sequence[KernelSums], neighbours: bool
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Squared distances (2, n) to the 3rd and 5th nearest in the same set; the nearest."""
         last = len(rows) - 1
@@ -108,8 +146,10 @@ class Pairs:
         numbers = np.arange(len(rows))
         found = Smallest(len(rows), max(ks), rows.features.dtype)
         for where, others, products in product_tiles(rows, rows):
-            if sums is not None:
-                sums.add(name, where, others, rows.kernel_bases(where, rows, others, products))
+            if sums:
+                bases = rows.kernel_bases(where, rows, others, products)
+                for one in sums:
+                    one.add(name, where, others, bases)
             if neighbours:
                 distances = squared_distances(products, rows.norms[where], rows.norms[others])
                 if where == others:
@@ -192,7 +232,3 @@ def product_tiles(rows: Centred, others: Centred) -> Iterator[tuple[slice, slice
         for columns in slices(len(others), _TILE):
             if rows is not others or columns.start >= where.start:
                 yield where, columns, rows.features[where] @ others.features[columns].T
-
-
-def _center(fakes: np.ndarray, reals: np.ndarray) -> np.ndarray:
-    return (fakes.mean(axis=0, dtype=np.float64) + reals.mean(axis=0, dtype=np.float64)) / 2

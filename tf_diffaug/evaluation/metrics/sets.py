@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,8 @@ class FeatureSets:
             same object as `reals` if that is the reference.
         held_out: of real images that were not trained on, which needs `train`. The same object as
             `reals` if they are the reference.
+        seeds: all that will be measured by against the same `reals` object, if they are known: what
+            lies within it is then looked at once for all.
 
     Raises:
         ValueError: if the sets differ in their number of features, or there are held-out images
@@ -115,13 +118,11 @@ class FeatureSets:
     reals: FeatureSet | Moments
     train: FeatureSet | None = None
     held_out: FeatureSet | None = None
+    seeds: Sequence[int] = ()
 
     def __post_init__(self) -> None:
-        given = {
-            field.name: value
-            for field in dataclasses.fields(self)
-            if (value := getattr(self, field.name)) is not None
-        }
+        names = ("fakes", "reals", "train", "held_out")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
         dims = {name: value.num_features for name, value in given.items()}
         if len(set(dims.values())) > 1:
             listed = ", ".join(f"{name} of {size}" for name, size in dims.items())
@@ -142,7 +143,11 @@ class FeatureSets:
         known: dict[int, Pairs] = self.__dict__.setdefault("_pairs", {})
         if seed not in known:
             rows = {name: self.sampled(name, MAX_PAIRED, seed) for name in ("fakes", "reals")}
-            known[seed] = Pairs(**rows, seed=seed)
+            shared = {}
+            if rows["reals"] is self.reals.features:  # and no part that this seed draws
+                within = self.reals.__dict__.setdefault("_within", {})
+                shared = {"seeds": self.seeds, "known": within}
+            known[seed] = Pairs(**rows, seed=seed, **shared)
         return known[seed]
 
     def sampled(self, name: str, count: int, seed: int) -> np.ndarray:
