@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 
 import pytest
 
@@ -96,12 +97,15 @@ def test_folders_of_images(here, capsys):
         (("run", "--compare"), "two runs or more"),
         (("run", "run", "--compare"), "was not evaluated yet"),
         (("folder:pictures",), "two at a time"),
+        (("folder:one", "folder:pictures"), "folder:one has 1 image: a distance takes 2"),
         (("folder:pictures", "folder:none"), "folder:none"),
         (("folder:pictures", "folder:pictures", "--fid_features=none"), "--fid_features=none"),
         (("run", "--out=pictures"), "pictures exists. Add --overwrite"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(here, capsys, arguments, expected):
+    (here / "one").mkdir(exist_ok=True)
+    shutil.copy(here / "pictures" / "cat" / "0.png", here / "one")
     assert evaluate(*arguments) == 2
     lines = capsys.readouterr().err.splitlines()
     assert expected in lines[-1]

@@ -1,5 +1,6 @@
 """`export` as a user sees it: what it says and writes, and one line for a mistake."""
 
+import errno
 import os
 import shutil
 
@@ -115,3 +116,14 @@ def test_help_names_the_flags(capsys):
     out = capsys.readouterr().out
     for flag in ("--formats=keras,saved_model", "--license", "--out", "--overwrite"):
         assert flag in out
+
+
+def test_a_full_disk_leaves_no_folder(here, capsys, monkeypatch):
+    def full(source):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tf_diffaug.runs.export._draw_sheet", full)
+    before = written(here)
+    assert main(["export", "run", "--formats=keras"]) == 2
+    assert "No space left on device: run/export/7" in capsys.readouterr().err
+    assert written(here) == before

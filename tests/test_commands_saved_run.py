@@ -108,6 +108,12 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
         saved_run.refuse_outputs(asked, tmp_path / "x")
 
 
+def test_what_is_done_when_it_is_first_told_of_has_no_bar(capsys):
+    with saved_run.progress(of="Features") as report:
+        report(8, 8)
+    assert capsys.readouterr().err == ""
+
+
 def test_progress_says_how_much_is_done(capsys):
     with saved_run.progress("page") as report:
         report(2, 8)

@@ -245,6 +245,23 @@ def test_a_run_without_its_report_is_done_all_the_same(here, capsys, monkeypatch
     assert (here / "run" / "checkpoints" / "step-1.index").exists()
 
 
+def test_a_disk_that_is_full_from_the_start_leaves_no_folder(here, capsys, monkeypatch):
+    (here / "mine").mkdir()
+    monkeypatch.setattr(RunDirectory, "write_config", full_disk)
+    for place in ("runs/a/b", "mine"):
+        assert run(f"--run_dir={place}", "--steps=1", *SMALL) == 2
+        assert f"cannot write to {place}: No space left" in capsys.readouterr().err
+    assert written(here) == ["mine"]
+
+
+def test_the_reals_have_a_bar_before_training(here, capsys):
+    flags = ["--steps=1", *SMALL, "--num_images=130", "--run_dir=run"]
+    assert run(*flags) == 0
+    assert "Features of the real images: 100%" in capsys.readouterr().err
+    assert run(*flags, "--steps=2") == 0
+    assert "Features of" not in capsys.readouterr().err  # they are in the cache
+
+
 def test_features_that_cannot_be_had_are_one_line_of_flags(here, capsys, monkeypatch):
     from tf_diffaug.evaluation import efficientnet
 

@@ -1,6 +1,5 @@
 """What every metric does, and what a registration and a set of features refuse."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -38,10 +37,10 @@ def feature_sets(counts=(30, 25, 20, 15), size=6):
 def shuffled(sets):
     rng = np.random.default_rng(5)
     changed = {}
-    for field in dataclasses.fields(sets):
-        value = getattr(sets, field.name)
+    for name in ("fakes", "reals", "train", "held_out"):
+        value = getattr(sets, name)
         order = rng.permutation(len(value))
-        changed[field.name] = FeatureSet(value.features[order], value.probabilities[order])
+        changed[name] = FeatureSet(value.features[order], value.probabilities[order])
     return FeatureSets(**changed)
 
 

@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 
-from tf_diffaug.commands import OK
+from tf_diffaug.commands import OK, saved_run
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.words import metric_titles
@@ -40,7 +40,9 @@ def try_out(recipe: Recipe) -> int:
         ValueError: for a mistake in what was asked.
     """
     config = recipe.config
-    _, data, _, gan, _, evaluator, initial = parts.build(recipe, cache=False)
+    with saved_run.progress(of=saved_run.REALS) as report:
+        built = parts.build(recipe, cache=False, progress=report)
+    _, data, _, gan, _, evaluator, initial = built
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)

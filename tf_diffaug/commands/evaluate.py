@@ -100,6 +100,7 @@ FLAGS = saved_run.flags(
 HELP = """Measures runs, or a folder of images against another, and says how.
 Try: {0} runs/NAME, {0} runs/NAME --protocol=low-shot --checkpoint=all,
 or {0} folder:FAKES folder:REALS. Records go to RUN_DIR/evaluations.jsonl.
+All reals of a split count, however few: fakes may be more, as low-shot's 5,000 are of 100.
 {flags}"""
 read = functools.partial(saved_run.read, Asked, FLAGS, command="evaluate", several=True)
 
@@ -197,6 +198,9 @@ def _of_folders(asked: Asked, metrics: Sequence[str] | None) -> dict[str, Any]:
         data.load(str(path), resolution=asked.resolution, labels=False).images
         for path in asked.run_dirs
     )
+    for path, images in zip(asked.run_dirs, (fakes, reals), strict=True):
+        if len(images) < 2:
+            raise UserError(f"{path} has {len(images)} image: a distance takes 2 of each or more.")
     extractor = extractor_for(asked.fid_features or "auto", str(asked.run_dirs[1]), reals.shape[1])
     if extractor is None:
         raise UserError("features are needed. Received: --fid_features=none.")

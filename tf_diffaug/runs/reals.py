@@ -32,7 +32,8 @@ class Reals:
         progress: told how many images are done, of how many.
 
     Raises:
-        ValueError: if the extractor cannot be had, or there is no split as asked.
+        ValueError: if the extractor cannot be had, there is no split as asked, or a metric needs
+            what there is not.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Reals:
         progress: Progress = lambda done, total: None,
     ) -> None:
         self.split, images = reference_images(config, data)
+        _refuse_no_held_out(metrics or (), config, data)
         extractor = extractor_for(config.fid_features, config.dataset, images.shape[1])
         if extractor is None:
             raise UserError(
@@ -121,6 +123,16 @@ def reference_images(config: Config, data: ImageData) -> tuple[str, np.ndarray]:
             f"Received: {len(images)} image of the {split} split."
         )
     return split, images
+
+
+def _refuse_no_held_out(metrics: Sequence[str], config: Config, data: ImageData) -> None:
+    """Before anything is measured: fakes alone may take minutes."""
+    names = [n for n in metrics if n in METRICS and "held_out" in METRICS[n].needs]
+    if names and data.test is None:
+        raise UserError(
+            f"{' and '.join(names)} needs features of held-out images, and {config.dataset} has "
+            f"none. Received: --metrics={','.join(metrics)}."
+        )
 
 
 def _refuse_no_classes(metrics: Sequence[str], extractor: Extractor, images: np.ndarray) -> None:
