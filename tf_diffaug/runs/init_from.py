@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tf_diffaug._keras import layer_variables, raw_variables
 from tf_diffaug.errors import UserError, one_line, raised_here
+from tf_diffaug.keras_file import load_keras_file
 from tf_diffaug.language import literal
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.checkpoints import find_checkpoint, newest_step, read_groups
@@ -181,8 +182,8 @@ def _read_export(folder: pathlib.Path, config: Config) -> _Source:
 
 def _load_model(path: pathlib.Path) -> keras.Model:
     try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # whatever Keras, zipfile or HDF5 make of a damaged file
+        return load_keras_file(path)
+    except ValueError as error:
         raise UserError(f"{path.name} cannot be read: {one_line(error)[:200]}") from error
 
 
