@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tf_diffaug.data.core import ImageData, convert
+from tf_diffaug.files import read_regular
 from tf_diffaug.unpickle import load_plain
 
 _CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -203,6 +204,6 @@ def _flat(values: Any) -> np.ndarray:
 
 def _read_bytes(path: pathlib.Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise ValueError(f"Could not read {path}: {error.strerror}.") from error
