@@ -146,7 +146,7 @@ def newest_in(directory: str | os.PathLike) -> str | None:
         raise UserError(f"{state_file} is no file.")
     try:
         state = tf.train.get_checkpoint_state(str(directory))
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise UserError(f"{state_file} is damaged ({error}).") from error
     if state is None:
         return None
