@@ -7,7 +7,8 @@ import zipfile
 import pytest
 
 from tf_diffaug.data import files
-from tf_diffaug.data.files import open_files, printable
+from tf_diffaug.data.files import open_files
+from tf_diffaug.errors import printable
 
 
 def make_zip(path, content):

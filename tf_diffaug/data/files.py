@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from tf_diffaug.errors import printable
 from tf_diffaug.files import open_regular
 
 # A packed file may claim any size; an image of more bytes than this is none.
@@ -58,15 +59,6 @@ def open_files(path: str | os.PathLike) -> Iterator[Files]:
             raise ValueError(f"The zip is encrypted: unpack it first. {received}")
         packed = {name: info for name, info in packed.items() if not _hidden(name)}
         yield Files(tuple(sorted(packed)), lambda name: _unpack(archive, packed[name]))
-
-
-def printable(name: object) -> str:
-    """A name as any terminal takes it: one line, valid Unicode.
-
-    Bytes of a file name that are no UTF-8, and control characters, are written as escapes.
-    """
-    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _walk(root: pathlib.Path) -> Iterator[str]:
