@@ -199,6 +199,19 @@ def checkpoints_by_step(run_dir: pathlib.Path) -> dict[str, pathlib.Path]:
     return {step: found[step] for step in sorted(found, key=int)}
 
 
+def groups_in(path: str) -> set[str]:
+    """The names of the groups that a checkpoint holds.
+
+    Args:
+        path: the prefix of its path.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with _restoring(path):
+        return {name.partition("/")[0] for name, _ in tf.train.list_variables(path)}
+
+
 def read_groups(path: str, **groups: list[tf.Variable]) -> None:
     """Reads some groups of a checkpoint, and leaves the others alone.
 
