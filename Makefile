@@ -1,6 +1,6 @@
 # make train   train on the embedded faces, with samples, an FID and a checkpoint
 # make test    the tests (make test-all: the slow ones too; STACK=keras3: on TensorFlow's newest)
-# make fuzz    the fuzz tests with many more examples, other ones each time (about 15 minutes)
+# make fuzz    the fuzz tests with many more examples, other ones each time
 # make audit   known vulnerabilities of the pinned packages (needs the network)
 # make lint    ruff
 
