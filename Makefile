@@ -1,5 +1,7 @@
 # make train   train on the embedded faces, with samples, an FID and a checkpoint
 # make test    the tests (make test-all: the slow ones too; STACK=keras3: on TensorFlow's newest)
+# make fuzz    the fuzz tests with many more examples, other ones each time
+# make audit   known vulnerabilities of the pinned packages (needs the network)
 # make lint    ruff
 
 PYTHON ?= python3
@@ -21,7 +23,7 @@ ARGS ?=
 # A process of the tests takes 2 to 4 GB; more than a few gain little.
 TEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=worksteal
 
-.PHONY: setup train test test-all lint clean
+.PHONY: setup train test test-all fuzz audit lint clean
 
 setup: $(VENV)/ready
 
@@ -42,9 +44,18 @@ test: setup
 test-all: setup
 	$(TEST) $(ARGS)
 
+fuzz: setup
+	HYPOTHESIS_PROFILE=fuzz $(TEST) tests/fuzz $(ARGS)
+
+# In an environment of its own; a package that the service does not know is an error too.
+audit: setup
+	@$(PYTHON) -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip -r $(REQUIREMENTS) $(ARGS)
+
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
 clean:
-	rm -rf .venv .venv-keras3
+	rm -rf .venv .venv-keras3 .venv-audit .venv-keras3-audit

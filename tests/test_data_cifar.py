@@ -199,6 +199,10 @@ def test_cut_short(tmp_path, keep):
         {b"data": np.zeros((0, 3072), np.uint8), b"labels": []},
         {b"data": np.zeros((1, 3072), np.uint8), b"labels": ["cat"]},
         {b"data": "nothing", b"labels": [0]},
+        {b"data": np.zeros((0, 3072), np.uint8), b"labels": np.zeros(0, int)},
+        {b"data": np.zeros((2, 3072), np.uint8), b"labels": np.zeros((2, 1), int)},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": None},
+        {b"data": {}, b"labels": [1 << 99]},
         [1, 2],
     ],
 )
@@ -304,3 +308,16 @@ def test_a_failed_download_is_one_line(monkeypatch):
     with pytest.raises(ValueError, match=r"no route.*Received: data_dir=None") as error:
         load("cifar10")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["data", "labels"])
+def test_lists_of_few_bytes_that_stand_for_endless_ones(tmp_path, key):
+    endless = [0]
+    for _ in range(31):
+        endless = [endless] * 10
+    batch = {"data": np.zeros((2, 3072), np.uint8), "labels": [0, 1], key: endless}
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(pickle.dumps(batch, protocol=2))
+    with pytest.raises(ValueError, match="is no CIFAR batch"):
+        load("cifar10", data_dir=tmp_path)

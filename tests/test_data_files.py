@@ -1,12 +1,14 @@
 """Zips of files, hostile ones among them."""
 
+import os
 import warnings
 import zipfile
 
 import pytest
 
 from tf_diffaug.data import files
-from tf_diffaug.data.files import open_files, printable
+from tf_diffaug.data.files import open_files
+from tf_diffaug.errors import printable
 
 
 def make_zip(path, content):
@@ -65,3 +67,23 @@ def test_of_two_entries_of_a_name_the_later_counts(tmp_path):
 
 def test_printable():
     assert printable("caf\udce9/ü\n.png") == "caf\\xe9/ü\\n.png"
+
+
+def test_an_entry_without_a_name_is_passed_over(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("x", "a.png"):
+            info = zipfile.ZipInfo(name)
+            info.filename = name.removeprefix("x")
+            archive.writestr(info, b"a")
+    with open_files(tmp_path / "x.zip") as found:
+        assert found.names == ("a.png",)
+
+
+def test_pipes_and_devices_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    with open_files(tmp_path) as found:
+        assert found.names == ("a.png", "b.png")
+        for name in found.names:
+            with pytest.raises(OSError, match="pipe or a device"):
+                found.open(name)

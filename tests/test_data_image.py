@@ -189,3 +189,19 @@ def test_a_file_that_is_none(tmp_path):
     for content in (b"", b"text", whole[: len(whole) // 2], os.urandom(100)):
         with pytest.raises(UnusableError, match="no image, or cut short"):
             read_image(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("kind", ["blp", "dds"])
+def test_whatever_a_decoder_raises_is_an_unusable_file(kind):
+    # Pillow has NotImplementedError for what these formats could hold.
+    image = Image.new("P" if kind == "blp" else "RGB", (8, 8))
+    content = bytearray(encode(image, kind).getvalue())
+    content[{"blp": 8, "dds": 80}[kind]] = 0
+    with pytest.raises(UnusableError, match="no image, or cut short"):
+        read_image(io.BytesIO(content))
+
+
+def test_a_thin_image_is_not_padded_to_a_huge_square():
+    thin = encode(Image.new("1", (1 << 17, 1)))
+    with pytest.raises(UnusableError, match="131072x1 padded is more than 536,870,912 pixels"):
+        read_image(thin, resolution=8, fit="pad")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tf_diffaug.commands import main
 from tf_diffaug.data import load
 from tf_diffaug.errors import UserError, one_line, user_mistakes
 
@@ -47,3 +48,14 @@ def test_a_clone_of_any_name_leaves_other_packages_errors_alone(tmp_path):
 def test_a_users_words_take_the_place_of_the_librarys():
     with pytest.raises(UserError, match="DID YOU MEAN"), user_mistakes(str.upper):
         load("emoji_face")
+
+
+def test_a_line_is_fit_for_any_terminal():
+    assert one_line(ValueError("a\x1b[2J\ud800 caf\udce9 é\nb")) == "a\\x1b[2J\\ud800 caf\\xe9 é b"
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "\x1b[2J"])
+def test_names_that_cannot_be_printed_are_escaped(name, capsys):
+    assert main(["train", f"--run_dir={name}", "--explain"]) == 0
+    assert main(["train", f"--steps={name}"]) == 2
+    assert "\ud800" not in "".join(capsys.readouterr())

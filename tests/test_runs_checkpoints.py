@@ -1,3 +1,4 @@
+import contextlib
 import pathlib
 
 import keras
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from tests.networks import make_gan, make_images, values
 from tf_diffaug.data import ImageData, batches
+from tf_diffaug.errors import UserError
 from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
@@ -14,6 +16,7 @@ from tf_diffaug.models import (
     StyleGAN2Generator,
 )
 from tf_diffaug.runs import CheckpointStore, callbacks
+from tf_diffaug.runs.checkpoints import find_checkpoint, newest_step
 from tf_diffaug.training import GAN
 
 OPTIONS = {"policy": "color,translation,cutout", "regularizers": "r1:1", "d_steps": 2}
@@ -213,3 +216,28 @@ def test_a_checkpoint_is_loaded_by_its_path_and_no_file_touched(tmp_path):
     assert (tmp_path / "step-4_temp").exists()
     with pytest.raises(OSError, match="step-9 can't be restored"):
         store.load(str(tmp_path / "step-9"))
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["/tmp/other/step-1", "../other/step-1", "step-1/../../other/step-2", "notes", "step-x"],
+)
+def test_a_state_file_that_names_what_lies_elsewhere_is_refused(tmp_path, named):
+    # The manager removes what it names as soon as there are newer ones.
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    lines = f'model_checkpoint_path: "step-1"\nall_model_checkpoint_paths: "{named}"\n'
+    (folder / "checkpoint").write_text(lines)
+    with pytest.raises(UserError, match=r"checkpoint names .*, which is no checkpoint of that"):
+        CheckpointStore(make_gan(), folder)
+    with pytest.raises(UserError, match="is no checkpoint of that folder"):
+        newest_step(folder)
+    with pytest.raises(UserError, match="is no checkpoint of that folder"):
+        find_checkpoint(tmp_path, "newest")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{" * 99, b""])
+def test_a_state_file_that_is_damaged(tmp_path, content):
+    (tmp_path / "checkpoint").write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert newest_step(tmp_path) is None

@@ -235,3 +235,13 @@ def test_the_recipe_in_words_says_where_it_starts(saved, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "the weights of" in said
     assert "D's first 2 blocks are kept as they were (FreezeD)" in said
+
+
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+def test_a_damaged_checkpoint_is_named(saved, tmp_path, part):
+    run = shutil.copytree(saved / "run", tmp_path / "run")
+    path = run / f"checkpoints/step-0.{part}"
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + b"damaged" + content[27 : len(content) // 2])
+    with pytest.raises(UserError, match=r"--init_from=.*step-0 can't be restored"):
+        new_gan(run)

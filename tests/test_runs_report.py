@@ -5,6 +5,7 @@ import dataclasses
 import html.parser
 import importlib
 import io
+import json
 import pathlib
 import shlex
 
@@ -315,3 +316,39 @@ def test_a_browser_shows_values_and_moves_through_time(tmp_path, width, dark):
         assert (int(opened.execute_script(background)) < 128) == dark
         errors = [one for one in opened.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
         assert errors == []
+
+
+@pytest.mark.parametrize("sheet", ["samples/0000030.png", "generated/x/nearest.png"])
+def test_a_sheet_that_is_no_png_is_not_opened(tmp_path, sheet):
+    # Pillow would hand it to Ghostscript.
+    run = write_run(tmp_path / "run")
+    (run / sheet).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(run / sheet, "eps")
+    with pytest.raises(ValueError, match=rf"{sheet} is no PNG, or is damaged: remove it"):
+        write_report(run)
+
+
+def test_markup_in_names_of_curves_is_not_run(tmp_path):
+    evil = "<img src=x onerror=\"document.body.dataset.owned='yes'\">"
+    run = write_run(tmp_path / evil.replace("/", "\N{DIVISION SLASH}"), steps=())
+    names = (evil, "x}{safe}" + evil, "$$\\href{javascript:1}{a}$$")
+    records = [
+        {"step": step, "kind": kind, **dict.fromkeys(names, step / 2)}
+        for step in (1, 2, 3)
+        for kind in ("train", "eval")
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+    other = write_run(tmp_path / "other")
+    path = write_report([run, other], tmp_path / "page.html")
+    with browser() as opened:
+        from selenium.webdriver import ActionChains
+
+        open_page(opened, path)
+        charts = opened.find_elements("css selector", ".chart .plot")
+        assert len(charts) > 2 * len(names)
+        for chart in charts:
+            opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
+            ActionChains(opened).move_to_element(chart).pause(0.2).perform()
+        assert opened.execute_script("return document.body.dataset.owned") is None
+        elements = "return document.querySelectorAll('img[onerror], [href^=javascript]').length"
+        assert opened.execute_script(elements) == 0

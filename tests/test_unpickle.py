@@ -134,3 +134,42 @@ def test_a_file_cannot_change_how_the_next_is_read(monkeypatch):
     load_torch_state(state_file({"a": tensor(Storage("7"), 0, (6,), (1,))}, NUMBERS))
     name = ("torch._utils", "_rebuild_tensor_v2")
     assert [made[name].__defaults__ for made in given] == [(1,), None]
+
+
+ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\nt%sI00\n%stb."
+)
+DTYPE = b"cnumpy\ndtype\n(S'%s'\nI0\nI1\ntR(I3\nS'<'\n%stb"
+CONTENT = b"C\x10" + bytes(range(16))
+
+
+def test_an_array_cannot_have_a_type_with_flags_of_its_own():
+    # NumPy believes a pickle that these numbers are addresses of objects.
+    found = unpickle.load_plain(ARRAY % (DTYPE % (b"f8", b"NNNI-1\nI-1\nI63\n"), CONTENT))
+    assert found.dtype == np.dtype("<f8")
+    assert not found.dtype.hasobject
+    np.testing.assert_array_equal(found, np.frombuffer(bytes(range(16)), "<f8"))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        ARRAY % (DTYPE % (b"f8", b"(cnumpy\ndtype\n(S'f8'\ntR(I2\nttNNI-1\nI-1\nI0\n"), CONTENT),
+        ARRAY % (DTYPE % (b"f8", b"N(S'a'\nt(dI-1\nI-1\nI0\n"), CONTENT),
+        ARRAY % (DTYPE % (b"O", b"NNNI-1\nI-1\nI63\n"), CONTENT),
+        ARRAY % (DTYPE % (b"f8", b"NNNI-1\nI-1\nI0\n"), b"(lI1\naI2\na"),
+        ARRAY % (b"S'f8'\n", CONTENT),
+        b"cnumpy\nndarray\n((I3\ntS'O'\ntR.",
+        b"cnumpy.core.multiarray\nscalar\n(S'O'\nC\x08" + bytes(8) + b"tR.",
+    ],
+)
+def test_arrays_of_other_types_are_refused(array):
+    with pytest.raises(pickle.UnpicklingError):
+        unpickle.load_plain(array)
+
+
+@pytest.mark.parametrize("remember", [b"r\xff\xff\xff\x7f", b"p99999999999\n"])
+def test_what_is_remembered_does_not_take_more_room_than_the_file(remember):
+    for load in (unpickle.load_plain, load_torch_state):
+        with pytest.raises(pickle.UnpicklingError, match="numbers what it remembers"):
+            load(b"N" + remember + b".")

@@ -53,8 +53,22 @@ def raised_here(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """The text of an error on one line, a file's name included."""
+    """The text of an error on one line, a file's name included, as any terminal takes it."""
     if isinstance(error, OSError) and error.strerror:
         name = f": {error.filename}" if error.filename is not None else ""
-        return f"{error.strerror}{name}"
-    return " ".join(str(error).split())
+        return printable(f"{error.strerror}{name}")
+    return printable(" ".join(str(error).split()))
+
+
+def printable(name: object) -> str:
+    """A name as any terminal takes it: one line, valid Unicode.
+
+    Bytes of a file name that are no UTF-8, and control characters, are written as escapes.
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(name))
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # Python's stand-in for a byte
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 
 @contextlib.contextmanager
@@ -81,6 +82,24 @@ def _refuse_existing(path: pathlib.Path, overwrite: bool) -> None:
     there = any(path.iterdir()) if path.is_dir() else path.exists()
     if there and not overwrite:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def read_regular(path: str | os.PathLike) -> bytes:
+    """The bytes of a file; not of a pipe or device, which may never end.
+
+    Raises:
+        OSError: if it cannot be read, or is no file.
+    """
+    with open_regular(path) as file:
+        return file.read()
+
+
+def open_regular(path: str | os.PathLike) -> BinaryIO:
+    """Opens a file for reading its bytes, as `read_regular` reads it."""
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
+    return path.open("rb")
 
 
 def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+
+from tf_diffaug.files import read_regular
 
 _RANGE = "Images are uint8, or floats in [-1, 1]."
 # What resizing may leave of [-1, 1]; images of another range go far beyond it.
@@ -90,3 +93,20 @@ def encode_png(image: np.ndarray, *, scale: int = 1) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def read_png(path: str | os.PathLike) -> Image.Image:
+    """A picture that this package wrote; a file of another format is no picture, whatever its name.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no PNG, is damaged, or has more pixels than Pillow allows.
+    """
+    content = io.BytesIO(read_regular(path))
+    try:
+        # Others can be more than pictures: Pillow hands PostScript to Ghostscript.
+        picture = Image.open(content, formats=["PNG"])
+        picture.load()
+    except Exception as error:  # a damaged file raises whatever its decoder stumbles over
+        raise ValueError(f"{path} is no PNG, or is damaged: remove it.") from error
+    return picture

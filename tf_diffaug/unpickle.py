@@ -7,6 +7,7 @@ import contextlib
 import io
 import math
 import pickle
+import pickletools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -99,6 +100,7 @@ class _TorchUnpickler(pickle.Unpickler):
     """Reads a dict of tensors as a dict of `_View`s."""
 
     def __init__(self, stream: io.BytesIO):
+        _refuse_wide_memo(stream)
         super().__init__(stream)
         self._known = _tensor_parts()
 
@@ -129,8 +131,9 @@ def _tensor_parts() -> dict[tuple[str, str], Any]:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, stream: io.BytesIO, **kwargs: Any):
+        _refuse_wide_memo(stream)
+        super().__init__(stream, **kwargs)
         self._known = _reconstructors()
 
     def find_class(self, module: str, name: str) -> Any:
@@ -141,38 +144,84 @@ class _PlainUnpickler(pickle.Unpickler):
         return self._known[key]
 
 
+def _refuse_wide_memo(stream: io.BytesIO) -> None:
+    """Looks through a pickle, without running it, for numbers that Python would make room for.
+
+    What is remembered is numbered, and Python's table is as long as the largest number: ten bytes
+    could ask for 64 GB.
+    """
+    start = stream.tell()
+    most = len(stream.getbuffer())
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name in _REMEMBERS and argument > most:
+            raise pickle.UnpicklingError(f"it numbers what it remembers up to {argument}")
+    stream.seek(start)
+
+
+_REMEMBERS = ("PUT", "BINPUT", "LONG_BINPUT")
+
+
+class _DType:
+    """A type of numbers while it is read. NumPy's own takes any flags from a pickle, unchecked."""
+
+    def __init__(self, made: np.dtype):
+        self.made = made
+
+    def __setstate__(self, state: tuple) -> None:
+        order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
+        if state[2:5] != (None, None, None) or order not in tuple("<>=|"):
+            raise pickle.UnpicklingError("it holds an array of a type of its own")
+        if order in "<>":
+            self.made = self.made.newbyteorder(order)
+
+
+class _Array(np.ndarray):
+    """An array while it is read."""
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, dtype, is_fortran, content = state
+        if not isinstance(dtype, _DType) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("it holds an array of no numbers")
+        super().__setstate__((version, shape, dtype.made, is_fortran, content))
+
+
 def _reconstructors() -> dict[tuple[str, str], Any]:
     """What rebuilds arrays, scalars and bytes, by the names that pickles have for it.
 
-    Made anew for each pickle, so that none can alter a function for the next. NumPy's own are
-    private; an array says which they are when it is asked how to pickle it.
+    Made anew for each pickle, so that none can alter a function for the next. One of NumPy's own
+    is private; an array says which it is when it is asked how to pickle it.
     """
-    array = np.zeros(1)
 
-    def dtype(code: str | bytes, align: Any = False, copy: Any = False) -> np.dtype:
-        code = code.decode("ascii") if isinstance(code, bytes) else code
-        # Python 2 wrote the two flags as 0 and 1.
-        made = np.dtype(code, bool(align), bool(copy))
+    def dtype(code: str | bytes, align: Any = False, copy: Any = False) -> _DType:
+        made = np.dtype(code.decode("ascii") if isinstance(code, bytes) else code)
         if made.kind not in "biuf":  # an array of objects could hold anything
             raise pickle.UnpicklingError(f"it holds an array of type {made}")
-        return made
+        return _DType(made)
 
     def encode(text: str, encoding: str) -> bytes:
         if encoding != "latin1":
             raise pickle.UnpicklingError(f"it holds text in {encoding!r}")
         return text.encode("latin1")
 
-    def from_buffer(*args: Any) -> np.ndarray:
-        return array.__reduce_ex__(5)[0](*args)
+    def reconstruct(*_: Any) -> np.ndarray:
+        return np.zeros(0).view(_Array)
+
+    def scalar(dtype: _DType, content: bytes) -> np.generic:
+        (value,) = np.frombuffer(content, dtype.made)
+        return value
+
+    def from_buffer(content: bytes, dtype: _DType, *layout: Any) -> np.ndarray:
+        return np.zeros(1).__reduce_ex__(5)[0](content, dtype.made, *layout)
 
     def empty() -> bytes:
         return b""
 
     return {
-        ("numpy", "ndarray"): np.ndarray,
+        # Names of types: a pickle cannot change or call those.
+        ("numpy", "ndarray"): "ndarray",
         ("numpy", "dtype"): dtype,
-        ("numpy.core.multiarray", "_reconstruct"): array.__reduce__()[0],
-        ("numpy.core.multiarray", "scalar"): array[0].__reduce__()[0],
+        ("numpy.core.multiarray", "_reconstruct"): reconstruct,
+        ("numpy.core.multiarray", "scalar"): scalar,
         ("numpy.core.numeric", "_frombuffer"): from_buffer,
         # How Python 3 writes bytes at protocol 2 and below.
         ("_codecs", "encode"): encode,

@@ -66,9 +66,9 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
 
 
 def _print_lines_at_once() -> None:
-    # In a log file, too, lines come as they are said.
+    # In a log file, too, lines come as they are said. Names of files need be no Unicode.
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
 def _overview() -> str:

@@ -6,14 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow as tf
-
 from tf_diffaug.evaluation.metrics import METRICS
-from tf_diffaug.runs.checkpoints import newest_step
+from tf_diffaug.runs.checkpoints import newest_in, newest_step
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.report import report_path
-from tf_diffaug.runs.words import metric_title
+from tf_diffaug.runs.words import metric_title, protocol_words
 
 _BASELINE = "color,translation,cutout"
 _SHOWS = "the augmentation shows"
@@ -25,7 +23,7 @@ def closing_lines(run: RunDirectory, config: Config) -> str:
     record, report = run.last("eval"), report_path(run.path)
     places = {
         "samples": samples[-1] if samples else None,
-        "checkpoint": tf.train.latest_checkpoint(str(run.checkpoints)),
+        "checkpoint": newest_in(run.checkpoints),
         "metrics": run.metrics,
         "report": report if report.exists() else None,
     }
@@ -57,10 +55,13 @@ def _is_older(run: RunDirectory) -> bool:
 def _numbers(run: RunDirectory, record: Mapping[str, Any], best_by: str) -> list[str]:
     """What was measured last, and what chose the best checkpoint if that is another one."""
     names = [name for name in record if name in METRICS]
+    if not names:
+        return []
     lines = [f"  {metric_title(name):<11} {_value(name, record[name])}" for name in names]
-    lines[0] += f" ({_protocol(record['protocol'])})"
+    lines[0] += f" ({_protocol(record.get('protocol', {}))})"
     choose = {"lower": min, "higher": max}[METRICS[best_by].better]
-    best = choose(run.records("eval"), key=lambda evaluated: evaluated[best_by])
+    chosen = [evaluated for evaluated in run.records("eval") if best_by in evaluated]
+    best = choose(chosen, key=lambda evaluated: evaluated[best_by], default=record)
     if best["step"] != record["step"]:
         title = metric_title(best_by)
         lines.append(
@@ -75,14 +76,11 @@ def _value(name: str, value: float) -> str:
 
 
 def _protocol(protocol: Mapping[str, Any]) -> str:
-    return (
-        f"{protocol['features']['name']} features, {protocol['num_fakes']:,} fakes, "
-        f"{protocol['num_reals']:,} {protocol['split']} images"
-    )
+    return ", ".join(protocol_words(protocol).split(", ")[:3]) or "in a way that is not known"
 
 
 def _leak(record: Mapping[str, Any]) -> str:
-    if "leak" not in record:
+    if not {"leak", "leak_threshold"} <= record.keys():
         return f"{record['leak_verdict']}: whether {_SHOWS} in the samples cannot be told"
     return (
         f"{record['leak_verdict']}: {_SHOWS} in {record['leak']:.0%} of the samples "

@@ -29,7 +29,7 @@ def show(records: Mapping[str, dict[str, Any]]) -> None:
     for key in keys:
         better = METRICS[key].better if key in METRICS else "none"
         cells = [value_in_words(record["values"].get(key)) for record in records.values()]
-        table.add_row(key, *cells, "" if better == "none" else better)
+        table.add_row(Text(key), *cells, "" if better == "none" else better)
     console.print(table)
     first = next(iter(records.values()))
     console.print(Text(f"Measured on {protocol_words(first['protocol'])}.{_seeds(first)}"))

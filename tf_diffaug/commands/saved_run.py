@@ -86,6 +86,10 @@ class Asked:
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise UserError(f"--{name} must be at least {bound}. Received: --{name}={value}.")
+            if value is not None and value >= 1 << 63:
+                raise UserError(
+                    f"--{name} must be a number of at most 64 bits. Received: --{name}={value}."
+                )
 
     def check_names(self, flag: str, what: str, choices: Iterable[str]) -> None:
         """Checks that names, where given, are among these.

@@ -23,7 +23,7 @@ from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.files import made_folders
 from tf_diffaug.runs import callbacks
-from tf_diffaug.runs.checkpoints import CheckpointStore, newest_step
+from tf_diffaug.runs.checkpoints import CheckpointStore, newest_in, newest_step
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.leak import LeakWatch
@@ -231,7 +231,7 @@ def _failures(run: RunDirectory) -> Iterator[None]:
         yield
     except (NonFiniteLossError, OSError, tf.errors.ResourceExhaustedError) as error:
         # The last: memory, or a disk that TensorFlow wrote to.
-        latest = tf.train.latest_checkpoint(str(run.checkpoints))
+        latest = newest_in(run.checkpoints)
         kept = "" if latest is None else f" The last good checkpoint: {latest}."
         raise Failure(one_line(error)[:300] + kept) from error
 

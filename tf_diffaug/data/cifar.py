@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tf_diffaug.data.core import ImageData, convert
+from tf_diffaug.files import read_regular
 from tf_diffaug.unpickle import load_plain
 
 _CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -172,11 +173,13 @@ def _read_python(path: pathlib.Path, layout: _Layout) -> tuple[np.ndarray, np.nd
 
 def _images(path: pathlib.Path, pixels: Any, labels: Any, layout: _Layout):
     """Checks one batch and turns its pixels from channels first to channels last."""
-    pixels, labels = np.asarray(pixels), np.asarray(labels)
+    pixels, labels = _flat(pixels), _flat(labels)
     count = labels.size
     if (
         pixels.dtype != np.uint8
         or pixels.shape != (count, _PIXELS)
+        or labels.shape != (count,)
+        or not count
         or labels.dtype.kind not in "iu"
     ):
         raise ValueError(
@@ -192,8 +195,15 @@ def _images(path: pathlib.Path, pixels: Any, labels: Any, layout: _Layout):
     return np.ascontiguousarray(images), labels.astype(np.int32)
 
 
+def _flat(values: Any) -> np.ndarray:
+    """An array, or a list of numbers as one; not of lists, few of which can stand for endless."""
+    if isinstance(values, list) and any(isinstance(value, (list, tuple)) for value in values):
+        return np.zeros(0)
+    return np.asarray(values if isinstance(values, (list, np.ndarray)) else 0.0)
+
+
 def _read_bytes(path: pathlib.Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise ValueError(f"Could not read {path}: {error.strerror}.") from error

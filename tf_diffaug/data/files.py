@@ -8,9 +8,11 @@ import io
 import os
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
+
+from tf_diffaug.errors import printable
+from tf_diffaug.files import open_regular
 
 # A packed file may claim any size; an image of more bytes than this is none.
 _MOST_BYTES = 1 << 29
@@ -41,30 +43,22 @@ def open_files(path: str | os.PathLike) -> Iterator[Files]:
     """
     root = pathlib.Path(path)
     if root.is_dir():
-        yield Files(tuple(sorted(_walk(root))), lambda name: (root / name).open("rb"))
+        yield Files(tuple(sorted(_walk(root))), lambda name: open_regular(root / name))
         return
     received = f"Received: name='folder:{printable(root)}'."
     if not root.is_file():
         raise ValueError(f"No such folder or zip. {received}")
     try:
         archive = zipfile.ZipFile(root)
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever zipfile makes of bytes that are none
         raise ValueError(f"It is no folder, and no zip that can be read. {received}") from error
     with archive:
-        packed = {i.filename.replace("\\", "/"): i for i in archive.infolist() if not i.is_dir()}
+        packed = {info.filename.replace("\\", "/"): info for info in archive.infolist()}
+        packed = {name: info for name, info in packed.items() if name and name[-1] != "/"}
         if any(info.flag_bits & 1 for info in packed.values()):
             raise ValueError(f"The zip is encrypted: unpack it first. {received}")
         packed = {name: info for name, info in packed.items() if not _hidden(name)}
         yield Files(tuple(sorted(packed)), lambda name: _unpack(archive, packed[name]))
-
-
-def printable(name: object) -> str:
-    """A name as any terminal takes it: one line, valid Unicode.
-
-    Bytes of a file name that are no UTF-8, and control characters, are written as escapes.
-    """
-    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _walk(root: pathlib.Path) -> Iterator[str]:
@@ -91,5 +85,5 @@ def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
         raise OSError(0, f"{info.file_size:,} bytes are too many")
     try:
         return io.BytesIO(archive.read(info))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+    except Exception as error:  # whatever its decompressors make of damaged bytes
         raise OSError(0, "damaged in the zip") from error

@@ -9,9 +9,10 @@ import numpy as np
 
 from tf_diffaug.data import memory
 from tf_diffaug.data.core import ImageData
-from tf_diffaug.data.files import Files, open_files, printable
+from tf_diffaug.data.files import Files, open_files
 from tf_diffaug.data.image import FITS, UnusableError, image_suffixes, large_images, read_image
 from tf_diffaug.data.layout import find_layout
+from tf_diffaug.errors import printable
 from tf_diffaug.naming import unknown
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -25,8 +23,6 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _NO_IMAGES = frozenset({"PDF", "EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "IPTC"})
 # The largest scans and panoramas have some hundred million; Pillow doubts at 89 and stops at 179.
 _MOST_PIXELS = 1 << 29
-# What Pillow's decoders raise for files that are cut short or no images at all.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
 # These hold as they are through a crop and a reduction.
 _RESIZABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 
@@ -106,7 +102,9 @@ def read_image(
         raise UnusableError(f"more than {_MOST_PIXELS:,} pixels") from error
     except UnusableError:
         raise
-    except _BROKEN as error:
+    except MemoryError as error:
+        raise UnusableError("it takes more memory than there is") from error
+    except Exception as error:  # a damaged file raises whatever its decoder stumbles over
         # Pillow's messages repeat the path, and tell a user little more than this.
         reason = getattr(error, "strerror", None) or "no image, or cut short"
         raise UnusableError(reason) from error
@@ -120,6 +118,8 @@ def _check_size(size: tuple[int, int], resolution: int | None, fit: str) -> None
     width, height = size
     if width * height > _MOST_PIXELS:
         raise UnusableError(f"{width}x{height} is more than {_MOST_PIXELS:,} pixels")
+    if resolution is not None and fit == "pad" and max(size) ** 2 > _MOST_PIXELS:
+        raise UnusableError(f"{width}x{height} padded is more than {_MOST_PIXELS:,} pixels")
     if resolution is not None and fit == "crop" and min(size) < resolution:
         raise UnusableError(f"{width}x{height} is smaller than {resolution}", side=min(size))
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_diffaug.data.files import Files, printable
+from tf_diffaug.data.files import Files
+from tf_diffaug.errors import printable
 
 _TRAIN = ("train", "training")
 # The first that is there is held out.

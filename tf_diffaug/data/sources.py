@@ -8,8 +8,8 @@ import os
 from tf_diffaug.data.cifar import load_cifar
 from tf_diffaug.data.core import ImageData
 from tf_diffaug.data.emoji import load_emoji
-from tf_diffaug.data.files import printable
 from tf_diffaug.data.folder import load_folder
+from tf_diffaug.errors import printable
 from tf_diffaug.naming import unknown
 
 EMOJI = ("emoji_faces", "emoji")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tf_diffaug.evaluation.extractor import (
@@ -17,6 +16,7 @@ from tf_diffaug.evaluation.extractor import (
     resize_antialiased,
 )
 from tf_diffaug.evaluation.registry import unusable
+from tf_diffaug.keras_file import load_keras_file
 
 # Raise the number whenever the code below, or what it calls, gives an image other features.
 CODE = "saved 1"
@@ -65,7 +65,7 @@ Loaded = tuple[Any, Callable[[tf.Tensor], tf.Tensor], tuple[int | None, int | No
 
 
 def _load_keras(path: Path) -> Loaded:
-    model = keras.models.load_model(str(path), compile=False)
+    model = load_keras_file(path)
     shape = model.input_shape if isinstance(model.input_shape, tuple) else None
     return model, lambda images: model(images, training=False), _image_shape(shape)
 

@@ -16,6 +16,7 @@ from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.gan import GAN
 
+_NAME = re.compile(r"step-[0-9]+")
 # Before the first value.
 _WORST = {"lower": math.inf, "higher": -math.inf}
 
@@ -54,6 +55,7 @@ class CheckpointStore:
     def _manager(
         checkpoint: tf.train.Checkpoint, directory: pathlib.Path, keep: int
     ) -> tf.train.CheckpointManager:
+        newest_in(directory)  # what its state names the manager removes, sooner or later
         return tf.train.CheckpointManager(
             checkpoint, str(directory), max_to_keep=keep, checkpoint_name="step"
         )
@@ -129,8 +131,33 @@ class CheckpointStore:
 
 def newest_step(directory: str | os.PathLike) -> int | None:
     """The step of the newest checkpoint in a folder, read off its name; None without one."""
-    path = tf.train.latest_checkpoint(str(directory))
+    path = newest_in(directory)
     return None if path is None else int(path.rsplit("-", 1)[1])
+
+
+def newest_in(directory: str | os.PathLike) -> str | None:
+    """Path prefix of the newest checkpoint in a folder, if there is one.
+
+    Raises:
+        UserError: if the folder's state file names checkpoints of other folders.
+    """
+    state_file = pathlib.Path(directory) / "checkpoint"
+    if state_file.exists() and not state_file.is_file():
+        raise UserError(f"{state_file} is no file.")
+    try:
+        state = tf.train.get_checkpoint_state(str(directory))
+    except ValueError as error:
+        raise UserError(f"{state_file} is damaged ({error}).") from error
+    if state is None:
+        return None
+    for path in (state.model_checkpoint_path, *state.all_model_checkpoint_paths):
+        folder, name = os.path.split(os.path.normpath(path))
+        is_own = os.path.abspath(folder) == os.path.abspath(directory)
+        if not (is_own and _NAME.fullmatch(name)):
+            raise UserError(
+                f"{state_file} names {path!r}, which is no checkpoint of that folder. Mend it."
+            )
+    return tf.train.latest_checkpoint(str(directory))
 
 
 def find_checkpoint(
@@ -149,7 +176,7 @@ def find_checkpoint(
     folder = run_dir / "checkpoints"
     if checkpoint in ("newest", "best"):
         place = folder / "best" if checkpoint == "best" else folder
-        path = tf.train.latest_checkpoint(str(place))
+        path = newest_in(place)
         if path is None:
             raise UserError(f"{run_dir} has no checkpoint in {place.name}/ yet.")
         return pathlib.Path(path)
@@ -167,8 +194,22 @@ def checkpoints_by_step(run_dir: pathlib.Path) -> dict[str, pathlib.Path]:
         path.stem.removeprefix("step-"): path.with_suffix("")
         for place in (folder / "best", folder)
         for path in place.glob("step-*.index")
+        if _NAME.fullmatch(path.stem)
     }
     return {step: found[step] for step in sorted(found, key=int)}
+
+
+def groups_in(path: str) -> set[str]:
+    """The names of the groups that a checkpoint holds.
+
+    Args:
+        path: the prefix of its path.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with _restoring(path):
+        return {name.partition("/")[0] for name, _ in tf.train.list_variables(path)}
 
 
 def read_groups(path: str, **groups: list[tf.Variable]) -> None:

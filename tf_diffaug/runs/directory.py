@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import errno
-import io
+import functools
 import json
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from tf_diffaug.files import write_atomically
-from tf_diffaug.images import encode_png
+from tf_diffaug.evaluation.metrics import METRICS
+from tf_diffaug.files import read_regular, write_atomically
+from tf_diffaug.images import encode_png, read_png
+from tf_diffaug.runs.contents import check_record, parse_json, refuse_links
+
+# Beside the metrics, what is shown as a number.
+_NUMBERS = ("images_per_second", "leak", "leak_threshold")
 
 
 class RunDirectory:
@@ -26,6 +31,9 @@ class RunDirectory:
 
     Args:
         path: the folder.
+
+    Raises:
+        ValueError: if a record is damaged, or a part is a link to what lies elsewhere.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -37,6 +45,7 @@ class RunDirectory:
         self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
         self._board = None
+        refuse_links(self.path)
         self._last = {record["kind"]: record for record in self.records()}
 
     def write_config(self, config: dict[str, Any]) -> None:
@@ -51,11 +60,13 @@ class RunDirectory:
         Raises:
             ValueError: if another line is damaged.
         """
-        return [one for one in _read(self.metrics) if kind is None or one["kind"] == kind]
+        numbers = (*METRICS, *_NUMBERS)
+        found = _read(self.metrics, functools.partial(check_record, numbers=numbers))
+        return [one for one in found if kind is None or one["kind"] == kind]
 
     def evaluated(self) -> list[dict[str, Any]]:
         """The records of the command `evaluate` in order, read as `records` are."""
-        return _read(self.evaluations)
+        return _read(self.evaluations, functools.partial(check_record, evaluation=True))
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds a record, which has a `step`, a `kind` and scalars, to metrics and TensorBoard."""
@@ -96,6 +107,8 @@ class RunDirectory:
         for record in kept:
             self._board_record(record)
         for path in sorted(self.samples.glob("*.png")):
+            if not path.stem.isdecimal():  # none of ours
+                continue
             if int(path.stem) > step:
                 path.unlink()
             else:
@@ -122,30 +135,33 @@ class RunDirectory:
     def _board_sample(self, path: pathlib.Path, step: int) -> None:
         if (writer := self._writer()) is None:
             return
-        picture = np.asarray(Image.open(io.BytesIO(path.read_bytes())))
+        picture = np.asarray(read_png(path))
         with writer.as_default(step):
             tf.summary.image("samples", picture.reshape(1, *picture.shape[:2], -1))
         writer.flush()
 
 
-def _read(path: pathlib.Path) -> list[dict[str, Any]]:
+def _read(path: pathlib.Path, check: Callable[[Any], None]) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [_record(path, number, line) for number, line in enumerate(lines, 1)]
+    lines = read_regular(path).split(b"\n")[:-1]
+    return [_record(path, number, line, check) for number, line in enumerate(lines, 1)]
 
 
-def _record(path: pathlib.Path, number: int, line: bytes) -> dict[str, Any]:
+def _record(
+    path: pathlib.Path, number: int, line: bytes, check: Callable[[Any], None]
+) -> dict[str, Any]:
     try:
-        record = json.loads(line)
-        if isinstance(record, dict) and {"step", "kind"} <= record.keys():
-            return record
-    except ValueError:
-        pass
-    raise ValueError(
-        f"{path} is damaged: line {number} is no record. Mend or remove that line. "
-        f"Received: {line[:40]!r}."
-    )
+        record = parse_json(line)
+        check(record)
+    except ValueError as error:
+        known = isinstance(error, (json.JSONDecodeError, UnicodeError))
+        reason = "" if known else f"There, {error}. "
+        raise ValueError(
+            f"{path} is damaged: line {number} is no record. {reason}Mend or remove that line. "
+            f"Received: {line[:40]!r}."
+        ) from error
+    return record
 
 
 def _append(path: pathlib.Path, record: dict[str, Any]) -> None:

@@ -132,7 +132,7 @@ def _protocol(run: Run, reals: Reals, seeds: list[int]) -> dict[str, Any]:
     if run.checkpoint == "best":
         step = int(run.gan.step.numpy())
         found = [one for one in run.directory.records("eval") if one["step"] == step]
-        chosen_by = found[-1]["protocol"] if found else None
+        chosen_by = found[-1].get("protocol") if found else None
     title = metric_title(run.config.best_by)
     same = chosen_by is not None and chosen_by.get("reference") == reals.fingerprint
     return {
@@ -142,7 +142,9 @@ def _protocol(run: Run, reals: Reals, seeds: list[int]) -> dict[str, Any]:
         "reference": reals.fingerprint,
         **protocol_of(run.config, reals.split, run.gan),
         "chosen_on_same_data": same,
-        "chosen_by": None if chosen_by is None else f"{title}, {chosen_by['split']} images",
+        "chosen_by": None
+        if chosen_by is None
+        else f"{title}, {chosen_by.get('split', 'other')} images",
         "seeds": seeds,
     }
 

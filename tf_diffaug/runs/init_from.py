@@ -18,9 +18,10 @@ import tensorflow as tf
 
 from tf_diffaug._keras import layer_variables, raw_variables
 from tf_diffaug.errors import UserError, one_line, raised_here
+from tf_diffaug.keras_file import load_keras_file
 from tf_diffaug.language import literal
 from tf_diffaug.runs import networks
-from tf_diffaug.runs.checkpoints import find_checkpoint, newest_step, read_groups
+from tf_diffaug.runs.checkpoints import find_checkpoint, groups_in, newest_step, read_groups
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.saved import read_saved
 from tf_diffaug.training import GAN
@@ -154,7 +155,7 @@ def _read_run(folder: pathlib.Path, saved: dict[str, Any], checkpoint: str) -> _
     theirs = Config(**saved["settings"])
     generator, discriminator = networks.networks_of(theirs, facts)
     found = {"generator": generator, "discriminator": discriminator}
-    if any(name.startswith("ema_generator/") for name, _ in tf.train.list_variables(str(path))):
+    if "ema_generator" in groups_in(str(path)):
         found["ema_generator"], _ = networks.networks_of(theirs, facts)
     for network in found.values():
         network.build()
@@ -181,8 +182,8 @@ def _read_export(folder: pathlib.Path, config: Config) -> _Source:
 
 def _load_model(path: pathlib.Path) -> keras.Model:
     try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # whatever Keras, zipfile or HDF5 make of a damaged file
+        return load_keras_file(path)
+    except ValueError as error:
         raise UserError(f"{path.name} cannot be read: {one_line(error)[:200]}") from error
 
 

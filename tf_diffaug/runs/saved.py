@@ -16,6 +16,7 @@ from typing import Any
 from tf_diffaug.errors import UserError
 from tf_diffaug.language import parse_calls
 from tf_diffaug.runs.config import Config, checked_settings, fields
+from tf_diffaug.runs.contents import check_saved, read_json, refuse_links
 from tf_diffaug.runs.settings import shown
 
 CONFIG_FILE = "config.json"
@@ -61,11 +62,12 @@ def read_saved(run_dir: pathlib.Path, *, flag: str = "run_dir") -> dict[str, Any
         flag: what the user gave it by, for the message.
 
     Raises:
-        UserError: if the file is damaged, or of a version with other settings.
+        UserError: if the file is damaged, or of a version with other settings, or a part of the run
+            is a link to what lies elsewhere.
     """
     path = run_dir / CONFIG_FILE
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -75,6 +77,11 @@ def read_saved(run_dir: pathlib.Path, *, flag: str = "run_dir") -> dict[str, Any
     if not isinstance(saved, dict) or not isinstance(saved.get("settings"), dict):
         raise UserError(f"{path} is not a run's configuration. Give another --{flag}.")
     checked_settings(saved["settings"], str(path))
+    try:
+        check_saved(saved)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}. Give another --{flag}.") from error
+    refuse_links(run_dir)
     return saved
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
 
+# What TensorFlow's seeds and steps, and floats, can hold.
+_LARGEST = {
+    int: (2**63 - 1, "a number of at most 64 bits"),
+    float: (sys.float_info.max, "a finite number"),
+}
 # The types that a field may have, and how messages name their values.
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -90,8 +95,9 @@ def refuse_out_of_range(field: dataclasses.Field, value: Any) -> None:
     if rules["choices"] and value not in rules["choices"]:
         choices = map(str, rules["choices"])
         raise UserError(unknown(field.name, value, choices, received=received))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"--{field.name} must be a finite number. Received: {received}.")
+    largest, words = _LARGEST.get(kind_of(field), (None, ""))
+    if largest is not None and not abs(value) <= largest:
+        raise UserError(f"--{field.name} must be {words}. Received: {received}.")
     limits = (
         ("least", "at least", lambda limit: value >= limit),
         ("above", "above", lambda limit: value > limit),

@@ -169,9 +169,9 @@ def _recipe(source: ImageSource) -> str:
 
 def _features(run: Run) -> str:
     """What the run was measured with, or would be."""
-    record = run.directory.last("eval")
-    if record is not None:
-        return record["protocol"]["features"]["name"]
+    features = (run.directory.last("eval") or {}).get("protocol", {}).get("features")
+    if isinstance(features, dict):
+        return features["name"]
     return resolve_features(run.config.fid_features, run.config.dataset) or "none"
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
+from tf_diffaug.images import read_png
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.generate import ImageSource
 from tf_diffaug.runs.generate import nearest as nearest_sheet
@@ -136,8 +136,7 @@ def _nearest(
 ) -> tuple[Picture | str, str]:
     if found is not None:
         name, path = found
-        with Image.open(path) as sheet:
-            return encode_within(sheet, most), name
+        return encode_within(read_png(path), most), name
     if restored is None:
         return missing, ""
     draw = functools.partial(nearest_sheet, ImageSource(restored), count=_NEAREST_SAMPLES)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from tf_diffaug.images import as_picture
+from tf_diffaug.images import as_picture, read_png
 
 # (frames at most, pixels across at most, JPEG quality; None is lossless WebP), finest first.
 _LADDER = (
@@ -89,7 +89,8 @@ def sheets_through_time(
     The first and the last are always among them.
 
     Raises:
-        OSError: if a file is no picture.
+        ValueError: if a file is no PNG.
+        OSError: if it cannot be read.
     """
     for rung in _LADDER[:-1]:
         made = _sheets(sheets, most, *rung)
@@ -108,8 +109,7 @@ def _sheets(
     """None as soon as they are too many bytes."""
     made, size = [], 0
     for step, path in _spread(sheets, count):
-        with Image.open(path) as picture:
-            made.append((step, encode(picture, width=width, quality=quality)))
+        made.append((step, encode(read_png(path), width=width, quality=quality)))
         size += len(made[-1][1].uri)
         if most is not None and size > most:
             return None

@@ -84,7 +84,10 @@ def plot(chart: Chart, names: Sequence[str], target: str) -> Plot:
 def _draw_run(
     drawn: figure, chart: Chart, run: int, name: str, curves: Curves, *, several: bool
 ) -> list[dict[str, str]]:
-    source = ColumnDataSource({"step": curves.steps, **curves.values})
+    # Numbered: in a tooltip's template a name of a run's own could be markup that is run.
+    columns = {key: f"column{index}" for index, key in enumerate(curves.values)}
+    values = {columns[key]: row for key, row in curves.values.items()}
+    source = ColumnDataSource({"step": curves.steps, **values})
     legend = []
     for index, (key, label) in enumerate(chart.labels.items()):
         if key not in curves.values:
@@ -92,25 +95,25 @@ def _draw_run(
         colour = COLOURS[(run if several else index) % len(COLOURS)]
         dash = _DASHES[index % len(_DASHES)] if several else "solid"
         style = {"color": colour, "name": f"{run} {key}"}
-        drawn.line("step", key, source=source, line_width=2, line_dash=dash, **style)
+        drawn.line("step", columns[key], source=source, line_width=2, line_dash=dash, **style)
         if len(curves.steps) <= _FEW_POINTS:
-            drawn.scatter("step", key, source=source, size=5, **style)
+            drawn.scatter("step", columns[key], source=source, size=5, **style)
         shown = f"{name}: {label}" if several and len(chart.labels) > 1 else label
         shown = name if several and len(chart.labels) == 1 else shown
         legend.append({"name": style["name"], "label": shown, "colour": colour, "dash": dash})
     # What the cursor reads must not vanish with a curve that is switched off.
-    first = next(iter(curves.values))
+    first = next(iter(columns.values()))
     read = drawn.line("step", first, source=source, line_alpha=0, line_width=8, name=name)
     told = {key: label for key, label in chart.labels.items() if key in curves.values}
-    values = [(label, f"@{{{key}}}{{%.4g}}") for key, label in told.items()]
+    shown = [(label, f"@{columns[key]}{{%.4g}}") for key, label in told.items()]
     heading = [("", "$name")] if several else []
     drawn.add_tools(
         HoverTool(
             renderers=[read],
             mode="vline",
             line_policy="nearest",
-            tooltips=[*heading, ("step", "@step{0,0}"), *values],
-            formatters={f"@{{{key}}}": "printf" for key in curves.values},
+            tooltips=[*heading, ("step", "@step{0,0}"), *shown],
+            formatters={f"@{column}": "printf" for column in columns.values()},
             attachment="horizontal",
         )
     )

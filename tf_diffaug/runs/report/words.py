@@ -197,7 +197,8 @@ def _protocol_flags(run: RunRecords) -> str:
     flags = [
         f"--{flag}={protocol[name]}" for name, flag in _PROTOCOL_FLAGS.items() if name in protocol
     ]
-    features = (protocol.get("features") or {}).get("name")
+    features = protocol.get("features")
+    features = features["name"] if isinstance(features, dict) else features
     if features is not None and not run.recipe.config.fid_features.startswith(features):
         flags.append(f"--fid_features={features}")
     if run.evaluations[-1].get("classes"):
