@@ -33,14 +33,13 @@ def parameters(network: keras.Model) -> int:
     return sum(math.prod(variable.shape) for variable in network.trainable_variables)
 
 
-def make_gan(recipe: Mapping[str, Any], precision: str, kind: type[GAN] = GAN) -> GAN:
+def make_gan(recipe: Mapping[str, Any], precision: str) -> GAN:
     """The networks of a recipe as training has them, compiled.
 
     Args:
         recipe: model, width, latent_dim, num_classes, policy, perhaps loss, regularizers and
             augment.
         precision: float32, or bfloat16 between float32 weights and float32 outputs.
-        kind: `GAN`, or a class that takes other steps.
     """
     dtype = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     generator, discriminator = NETWORKS[recipe["model"]]
@@ -48,7 +47,7 @@ def make_gan(recipe: Mapping[str, Any], precision: str, kind: type[GAN] = GAN) -
     if recipe["num_classes"] is not None:
         common["num_classes"] = recipe["num_classes"]
     options = {key: recipe[key] for key in ("loss", "regularizers", "augment") if key in recipe}
-    gan = kind(
+    gan = GAN(
         generator(RESOLUTION, latent_dim=recipe["latent_dim"], **common),
         discriminator(RESOLUTION, **common),
         policy=recipe["policy"],

@@ -13,10 +13,8 @@ recipes have it. All candidates take turns; each ratio is the median of the roun
 model runs in a process of its own, which is what its peak memory is of. The batch is that of the
 recipe, halved until a step takes less than 20 s.
 
-What a step of `fit` costs beyond the compiled step, as shares of it: `loop`, the input pipeline,
-the callbacks and Python, timed with a step that does nothing; `logging`, the metrics' record at the
-default cadence; and `fit`, all but that record measured directly, alternating with the bare step,
-which is less precise and sees what the two do to each other.
+What a step of a run costs beyond the compiled step, as shares of it: `loop`, the input pipeline,
+the bar and Python; `logging`, the metrics' record at the default cadence.
 """
 
 from __future__ import annotations
@@ -68,7 +66,6 @@ COLUMNS = (
     ("convolution_gain", "conv gain", "9.2f"),
     ("loop", "loop", "6.2%"),
     ("logging", "logging", "7.2%"),
-    ("fit", "fit", "7.1%"),
     ("peak_gib", "GiB", "5.2f"),
     ("torch_peak_gib", "torch GiB", "9.2f"),
 )
@@ -91,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--matrix_sizes", nargs="+", type=int, default=(1024, 2048, 4096))
-    parser.add_argument("--fit_steps", type=int, default=10, help="steps of `fit` timed; 0: none")
+    parser.add_argument("--loop_steps", type=int, default=10, help="steps of a run timed; 0: none")
     parser.add_argument("--operations", action="store_true", help="also time each product alone")
     parser.add_argument("--torch_reference", action="store_true", help="time PyTorch's networks")
     parser.add_argument("--torch_python", default=sys.executable, help="one that imports torch")
@@ -107,7 +104,7 @@ def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     """One model's row; in a process of its own."""
     import tensorflow as tf
 
-    from benchmarks import candidates, fit_loop, operations
+    from benchmarks import candidates, operations, training_loop
 
     clock = CLOCKS[arguments.clock]
     recipe = dict(RECIPES[model], model=model, policy=arguments.policy)
@@ -138,8 +135,10 @@ def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     if torch:
         row["torch_peak_gib"] = torch.ask("peak")
         torch.close()
-    if arguments.fit_steps:
-        row |= fit_loop.overhead(recipe, arguments.precision, step, arguments.fit_steps, clock)
+    if arguments.loop_steps:
+        row |= training_loop.overhead(
+            recipe, arguments.precision, step, arguments.loop_steps, clock
+        )
     if arguments.operations:
         row["operations"] = operations.time_each(step.graph, clock=clock)
     row["tensorflow"] = tf.__version__

@@ -7,7 +7,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from benchmarks import candidates, fit_loop, operations, train_step
+from benchmarks import candidates, operations, train_step
 from benchmarks.timing import Process, take_turns
 
 WIDTH, BATCH = 4, 3
@@ -247,21 +247,6 @@ def test_the_note_on_bfloat16(tmp_path):
     info.write_text("flags : avx2 avx512_bf16x\n")
     assert "emulated" in train_step.note_on_bfloat16(info)
     assert "emulated" in train_step.note_on_bfloat16(tmp_path / "none")
-
-
-def test_the_clock_times_turns_of_the_loop_and_not_what_runs_between():
-    now = [0.0]
-
-    def between():
-        now[0] += 100.0
-        return 7.0
-
-    clock = fit_loop.Clock(between, lambda: now[0])
-    for seconds in (50.0, 2.0, 3.0):
-        now[0] += seconds
-        clock.on_train_batch_end(0)
-    assert clock.seconds == [2.0, 3.0]  # the first step builds the graph
-    assert clock.between_seconds == [7.0, 7.0]
 
 
 def test_pytorchs_networks_have_the_parameters_of_ours():

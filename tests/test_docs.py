@@ -57,7 +57,7 @@ SHORTER = {
         *("--width=2", "--batch_size=8", "--repeats=1", "--names", "lecam", "--no_memory")
     ],
     "benchmarks/train_step.py": [
-        *("--width=2", "--batch_size=4", "--repeats=1", "--fit_steps=1", "--matrix_sizes", "64"),
+        *("--width=2", "--batch_size=4", "--repeats=1", "--loop_steps=1", "--matrix_sizes", "64"),
         *("--models", "sndcgan"),
     ],
     "evaluate": ["--num_fakes=20", "--seeds=1"],

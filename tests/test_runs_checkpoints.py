@@ -15,21 +15,22 @@ from tf_diffaug.models import (
     StyleGAN2Discriminator,
     StyleGAN2Generator,
 )
-from tf_diffaug.runs import CheckpointStore, callbacks
+from tf_diffaug.runs import CheckpointStore, hooks
 from tf_diffaug.runs.checkpoints import find_checkpoint, newest_step
 from tf_diffaug.training import GAN
+from tf_diffaug.training.loop import Loop
 
 OPTIONS = {"policy": "color,translation,cutout", "regularizers": "r1:1", "d_steps": 2}
 
 
-def train(gan, steps, *, with_callbacks=()):
+def train(gan, steps, *, with_hooks=()):
     start = int(gan.step)
     side = gan.image_shape[0]
     images = np.repeat(np.repeat(make_images(40), side // 8, axis=1), side // 8, axis=2)
     labels = None if gan.num_classes is None else np.arange(40) % gan.num_classes
     data = ImageData(name="noise", images=images, labels=labels)
-    dataset = batches(data, 16, seed=0, start_step=start)
-    gan.fit(dataset, steps_per_epoch=steps - start, verbose=0, callbacks=list(with_callbacks))
+    loop = Loop(gan, lambda context: batches(data, 16, seed=0, start_step=start))
+    loop.run(steps, with_hooks)
 
 
 def assert_same(one, two, atol=0.0):
@@ -78,7 +79,7 @@ def test_a_resumed_run_ends_where_one_left_alone_does(tmp_path, make):
     whole = make()
     train(whole, 6)
     first = make()
-    train(first, 4, with_callbacks=[callbacks.Checkpoints(CheckpointStore(first, tmp_path), 2)])
+    train(first, 4, with_hooks=[hooks.Checkpoints(CheckpointStore(first, tmp_path), 2)])
     second = make()
     assert CheckpointStore(second, tmp_path).restore() == 4
     assert_same(values(first), values(second))

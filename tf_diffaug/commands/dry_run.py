@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import time
+import functools
 
-import keras
 import numpy as np
 
 from tf_diffaug.commands import OK, saved_run
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.words import metric_titles
+from tf_diffaug.training.loop import Hook, Loop, Steps
 
 # The first step traces the graph; a few more tell the time.
 _TIMED_STEPS = 5
 
 
-class _Clock(keras.callbacks.Callback):
+class _Clock(Hook):
     """Seconds and losses of each step."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(every=1)
         self.seconds: list[float] = []
         self.losses: dict[str, float] = {}
 
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        self._begin = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        logs = {name: float(value) for name, value in (logs or {}).items()}
-        self.losses = self.losses or logs
-        self.seconds.append(time.perf_counter() - self._begin)
+    def after(self, steps: Steps) -> None:
+        losses = {name: float(values[0]) for name, values in steps.losses.items()}
+        self.losses = self.losses or losses
+        self.seconds.append(steps.seconds)
 
 
 def try_out(recipe: Recipe) -> int:
@@ -46,7 +43,7 @@ def try_out(recipe: Recipe) -> int:
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)
-    gan.fit(parts.make_dataset(config, data), steps_per_epoch=steps, verbose=0, callbacks=[clock])
+    Loop(gan, functools.partial(parts.make_dataset, config, data)).run(steps, [clock])
     per_step = float(np.median(clock.seconds[1:] or clock.seconds))
     losses = ", ".join(f"{name} {value:.3f}" for name, value in clock.losses.items())
     measured = "nothing"

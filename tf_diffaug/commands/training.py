@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import functools
 import logging
 import os
 import pathlib
@@ -22,7 +23,7 @@ from tf_diffaug.commands.closing import closing_lines
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.files import made_folders
-from tf_diffaug.runs import callbacks
+from tf_diffaug.runs import hooks
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_in, newest_step
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
@@ -33,6 +34,7 @@ from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.report import write_report
 from tf_diffaug.runs.saved import make_saved, refuse_other_start, version_changes
 from tf_diffaug.training import NonFiniteLossError
+from tf_diffaug.training.loop import Hook, Loop, stopped_by_signals
 from tf_diffaug.training.modes import FAILURES
 
 
@@ -97,20 +99,19 @@ def train(ready: Ready) -> int:
                 better=METRICS[config.best_by].better,
             )
         start = time.monotonic()
-        stop, progress = callbacks.StopOnSignal(), Progress(run, config.steps)
         step = store.restore() or 0
         run.rewind(step)
         if step:
             print(f"Going on from step {step:,}.")
-        with contextlib.closing(progress):
-            parts.gan.fit(
-                make_dataset(config, parts.data, start_step=step),
-                steps_per_epoch=config.steps - step,
-                verbose=0,
-                callbacks=[*_callbacks(ready, store), stop, progress],
-            )
-    step = int(parts.gan.step.numpy())
-    if stop.received is not None and step < config.steps:
+        loop = Loop(
+            parts.gan,
+            functools.partial(make_dataset, config, parts.data, start_step=step),
+            most_steps=config.log_every,
+        )
+        actions, progress = _hooks(ready, store), Progress(run, config.steps)
+        with contextlib.closing(progress), stopped_by_signals(loop):
+            step = loop.run(config.steps, [*actions, progress])
+    if step < config.steps:
         print(f"Stopped and saved at step {step:,} of {config.steps:,}; the same command goes on.")
         return STOPPED
     minutes, seconds = divmod(round(time.monotonic() - start), 60)
@@ -236,24 +237,25 @@ def _failures(run: RunDirectory) -> Iterator[None]:
         raise Failure(one_line(error)[:300] + kept) from error
 
 
-def _callbacks(ready: Ready, store: CheckpointStore) -> list:
+def _hooks(ready: Ready, store: CheckpointStore) -> list[Hook]:
     """What measures before what saves: a checkpoint holds all that was known at its step."""
     config, run = ready.config, ready.run
-    data, sampler, evaluator = ready.parts.data, ready.parts.sampler, ready.parts.evaluator
+    gan, data, sampler = ready.parts.gan, ready.parts.data, ready.parts.sampler
 
     def every(cadence: int) -> int:
         return cadence or config.steps  # 0: only at the end
 
     evaluation = []
-    if evaluator is not None:
-        evaluate = LeakWatch(evaluator, config, data.images, sampler)
+    if ready.parts.evaluator is not None:
+        evaluate = LeakWatch(ready.parts.evaluator, config, data.images, sampler)
         evaluation = [
-            callbacks.Evaluation(
-                run, every(config.eval_every), evaluate, store=store, best_by=config.best_by
+            hooks.Evaluation(
+                gan, run, every(config.eval_every), evaluate, store=store, best_by=config.best_by
             )
         ]
     return [
-        callbacks.Metrics(
+        hooks.Metrics(
+            gan,
             run,
             config.log_every,
             images=data.images,
@@ -262,7 +264,7 @@ def _callbacks(ready: Ready, store: CheckpointStore) -> list:
             held_out=data.test,
             held_out_labels=data.test_labels if config.conditional else None,
         ),
-        callbacks.Samples(run, every(config.sample_every), sampler=sampler),
+        hooks.Samples(run, every(config.sample_every), sampler),
         *evaluation,
-        callbacks.Checkpoints(store, every(config.checkpoint_every)),
+        hooks.Checkpoints(store, every(config.checkpoint_every)),
     ]

@@ -166,17 +166,30 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
     return gan
 
 
-def make_dataset(config: Config, data: ImageData, *, start_step: int = 0) -> tf.data.Dataset:
-    """Batches from a step on: each holds the reals of all D steps of one G step."""
+def make_dataset(
+    config: Config,
+    data: ImageData,
+    context: tf.distribute.InputContext | None = None,
+    *,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Batches from a step on: each holds the reals of all D steps of one G step.
+
+    Args:
+        config: the settings.
+        data: the images.
+        context: whose batches are wanted: one replica's; by default the global ones.
+        start_step: the step of the first batch.
+    """
     if not config.conditional:  # labels that are not read are not shuffled along
         data = dataclasses.replace(data, labels=None, class_names=None)
-    return data_lib.batches(
-        data,
-        config.batch_size * config.d_steps,
-        seed=config.seed,
-        start_step=start_step,
-        flip=is_flipped(config, data),
+    size = config.batch_size * config.d_steps
+    dataset = data_lib.batches(
+        data, size, seed=config.seed, start_step=start_step, flip=is_flipped(config, data)
     )
+    if context is None or context.num_replicas_in_sync == 1:
+        return dataset
+    return dataset.rebatch(context.get_per_replica_batch_size(size))
 
 
 def make_sampler(gan: GAN, config: Config) -> Sampler:

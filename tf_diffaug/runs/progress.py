@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import keras
 from tqdm.auto import tqdm
 
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.words import metric_title
+from tf_diffaug.training.loop import Hook, Steps
 
 
-class Progress(keras.callbacks.Callback):
+class Progress(Hook):
     """A bar with the step, the losses, what was last measured and the time left.
 
     Args:
@@ -26,27 +26,30 @@ class Progress(keras.callbacks.Callback):
         self._interval = interval
         self._bar: tqdm | None = None
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def begin(self, step: int) -> None:
         self._bar = tqdm(
             total=self._total,
-            initial=int(self.model.step.numpy()),
+            initial=step,
             unit="step",
             mininterval=self._interval,
             dynamic_ncols=True,
         )
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        shown = {name: f"{float(value):.2f}" for name, value in (logs or {}).items()}
+    def glance(self, step: int) -> None:
+        self._bar.update(step - self._bar.n)
+
+    def after(self, steps: Steps) -> None:
+        shown = {name: f"{values[-1]:.2f}" for name, values in steps.losses.items()}
         for name, value in (self._run.last("eval") or {}).items():
             if name in METRICS:
                 shown[metric_title(name)] = f"{value:{'.1f' if name == 'fid' else '.3g'}}"
         self._bar.set_postfix(shown, refresh=False)
-        self._bar.update(int(self.model.step.numpy()) - self._bar.n)
+        self._bar.update(steps.last - self._bar.n)
 
     def close(self) -> None:
         """Ends the bar's line, whatever ended the run."""
         if self._bar is not None:
             self._bar.close()
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def end(self, step: int) -> None:
         self.close()

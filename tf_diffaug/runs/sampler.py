@@ -75,7 +75,7 @@ class Sampler:
                 "Truncation is of normal latents, and this generator's are uniform in [-1, 1): "
                 f"leave it out. Received: truncation={truncation}."
             )
-        self._gan = gan
+        self.gan = gan
         self._batch_norm = batch_norm
         self._truncation = truncation
         self._standing_batches = standing_batches
@@ -103,14 +103,14 @@ class Sampler:
         """
         latents = self.latents(count, seed)
         if labels is None:
-            labels = self._gan.networks.labels(count, random.fold_in(seed, 1))
+            labels = self.gan.networks.labels(count, random.fold_in(seed, 1))
         return self.generate(latents, labels, seed=random.fold_in(seed, 2))
 
     def latents(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Latents (count, latent_dim), truncated if that is this sampler's way."""
-        shape = [count, self._gan.latent_dim]
+        shape = [count, self.gan.latent_dim]
         if self._truncation is None or self._has_styles:
-            return draw_latents(self._gan.generator, shape, seed)
+            return draw_latents(self.gan.generator, shape, seed)
         return random.truncated_normal(shape, seed, self._truncation)
 
     @property
@@ -158,17 +158,17 @@ class Sampler:
             )
 
     def _take_statistics(self) -> None:
-        step = int(self._gan.step.numpy())
+        step = int(self.gan.step.numpy())
         if step == self._measured_at:
             return
         copy_weights(self._network, self._source)
         for index in range(self._standing_batches):
-            seed = random.derive(self._gan.seed, "standing", step=index)
+            seed = random.derive(self.gan.seed, "standing", step=index)
             self._observe(tf.constant(index), seed)
         self._measured_at = step
 
     def _observe_batch(self, index: tf.Tensor, seed: tf.Tensor) -> None:
         count = self._standing_batch_size
-        labels = self._gan.networks.labels(count, random.fold_in(seed, 1))
+        labels = self.gan.networks.labels(count, random.fold_in(seed, 1))
         with standing_statistics(self._network, index):
             call_generator(self._network, self.latents(count, seed), labels, training=True)

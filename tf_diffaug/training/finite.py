@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -28,9 +29,27 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """Raises `NonFiniteLossError` after the first step with a term that is not finite."""
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        terms = {k: float(v) for k, v in (logs or {}).items() if not math.isfinite(v)}
-        if terms:
-            raise NonFiniteLossError(int(self.model.step.numpy()), terms)
+        losses = {name: np.reshape(value, [1]) for name, value in (logs or {}).items()}
+        refuse_non_finite(losses, int(self.model.step.numpy()))
+
+
+def refuse_non_finite(losses: Mapping[str, np.ndarray], first: int) -> None:
+    """Looks for the first step with a term that is not finite.
+
+    Args:
+        losses: the terms of some steps in a row, (steps,) by name.
+        first: the number of the first of these steps.
+
+    Raises:
+        NonFiniteLossError: naming that step and its terms.
+    """
+    bad = ~np.isfinite(list(losses.values()))
+    if bad.any():
+        index = int(bad.any(axis=0).argmax())
+        terms = {name: float(values[index]) for name, values in losses.items()}
+        raise NonFiniteLossError(
+            first + index, {name: v for name, v in terms.items() if not math.isfinite(v)}
+        )
 
 
 def check_finite(tensors: dict[str, Sequence[tf.Tensor]], step: int) -> None:

@@ -1,65 +1,33 @@
-import signal
-
 import keras
 import numpy as np
-import pytest
 from PIL import Image
 
 from tests.networks import make_feature_gan, make_gan, make_images
 from tf_diffaug.data import ImageData, batches
 from tf_diffaug.images import to_uint8
-from tf_diffaug.runs import CheckpointStore, RunDirectory, callbacks
+from tf_diffaug.runs import CheckpointStore, RunDirectory, Sampler, hooks
 from tf_diffaug.runs.progress import Progress
+from tf_diffaug.training.loop import Hook, Loop
 
 IMAGES = make_images(40)
 
 
-def fit(gan, steps, *given):
-    data = ImageData(name="noise", images=IMAGES)
-    gan.fit(batches(data, 8, seed=0), steps_per_epoch=steps, verbose=0, callbacks=list(given))
-
-
-class Acts(callbacks.EverySteps):
-    def __init__(self, every):
-        super().__init__(every)
-        self.steps = []
-
-    def act(self):
-        self.steps.append(self.step)
-
-
-@pytest.mark.parametrize(
-    ("every", "steps"), [(0, []), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (9, [5])]
-)
-def test_a_cadence_acts_at_its_multiples_and_the_end(every, steps):
-    acts = Acts(every)
-    fit(make_gan(), 5, acts)
-    assert acts.steps == steps
-
-
-def test_a_cadence_passed_within_one_execution_is_not_missed():
-    gan, acts = make_gan(), Acts(3)
-    gan.compile(steps_per_execution=2)
-    fit(gan, 8, acts)
-    assert acts.steps == [4, 6, 8]
-
-
-def test_a_negative_cadence_is_refused():
-    with pytest.raises(ValueError, match="Received: every=-1"):
-        Acts(-1)
+def train(gan, steps, *given, labels=None):
+    data = ImageData(name="noise", images=IMAGES, labels=labels, class_names=tuple("abc"))
+    Loop(gan, lambda context: batches(data, 8, seed=0)).run(steps, given)
 
 
 def test_metrics_look_at_labelled_images_alone(tmp_path, monkeypatch):
     labels = np.where(np.arange(40) % 4, -1, 2)
     run = RunDirectory(tmp_path)
-    metrics = callbacks.Metrics(run, 1, images=IMAGES, labels=labels, batch_size=8, count=16)
     gan = make_feature_gan(conditional=True, regularizers="s3gan")
+    metrics = hooks.Metrics(gan, run, 1, images=IMAGES, labels=labels, batch_size=8, count=16)
     shown = []
     measure = gan.measure
     monkeypatch.setattr(
         gan, "measure", lambda *given, **rest: shown.append(given) or measure(*given, **rest)
     )
-    gan.fit(IMAGES, labels, batch_size=8, steps_per_epoch=1, verbose=0, callbacks=[metrics])
+    train(gan, 1, metrics, labels=labels)
     images, chosen = shown[0]
     np.testing.assert_array_equal(chosen, np.full(16, 2))
     known = {image.tobytes() for image in IMAGES[::4]}
@@ -67,17 +35,21 @@ def test_metrics_look_at_labelled_images_alone(tmp_path, monkeypatch):
     assert np.isfinite(run.records("train")[0]["r_t"])
 
 
+class Sees(Hook):
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def after(self, steps):
+        self.steps.append(steps)
+
+
 def test_metrics_are_recorded(tmp_path):
     run = RunDirectory(tmp_path)
-    metrics = callbacks.Metrics(run, 2, images=IMAGES, batch_size=8, held_out=IMAGES, count=16)
     gan = make_gan(policy="color", regularizers="r1:1")
-    losses = []
-    fit(
-        gan,
-        4,
-        keras.callbacks.LambdaCallback(on_batch_end=lambda _, logs: losses.append(logs)),
-        metrics,
-    )
+    metrics = hooks.Metrics(gan, run, 2, images=IMAGES, batch_size=8, held_out=IMAGES, count=16)
+    seen = Sees()
+    train(gan, 4, seen, metrics)
     records = run.records("train")
     assert [record["step"] for record in records] == [2, 4]
     assert set(records[0]) == {
@@ -85,16 +57,16 @@ def test_metrics_are_recorded(tmp_path):
         *("accuracy_real_aug", "accuracy_fake_aug", "accuracy_fake", "r_t", "r_v"),
         "images_per_second",
     }
-    for record, pair in zip(records, (losses[:2], losses[2:]), strict=True):
-        for name in ("d_loss", "g_loss", "r1"):
-            assert record[name] == pytest.approx(np.mean([logs[name] for logs in pair]), abs=1e-6)
+    for name in ("d_loss", "g_loss", "r1"):
+        losses = np.concatenate([steps.losses[name] for steps in seen.steps]).astype(np.float64)
+        assert [record[name] for record in records] == [losses[:2].mean(), losses[2:].mean()]
     assert records[0]["images_per_second"] > 0
 
 
 def test_gauges_are_recorded_as_they_are(tmp_path):
     run = RunDirectory(tmp_path)
     gan = make_gan(policy="color", regularizers="ada(-1, kimg=0.1)")
-    fit(gan, 8, callbacks.Metrics(run, 4, images=IMAGES, batch_size=8, count=16))
+    train(gan, 8, hooks.Metrics(gan, run, 4, images=IMAGES, batch_size=8, count=16))
     (ada,) = gan.regularizers
     records = run.records("train")
     assert records[1]["ada_p"] == float(ada.p) > records[0]["ada_p"] > 0
@@ -104,10 +76,10 @@ def test_evaluations_are_recorded_and_the_best_kept(tmp_path):
     run, gan = RunDirectory(tmp_path), make_gan()
     store = CheckpointStore(gan, run.checkpoints)
     fids = iter((3.0, 1.0, 2.0))
-    evaluate = callbacks.Evaluation(
-        run, 1, lambda _: {"fid": next(fids), "protocol": {"split": "train"}}, store=store
+    evaluate = hooks.Evaluation(
+        gan, run, 1, lambda _: {"fid": next(fids), "protocol": {"split": "train"}}, store=store
     )
-    fit(gan, 3, evaluate)
+    train(gan, 3, evaluate)
     assert [record["fid"] for record in run.records("eval")] == [3.0, 1.0, 2.0]
     assert run.last("eval") == {
         "step": 3,
@@ -122,14 +94,15 @@ def test_the_metric_asked_for_chooses_the_best(tmp_path):
     run, gan = RunDirectory(tmp_path), make_gan()
     store = CheckpointStore(gan, run.checkpoints, better="higher")
     values = iter(((3.0, 0.5), (1.0, 0.25), (2.0, 0.5)))
-    evaluate = callbacks.Evaluation(
+    evaluate = hooks.Evaluation(
+        gan,
         run,
         1,
         lambda _: dict(zip(("fid", "precision"), next(values), strict=True)),
         store=store,
         best_by="precision",
     )
-    fit(gan, 3, evaluate)
+    train(gan, 3, evaluate)
     assert store.best.endswith("step-1")
     assert store.best_value == 0.5
 
@@ -137,32 +110,17 @@ def test_the_metric_asked_for_chooses_the_best(tmp_path):
 def test_samples_are_of_the_same_latents_each_time(tmp_path):
     run, gan = RunDirectory(tmp_path), make_gan()
     gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
-    fit(gan, 2, callbacks.Samples(run, 1, rows=2, columns=3))
+    train(gan, 2, hooks.Samples(run, 1, Sampler(gan), rows=2, columns=3))
     first, second = (np.asarray(Image.open(p)) for p in sorted(run.samples.iterdir()))
     assert first.shape == (2 * (2 * 10 + 2), 2 * (3 * 10 + 2), 3)
     # Batch norm's moving averages have moved, the rest has not.
     assert np.abs(first.astype(int) - second).mean() < 40
 
 
-def test_a_signal_ends_the_run_after_its_step_and_saves_it(tmp_path):
-    gan = make_gan()
-    store = CheckpointStore(gan, tmp_path)
-    stop = callbacks.StopOnSignal()
-    kill = keras.callbacks.LambdaCallback(
-        on_batch_begin=lambda batch, logs: batch == 2 and signal.raise_signal(signal.SIGTERM)
-    )
-    before = signal.getsignal(signal.SIGTERM)
-    fit(gan, 10, kill, callbacks.Checkpoints(store, 4), stop)
-    assert stop.received == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert int(gan.step) == 3
-    assert store.latest.endswith("step-3")
-
-
 def test_progress_shows_step_losses_and_fid(tmp_path, capsys):
     run = RunDirectory(tmp_path)
     run.append({"step": 0, "kind": "eval", "fid": 12.34})
-    fit(make_gan(), 3, Progress(run, 3, interval=0))
+    train(make_gan(), 3, Progress(run, 3, interval=0))
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert "d_loss=" in shown
@@ -173,5 +131,5 @@ def test_progress_shows_what_a_run_measures(tmp_path, capsys):
     run = RunDirectory(tmp_path)
     record = {"kid": 0.012345, "kid_stderr": 0.5, "precision": 0.25, "leak": 0.75, "protocol": {}}
     run.append({"step": 0, "kind": "eval", **record})
-    fit(make_gan(), 1, Progress(run, 1, interval=0))
+    train(make_gan(), 1, Progress(run, 1, interval=0))
     assert "KID=0.0123, precision=0.25]" in capsys.readouterr().err
