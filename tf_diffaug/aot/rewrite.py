@@ -18,12 +18,12 @@ class Replica(NamedTuple):
     """A step of one replica.
 
     Args:
-        graph: its nodes, with a placeholder for all that it takes.
-        inputs: by placeholder: the replica's number, images, and labels if there are any.
-        variables: likewise the variables.
-        names: the name of each variable, as in `trace.variables_of`, by placeholder.
+        graph: its nodes; what it takes is named in it, and stands in `inputs` and `variables`.
+        inputs: the replica's number, images, and labels if there are any.
+        variables: by the same kind of name.
+        names: of each variable the name that `trace.variables_of` has.
         losses: the tensors of the losses, in the order of their names.
-        written: by placeholder, the tensors of the new values of variables that a step changes.
+        written: the tensors of the new values of those variables that a step changes.
     """
 
     graph: tf.compat.v1.GraphDef
@@ -39,10 +39,13 @@ class Replica(NamedTuple):
         Args:
             *arguments: those of `inputs`, then the values of `variables`.
         """
-        places = [*self.inputs, *self.variables]
+        used = {tensor for node in self.graph.node for tensor in node.input}
+        used |= {*self.losses, *self.written.values()}
+        places = [f"{place}:0" for place in (*self.inputs, *self.variables)]
+        given = dict(zip(places, arguments, strict=True))
         return tf.graph_util.import_graph_def(
             self.graph,
-            input_map=dict(zip(places, arguments, strict=True)),
+            input_map={place: value for place, value in given.items() if place in used},
             return_elements=[*self.losses, *self.written.values()],
             name="",
         )
@@ -93,7 +96,7 @@ def _source(nodes: dict, name: str) -> tf.compat.v1.NodeDef:
 def _take_input(
     body: Body, found: Replica, node: tf.compat.v1.NodeDef, first: tf.compat.v1.NodeDef
 ) -> None:
-    """Makes a placeholder of what has a value on each replica; `first` is where the first's is."""
+    """Takes what has a value on each replica; `first` is the node of the first one's."""
     if node.attr["T"].type == RESOURCE:
         dtype, shape = first.attr[DTYPE].type, first.attr[SHAPE].shape
         body.variables[f"{node.name}:0"] = Variable(f"{node.name}:0", dtype, shape)
@@ -102,9 +105,5 @@ def _take_input(
         dtype = node.attr["T"].type
         is_number = first.op == "Const"
         shape = first.attr["value"].tensor.tensor_shape if is_number else first.attr["shape"].shape
-    place = tf.compat.v1.NodeDef(name=node.name, op="Placeholder")
-    place.attr["dtype"].type = dtype
-    place.attr["shape"].shape.CopyFrom(shape)
-    body.nodes.append(place)
     spec = tf.TensorSpec(tf.TensorShape(shape), tf.as_dtype(dtype))
     (found.variables if node.name in found.names else found.inputs)[node.name] = spec
