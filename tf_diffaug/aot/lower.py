@@ -38,9 +38,10 @@ def lower_step(replica: Replica, platform: str) -> Lowered:
 
     Args:
         replica: the step.
-        platform: one of `PLATFORMS`.
+        platform: one of `PLATFORMS`. For a GPU the step is one replica's of one.
 
     Raises:
+        NotImplementedError: if the replicas exchange more than sums, and it is not a TPU.
         tf.errors.OpError, ValueError: if TensorFlow has no kernel for it there.
     """
     # Private: what a graph brings along stays in that graph, where compilers do not look for it.
@@ -48,6 +49,8 @@ def lower_step(replica: Replica, platform: str) -> Lowered:
 
     for function in replica.graph.library.function:
         context.context().add_function_def(function)
+    if platform != "TPU":
+        replica = replica._replace(graph=_with_collectives(replica.graph))
     places = list(replica.variables)
     module = _lower(replica, replica.specs, platform)
     del module.input_output_alias.entries[:]
@@ -56,6 +59,25 @@ def lower_step(replica: Replica, platform: str) -> Lowered:
         entry = module.input_output_alias.entries.add(parameter_number=number, kind=1)
         entry.output_shape_index.append(len(replica.losses) + index)
     return _lowered(module)
+
+
+def _with_collectives(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+    """A TPU's sums over the replicas as those that XLA has everywhere."""
+    made = tf.compat.v1.GraphDef()
+    made.CopyFrom(graph)
+    for node in made.node:
+        if node.op == "CrossReplicaSum":
+            node.op = "XlaAllReduce"
+            node.attr["reduce_op"].s, node.attr["mode"].s = b"Add", b"CrossReplica"
+        elif node.op == "AllToAll":
+            if node.attr["split_count"].i != 1:
+                raise NotImplementedError("Off TPUs a step of one replica is lowered.")
+            dtype = node.attr["T"].type
+            node.op = "Identity"
+            del node.input[1]
+            node.attr.clear()
+            node.attr["T"].type = dtype
+    return made
 
 
 def lower_function(function: Any, specs: Sequence[tf.TensorSpec], platform: str) -> Lowered:
