@@ -6,8 +6,11 @@ Which tests share a process, and in which order, changes from run to run.
 import os
 import random
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+from tf_diffaug.aot.stages import ENVIRONMENT
+
+# TensorFlow reads it when it is loaded: quiet, on the CPU, and not in search of a TPU.
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
 
 import hypothesis
 import numpy as np
