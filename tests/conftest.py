@@ -6,16 +6,17 @@ Which tests share a process, and in which order, changes from run to run.
 import os
 import random
 
+import hypothesis
+import numpy as np
+import pytest
+
 from tf_diffaug.aot.stages import ENVIRONMENT
 
 # TensorFlow reads it when it is loaded: quiet, on the CPU, and not in search of a TPU.
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
 
-import hypothesis
-import numpy as np
-import pytest
-import tensorflow as tf
+import tensorflow as tf  # noqa: E402
 
 # On a busy machine drawing examples may be slow.
 hypothesis.settings.register_profile(

@@ -19,12 +19,11 @@ SNDCGAN = f"model=sndcgan resolution=16 width=4 latent_dim=8 batch_size=64 {POLI
 BIGGAN = """model='biggan(shared_dim=16, hierarchical=true, attention=16, init=orthogonal,
     layout=compare_gan)' conditional=true resolution=32 width=4 latent_dim=20 batch_size=32
     d_steps=2 policy='translation(fill=black)'"""
-STYLEGAN2 = f"""model='stylegan2(mapping_layers=2)' resolution=16 width=8 latent_dim=32 batch_size=32
-    loss=non_saturating {POLICY} regularizers='r1(10, every=16),path_length(2, every=4)'"""
+STYLEGAN2 = f"""model='stylegan2(mapping_layers=2)' resolution=16 width=8 latent_dim=32
+    batch_size=32 loss=non_saturating {POLICY}
+    regularizers='r1(10, every=16),path_length(2, every=4)'"""
 FACTS = {"channels": 3, "label_counts": [5] * 10}
-EVERY_GENERATION = (
-    "tpu-v2-8 tpu-v3-8 tpu-v4-16 tpu-v5e-8 tpu-v5p-16 tpu-v6e-8".split()
-)
+EVERY_GENERATION = ["tpu-v2-8", "tpu-v3-8", "tpu-v4-16", "tpu-v5e-8", "tpu-v5p-16", "tpu-v6e-8"]
 CASES = {
     "sndcgan": (SNDCGAN, EVERY_GENERATION),
     "biggan": (BIGGAN, ["tpu-v3-8"]),

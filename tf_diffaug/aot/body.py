@@ -144,7 +144,9 @@ class Body:
         """A node that calls functions, of which each gets values and gives the new ones back."""
         first = 1 if len(_FUNCTIONS[node.op]) > 1 else 0  # a condition's first input is its own
         passed = [self.variables[h] if h else None for h in handles]
-        given = [self.value(n) if v is None else v.value for n, v in zip(inputs, passed, strict=True)]
+        given = [
+            self.value(n) if v is None else v.value for n, v in zip(inputs, passed, strict=True)
+        ]
         attributes = {k: v for k, v in node.attr.items() if not k.startswith("_")}
         made = self._add(node, node.op, given, **attributes)
         for place, variable in enumerate(passed[first:]):
@@ -167,7 +169,9 @@ class Body:
 
 def _refuse_shared(node: Any, handles: Sequence[str]) -> None:
     if len({*handles}) < len(handles):
-        raise NotImplementedError(f"A function that has a variable twice and writes it ({node.name}).")
+        raise NotImplementedError(
+            f"A function that has a variable twice and writes it ({node.name})."
+        )
 
 
 def _function_body(library: dict, function: Any, passed: Sequence[Variable | None]) -> Body:

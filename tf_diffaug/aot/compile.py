@@ -92,9 +92,7 @@ def _compile(program: bytes, devices: list) -> Any:
 
     with mlir.make_ir_context():
         module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(program))
-        options = compiler.get_compile_options(
-            len(devices), 1, device_assignment=np.array(devices)
-        )
+        options = compiler.get_compile_options(len(devices), 1, device_assignment=np.array(devices))
         options.executable_build_options.use_spmd_partitioning = False
         return devices[0].client.compile(
             mlir.module_to_bytecode(module),

@@ -119,9 +119,7 @@ def compile_case(
         return step, found
 
 
-def lower_case(
-    case: Case, platform: str, work: str, *, trace_python: str | None = None
-) -> Step:
+def lower_case(case: Case, platform: str, work: str, *, trace_python: str | None = None) -> Step:
     """Traces and lowers a step into a folder; the arguments are those of `compile_case`."""
     (pathlib.Path(work) / "case.json").write_text(json.dumps(case._asdict()))
     if trace_python is None:

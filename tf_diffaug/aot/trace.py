@@ -54,7 +54,7 @@ def make_cores(replicas: int) -> None:
 def tpu_strategy(replicas: int) -> tf.distribute.Strategy:
     """A TPU strategy whose cores are logical CPUs, of which there are at least so many."""
     strategy = tf.distribute.TPUStrategy(_Resolver(replicas))
-    # Both private. A packed variable's handle is no one's own, and could not be told from another's.
+    # Both private. By a packed variable's handle it could not be told which variable it is.
     strategy._enable_packed_variable_in_eager_mode = False
     # Where variables are kept; a resolver must call them TPUs.
     cores = [[_PLACE.format("CPU", index)] for index in range(replicas)]
@@ -86,7 +86,9 @@ def trace_step(gan: GAN, rows: int) -> tf.compat.v1.GraphDef:
             )
             for part in parts
         ]
-        return strategy.run(gan.train_step, args=(shares[0] if len(shares) == 1 else tuple(shares),))
+        return strategy.run(
+            gan.train_step, args=(shares[0] if len(shares) == 1 else tuple(shares),)
+        )
 
     specs = [tf.TensorSpec([rows, *gan.image_shape], tf.uint8, name="images")]
     if gan.num_classes is not None:

@@ -19,9 +19,9 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """Returns a `tf.distribute` strategy by name.
 
     Args:
-        name: `auto` takes a TPU if the environment names one (`TPU_NAME`, `local` on a TPU VM), all GPUs if there are
-            several, else one device. `mirrored` takes all GPUs, or without any all logical CPUs.
-            `multi_worker` reads `TF_CONFIG`.
+        name: `auto` takes a TPU if the environment names one (`TPU_NAME`, `local` on a TPU VM), all
+            GPUs if there are several, else one device. `mirrored` takes all GPUs, or without any
+            all logical CPUs. `multi_worker` reads `TF_CONFIG`.
 
     Raises:
         ValueError: for an unknown name, or a kind of device that is not there.
