@@ -49,15 +49,15 @@ def _lower(folder: pathlib.Path, platform: str) -> None:
     (folder / LOWERED).write_text(json.dumps(found))
 
 
-def _compile(folder: pathlib.Path, *names: str) -> None:
+def _compile(folder: pathlib.Path, replicas: str, *names: str) -> None:
     from tf_diffaug.aot.compile import DoesNotFit, compile_for
     from tf_diffaug.aot.topologies import topology_named
 
-    case = Case(**json.loads((folder / "case.json").read_text()))
     program = (folder / PROGRAM).read_bytes()
     for name in names:
         try:
-            answer = compile_for(program, topology_named(name), replicas=case.replicas)._asdict()
+            found = compile_for(program, topology_named(name), replicas=int(replicas))
+            answer = found._asdict()
         except DoesNotFit as error:
             answer = {"does_not_fit": str(error)}
         print(json.dumps(answer), flush=True)

@@ -109,14 +109,19 @@ def compile_case(
     """
     with tempfile.TemporaryDirectory() as work:
         step = lower_case(case, "TPU", work, trace_python=trace_python)
-        found = []
-        lines = _run(sys.executable, "compile", work, *(t.name for t in topologies))
-        for line in lines.splitlines():
-            answer = json.loads(line)
-            if "does_not_fit" in answer:
-                raise DoesNotFit(answer["does_not_fit"])
-            found.append(Compiled(**answer))
-        return step, found
+        return step, compile_lowered(work, topologies, replicas=case.replicas)
+
+
+def compile_lowered(work: str, topologies: Sequence[Topology], *, replicas: int) -> list[Compiled]:
+    """Compiles the program that a folder holds; raises as `compile_case` does."""
+    found = []
+    lines = _run(sys.executable, "compile", work, str(replicas), *(t.name for t in topologies))
+    for line in lines.splitlines():
+        answer = json.loads(line)
+        if "does_not_fit" in answer:
+            raise DoesNotFit(answer["does_not_fit"])
+        found.append(Compiled(**answer))
+    return found
 
 
 def lower_case(case: Case, platform: str, work: str, *, trace_python: str | None = None) -> Step:
