@@ -1,5 +1,9 @@
 """`train --dry_run --compile_for`: mistakes in one line, and nothing written."""
 
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 from tf_diffaug.aot import stages
@@ -7,6 +11,7 @@ from tf_diffaug.aot.compile import Compiled, DoesNotFit
 from tf_diffaug.aot.stages import Step
 from tf_diffaug.commands import main
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMALL = ["--width=2", "--num_images=16", "--batch_size=8", "--fid_features=none"]
 STEP = Step("TensorFlow 2.20.0, Keras 3.15.1", {"all-reduce": 47}, [])
 COMPILED = Compiled("TPU v3", 1.5e8, 4.0, 18.0, 10.0, 9.0)
@@ -50,6 +55,15 @@ def test_an_unknown_topology_lists_those_there_are(here, capsys):
     error = complaint(here, capsys)
     assert "Did you mean 'tpu-v3-8'? Choose from tpu-v2-8, " in error
     assert "Received: --compile_for=tpu-v3-9." in error
+
+
+def test_a_mistake_does_not_wait_for_tensorflow(here):
+    code = (
+        "import sys; from tf_diffaug.commands import main\n"
+        "assert main(['train', '--dry_run', '--compile_for=tpu-v9']) == 2\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_without_the_packages_they_are_named(here, capsys, monkeypatch):

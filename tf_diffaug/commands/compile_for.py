@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from tf_diffaug.aot.topologies import TOPOLOGIES
 from tf_diffaug.commands import OK
 from tf_diffaug.errors import Failure, UserError
 from tf_diffaug.naming import unknown
-from tf_diffaug.runs.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tf_diffaug.runs.recipe import Recipe  # which loads TensorFlow
 
 
 def check(name: str, *, dry_run: bool) -> None:
