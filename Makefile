@@ -2,6 +2,7 @@
 # make test    the tests (make test-all: the slow ones too; STACK=keras3: on TensorFlow's newest)
 # make fuzz    the fuzz tests with many more examples, other ones each time
 # make audit   known vulnerabilities of the pinned packages (needs the network)
+# make test-tpu  training steps compiled for TPUs, without one (test-tpu-published: those of papers)
 # make lint    ruff
 
 PYTHON ?= python3
@@ -11,19 +12,27 @@ VENV = .venv-keras3
 # requirements.txt has Keras 3 only for Python 3.12 and up.
 REQUIREMENTS = requirements-keras3.txt
 OLDEST = 11
+else ifeq ($(STACK),tpu)
+# TensorFlow for TPUs and what compiles for them, which needs no TPU.
+VENV = .venv-tpu
+REQUIREMENTS = requirements-tpu.txt
+OLDEST = 11
 else ifeq ($(STACK),default)
 VENV = .venv
 REQUIREMENTS = requirements.txt
 OLDEST = 10
 else
-$(error STACK is default or keras3, not $(STACK))
+$(error STACK is default, keras3 or tpu, not $(STACK))
 endif
 RUN = $(VENV)/bin/python
 ARGS ?=
 # A process of the tests takes 2 to 4 GB; more than a few gain little.
 TEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=worksteal
 
-.PHONY: setup train test test-all fuzz audit lint clean
+# A second Python, whose Keras 2 traces the steps too, if it is there: make test-tpu TRACE_PYTHON=...
+TRACE_PYTHON ?= $(wildcard .venv/bin/python)
+
+.PHONY: setup train test test-all test-tpu test-tpu-published fuzz audit lint clean
 
 setup: $(VENV)/ready
 
@@ -53,9 +62,14 @@ audit: setup
 	@$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check pip-audit
 	$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip -r $(REQUIREMENTS) $(ARGS)
 
+test-tpu test-tpu-published:
+	@$(MAKE) --no-print-directory setup STACK=tpu
+	TRACE_PYTHON=$(TRACE_PYTHON) .venv-tpu/bin/python -m pytest tests/tpu -rP --no-header \
+		-n 2 --dist=worksteal -m "$(if $(findstring published,$@),slow,not slow)" $(ARGS)
+
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
 clean:
-	rm -rf .venv .venv-keras3 .venv-audit .venv-keras3-audit
+	rm -rf .venv .venv-keras3 .venv-tpu .venv-audit .venv-keras3-audit

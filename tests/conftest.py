@@ -6,13 +6,17 @@ Which tests share a process, and in which order, changes from run to run.
 import os
 import random
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-
 import hypothesis
 import numpy as np
 import pytest
-import tensorflow as tf
+
+from tf_diffaug.aot.stages import ENVIRONMENT
+
+# TensorFlow reads it when it is loaded: quiet, on the CPU, and not in search of a TPU.
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
+
+import tensorflow as tf  # noqa: E402
 
 # On a busy machine drawing examples may be slow.
 hypothesis.settings.register_profile(

@@ -99,19 +99,9 @@ def test_it_has_the_bits_of_fit(make, data):
 @pytest.mark.slow
 def test_to_the_last_bit_on_one_thread():
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:xdist",
-        __file__,
-        "-k",
-        "bits_of_fit",
-    ]
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", __file__, "-k", "bits_of_fit"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert "3 passed" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
 
 
 def test_hooks_act_at_their_multiples_and_the_end():

@@ -77,12 +77,35 @@ def test_shares_of_the_mean_sum_to_it(two_replicas):
 
 def test_mistakes_are_named(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.delenv("TPU_NAME", raising=False)
     with pytest.raises(ValueError, match="Did you mean 'mirrored'"):
         make_strategy("miror")
     with pytest.raises(ValueError, match="TF_CONFIG"):
         make_strategy("multi_worker")
-    with pytest.raises(ValueError, match="No TPU was found"):
+    with pytest.raises(ValueError, match=r"No TPU was found.*TPU_NAME=local.*no TPU_NAME"):
         make_strategy("tpu")
+
+
+@pytest.mark.parametrize("strategy", ["tpu", "auto"])
+def test_a_wheel_without_tpus_is_answered_with_the_one_that_has_them(monkeypatch, strategy):
+    # TensorFlow's own error: no wheel of the two stacks has the operation.
+    monkeypatch.setenv("TPU_NAME", "local")
+    with pytest.raises(ValueError, match="no TPU support") as caught:
+        make_strategy(strategy)
+    text = str(caught.value)
+    assert "pip install tensorflow-tpu==2.20.0" in text
+    assert "TPU_NAME=local" in text
+    assert "\n" not in text
+    assert isinstance(caught.value.__cause__, tf.errors.NotFoundError)
+
+
+def test_a_tpu_that_cannot_be_asked_about_is_one_line(monkeypatch):
+    # There is no server that knows of it.
+    monkeypatch.setenv("GCE_METADATA_IP", "127.0.0.1:9")
+    monkeypatch.setenv("TPU_NAME", "mine")
+    with pytest.raises(ValueError, match=r"No TPU was found .*TPU_NAME=mine") as caught:
+        make_strategy("tpu")
+    assert "\n" not in str(caught.value)
 
 
 def test_mirrored_takes_all_devices():

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tf_diffaug.commands import presets
+from tf_diffaug.commands import compile_for, presets
 from tf_diffaug.commands.flags import Flag, read_flags, setting_flags
 from tf_diffaug.commands.resolve import as_flags, resolve, table
 from tf_diffaug.errors import UserError, user_mistakes
@@ -24,6 +24,7 @@ _ACTIONS = (
         group="Instead of training (nothing is written but the preview)",
     ),
     Flag("dry_run", bool, "build it, try a step, estimate the time"),
+    Flag("compile_for", str, "a dry run that compiles for a TPU, such as tpu-v3-8, without one"),
     Flag("preview", str, "draw the augmentation on your images", implied=PREVIEW_PATH),
 )
 FLAGS = (*setting_flags(), *_ACTIONS)
@@ -42,6 +43,7 @@ class Asked(NamedTuple):
     explain: bool = False
     dry_run: bool = False
     preview: str | None = None
+    compile_for: str | None = None
 
 
 def read(arguments: Sequence[str]) -> Asked | None:
@@ -62,7 +64,10 @@ def read(arguments: Sequence[str]) -> Asked | None:
     if preview is not None and pathlib.Path(preview).suffix not in ("", ".png"):
         raise UserError(f"--preview is a .png file. Received: --preview={preview}.")
     explain, dry_run = (bool(given.pop(name, False)) for name in ("explain", "dry_run"))
-    return Asked(*resolve(given), explain, dry_run, preview)
+    topology = given.pop("compile_for", None)
+    if topology is not None:
+        compile_for.check(topology, dry_run=dry_run)
+    return Asked(*resolve(given), explain, dry_run, preview, topology)
 
 
 def run(asked: Asked) -> int:
@@ -103,6 +108,8 @@ def run(asked: Asked) -> int:
             return explain.say(recipe)
         if asked.preview is not None:
             return preview.write(recipe, asked.preview)
+        if asked.compile_for is not None:
+            return compile_for.try_out(recipe, asked.compile_for)
         if asked.dry_run:
             return dry_run.try_out(recipe)
         ready = training.prepare(recipe, saved)

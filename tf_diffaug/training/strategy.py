@@ -10,6 +10,8 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug.naming import unknown
 
+# TensorFlow's TPU wheels end with it.
+TPU_WHEEL = "tensorflow-tpu==2.20.0"
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 
@@ -17,9 +19,9 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """Returns a `tf.distribute` strategy by name.
 
     Args:
-        name: `auto` takes a TPU if the environment names one (`TPU_NAME`), all GPUs if there are
-            several, else one device. `mirrored` takes all GPUs, or without any all logical CPUs.
-            `multi_worker` reads `TF_CONFIG`.
+        name: `auto` takes a TPU if the environment names one (`TPU_NAME`, `local` on a TPU VM), all
+            GPUs if there are several, else one device. `mirrored` takes all GPUs, or without any
+            all logical CPUs. `multi_worker` reads `TF_CONFIG`.
 
     Raises:
         ValueError: for an unknown name, or a kind of device that is not there.
@@ -52,14 +54,28 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
 
 
 def _tpu_strategy() -> tf.distribute.Strategy:
+    # TensorFlow's resolver reads the name itself, but then takes `local` for a TPU of that name.
+    name = os.environ.get("TPU_NAME")
+    received = "strategy='tpu', " + ("no TPU_NAME" if name is None else f"TPU_NAME={name}")
     try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-    except (ValueError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"No TPU was found ({reason}). Received: strategy='tpu'.") from error
+    except (ValueError, OSError, RuntimeError, tf.errors.OpError) as error:
+        raise ValueError(f"{_without_tpu(error)} Received: {received}.") from error
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _without_tpu(error: Exception) -> str:
+    """Why there is no TPU, and the way to one."""
+    # https://github.com/tensorflow/tensorflow/issues/96203: a wheel without the TPU's operations.
+    if "ConfigureDistributedTPU" in str(error) and "No OpKernel" in str(error):
+        return (
+            f"This TensorFlow ({tf.__version__}) has no TPU support: on a TPU VM, pip uninstall "
+            f"tensorflow and pip install {TPU_WHEEL}, the last that has it."
+        )
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"No TPU was found ({reason}). On a TPU VM, set TPU_NAME=local."
 
 
 def replica_context() -> tf.distribute.ReplicaContext:
