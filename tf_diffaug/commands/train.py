@@ -102,8 +102,9 @@ def run(asked: Asked) -> int:
         if saved is not None:
             recipe = recipe.replace(fid_features=features_of(recipe.config, saved["settings"]))
             refuse_other_settings(run_dir, saved["settings"], recipe.config)
-    print(table(recipe.config, origins))
-    with mistakes():
+        silence = training.chief_prints(recipe.config)
+    with silence, mistakes():
+        print(table(recipe.config, origins))
         if asked.explain:
             return explain.say(recipe)
         if asked.preview is not None:
@@ -113,4 +114,5 @@ def run(asked: Asked) -> int:
         if asked.dry_run:
             return dry_run.try_out(recipe)
         ready = training.prepare(recipe, saved)
-    return training.train(ready)
+    with silence:
+        return training.train(ready)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import functools
+import io
 import logging
-import os
-import pathlib
 import sys
 import time
 import traceback
@@ -22,9 +19,9 @@ from tf_diffaug.commands import OK, STOPPED, saved_run
 from tf_diffaug.commands.closing import closing_lines
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
-from tf_diffaug.files import made_folders
 from tf_diffaug.runs import hooks
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_in, newest_step
+from tf_diffaug.runs.claim import claimed, refuse_torn
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.leak import LeakWatch
@@ -36,15 +33,48 @@ from tf_diffaug.runs.saved import make_saved, refuse_other_start, version_change
 from tf_diffaug.training import NonFiniteLossError
 from tf_diffaug.training.loop import Hook, Loop, stopped_by_signals
 from tf_diffaug.training.modes import FAILURES
+from tf_diffaug.training.strategy import refuse_unlike
+from tf_diffaug.training.workers import this_worker
+
+# What a worker sees when another one is gone.
+_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+# Memory, or a disk that TensorFlow wrote to.
+_ENDED_BY = (tf.errors.ResourceExhaustedError, *_GONE)
 
 
 class Ready(NamedTuple):
-    """All that a run needs, checked; nothing is written yet. A finished run has no networks."""
+    """All that a run needs, checked; nothing is written yet. A finished run has no networks.
+
+    Of several workers the chief alone writes.
+    """
 
     config: Config
     saved: dict[str, Any] | None
     run: RunDirectory
+    is_chief: bool = True
     parts: Parts | None = None
+
+
+def chief_prints(config: Config) -> contextlib.AbstractContextManager:
+    """Says who waits for whom; of several workers, what all but the chief print goes nowhere.
+
+    Raises:
+        ValueError: if `TF_CONFIG` does not say who this worker is.
+    """
+    if config.strategy != "multi_worker":
+        return contextlib.nullcontext()
+    worker = this_worker()
+    number = f"Worker {worker.index + 1} of {len(worker.addresses)}"
+    if worker.is_chief:
+        print(f"{number}, the chief: waits for {worker.others or 'no other'}.", flush=True)
+        return contextlib.nullcontext()
+    print(f"{number}: waits for {worker.others}; {worker.addresses[0]} prints and writes the run.")
+    return contextlib.redirect_stdout(_Nowhere())
+
+
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
@@ -59,22 +89,23 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
     """
     config = recipe.config
     run = RunDirectory(config.run_dir)
-    _refuse_torn(run, saved)
+    is_chief = config.strategy != "multi_worker" or this_worker().is_chief
+    refuse_torn(run, saved)
     step = newest_step(run.checkpoints)
     if step is not None and step >= config.steps:
-        return Ready(config, saved, run)
+        return Ready(config, saved, run, is_chief)
     if config.augment in FAILURES:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
     with saved_run.progress(of=saved_run.REALS) as report:
-        parts = build(recipe, saved, progress=report)
+        parts = build(recipe, saved, progress=report, evaluate=is_chief)
     if config.fid_features == "auto" and parts.evaluator is not None:
         # What `auto` is may change with the network, a run's measure not.
         config = dataclasses.replace(config, fid_features=parts.evaluator.extractor.name)
     if saved is not None and parts.initial is not None:
         refuse_other_start(run.path, saved, dataclasses.asdict(parts.initial))
     print(_introduction(config, parts))
-    return Ready(config, saved, run, parts)
+    return Ready(config, saved, run, is_chief, parts)
 
 
 def train(ready: Ready) -> int:
@@ -90,7 +121,9 @@ def train(ready: Ready) -> int:
         print(f"This run is finished: step {step:,} of {config.steps:,}.")
         print(closing_lines(run, config))
         return OK
-    with _claimed(ready), _failures(run):
+    with _failures(run), contextlib.ExitStack() as stack:
+        if ready.is_chief:
+            stack.enter_context(claimed(run, _saved(ready)))
         with parts.strategy.scope():
             store = CheckpointStore(
                 parts.gan,
@@ -99,8 +132,11 @@ def train(ready: Ready) -> int:
                 better=METRICS[config.best_by].better,
             )
         start = time.monotonic()
-        step = store.restore() or 0
-        run.rewind(step)
+        step = store.restore(clean=ready.is_chief) or 0
+        with user_mistakes():
+            refuse_unlike(parts.strategy, _common(config, parts, step))
+        if ready.is_chief:
+            run.rewind(step)
         if step:
             print(f"Going on from step {step:,}.")
         loop = Loop(
@@ -108,18 +144,28 @@ def train(ready: Ready) -> int:
             functools.partial(make_dataset, config, parts.data, start_step=step),
             most_steps=config.log_every,
         )
-        actions, progress = _hooks(ready, store), Progress(run, config.steps)
-        with contextlib.closing(progress), stopped_by_signals(loop):
-            step = loop.run(config.steps, [*actions, progress])
+        # Workers whose calls are of other steps would wait for each other for ever.
+        actions = [Hook(cadence) for cadence in _cadences(config).values()]
+        if ready.is_chief:
+            progress = stack.enter_context(contextlib.closing(Progress(run, config.steps)))
+            actions = [*_hooks(ready, store), progress]
+        with stopped_by_signals(loop):
+            step = loop.run(config.steps, actions)
     if step < config.steps:
         print(f"Stopped and saved at step {step:,} of {config.steps:,}; the same command goes on.")
         return STOPPED
     minutes, seconds = divmod(round(time.monotonic() - start), 60)
     print(f"Done: {step:,} steps, {minutes} min {seconds} s.")
-    if config.report:
+    if config.report and ready.is_chief:
         _write_report(run, parts)
     print(closing_lines(run, config))
     return OK
+
+
+def _common(config: Config, parts: Parts, step: int) -> dict[str, Any]:
+    """What all workers of a run must have alike."""
+    settings = dataclasses.asdict(dataclasses.replace(config, run_dir=None, fid_features="auto"))
+    return {"settings": settings, "images": parts.facts["fingerprint"], "checkpoint": step}
 
 
 def _write_report(run: RunDirectory, parts: Parts) -> None:
@@ -132,26 +178,6 @@ def _write_report(run: RunDirectory, parts: Parts) -> None:
     except Exception:  # a bug: it is shown, and what was trained is no worse for it
         traceback.print_exc()
         print("No report: the error above is a bug. The run is complete.", file=sys.stderr)
-
-
-def _refuse_torn(run: RunDirectory, saved: dict[str, Any] | None) -> None:
-    """Refuses a directory from which a part of a run is gone, so that the rest is not wiped."""
-    has_checkpoint = newest_step(run.checkpoints) is not None
-    if saved is None and has_checkpoint:
-        raise UserError(
-            f"{run.path} has checkpoints and no config.json that says of what. "
-            "Give another --run_dir."
-        )
-    if saved is None or has_checkpoint:
-        return
-    settings = saved["settings"]
-    last = max((record["step"] for record in run.records()), default=0)
-    first_saved = settings.get("checkpoint_every") or settings["steps"]
-    if last > first_saved or (last and not run.checkpoints.is_dir()):
-        raise UserError(
-            f"{run.path} has records up to step {last:,} and no checkpoint: starting anew would "
-            "wipe them. Put its checkpoints/ back, or give another --run_dir."
-        )
 
 
 def _introduction(config: Config, parts: Parts) -> str:
@@ -185,23 +211,8 @@ def _some(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
 
 
-@contextlib.contextmanager
-def _claimed(ready: Ready) -> Iterator[None]:
-    """Makes the directory this process's own, with its config.json; nothing was written before."""
-    run_dir = ready.run.path
-    with contextlib.ExitStack() as stack:
-        try:
-            with made_folders(run_dir):
-                folder = os.open(run_dir, os.O_RDONLY)
-                stack.callback(os.close, folder)
-                _lock(folder, run_dir)
-                _write_config(ready)
-        except OSError as error:
-            raise UserError(f"cannot write to {run_dir}: {error.strerror}.") from error
-        yield
-
-
-def _write_config(ready: Ready) -> None:
+def _saved(ready: Ready) -> dict[str, Any]:
+    """The contents of config.json; says which versions are others than those it began with."""
     replicas = ready.parts.strategy.num_replicas_in_sync
     initial = ready.parts.initial and dataclasses.asdict(ready.parts.initial)
     if initial is None and ready.saved is not None:
@@ -211,18 +222,7 @@ def _write_config(ready: Ready) -> None:
         if (line := version_changes(ready.saved["versions"], saved["versions"])) is not None:
             print(line)
         saved["versions"] = ready.saved["versions"]
-    ready.run.write_config(saved)
-    ready.run.checkpoints.mkdir(exist_ok=True)
-
-
-def _lock(folder: int, run_dir: pathlib.Path) -> None:
-    try:
-        # The kernel lets go of it however the process ends.
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # Some network file systems have no locks: better an unguarded run than none.
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise UserError(f"{run_dir} is in use by another process.") from error
+    return saved
 
 
 @contextlib.contextmanager
@@ -230,11 +230,27 @@ def _failures(run: RunDirectory) -> Iterator[None]:
     """Turns what ends a run, other than a bug, into a `Failure` of one line."""
     try:
         yield
-    except (NonFiniteLossError, OSError, tf.errors.ResourceExhaustedError) as error:
-        # The last: memory, or a disk that TensorFlow wrote to.
+    except (NonFiniteLossError, OSError, *_ENDED_BY) as error:
         latest = newest_in(run.checkpoints)
         kept = "" if latest is None else f" The last good checkpoint: {latest}."
-        raise Failure(one_line(error)[:300] + kept) from error
+        reason = one_line(error)[:300]
+        if isinstance(error, _GONE):
+            reason = "Another worker is gone. The same commands go on from what was saved last."
+        raise Failure(reason + kept) from error
+
+
+def _cadences(config: Config) -> dict[str, int]:
+    """How often each of the hooks acts, in steps; 0 never."""
+
+    def every(cadence: int) -> int:
+        return cadence or config.steps  # 0: only at the end
+
+    return {
+        "log": config.log_every,
+        "sample": every(config.sample_every),
+        "eval": 0 if config.fid_features == "none" else every(config.eval_every),
+        "checkpoint": every(config.checkpoint_every),
+    }
 
 
 def _hooks(ready: Ready, store: CheckpointStore) -> list[Hook]:
@@ -242,29 +258,25 @@ def _hooks(ready: Ready, store: CheckpointStore) -> list[Hook]:
     config, run = ready.config, ready.run
     gan, data, sampler = ready.parts.gan, ready.parts.data, ready.parts.sampler
 
-    def every(cadence: int) -> int:
-        return cadence or config.steps  # 0: only at the end
-
+    every = _cadences(config)
     evaluation = []
     if ready.parts.evaluator is not None:
         evaluate = LeakWatch(ready.parts.evaluator, config, data.images, sampler)
         evaluation = [
-            hooks.Evaluation(
-                gan, run, every(config.eval_every), evaluate, store=store, best_by=config.best_by
-            )
+            hooks.Evaluation(gan, run, every["eval"], evaluate, store=store, best_by=config.best_by)
         ]
     return [
         hooks.Metrics(
             gan,
             run,
-            config.log_every,
+            every["log"],
             images=data.images,
             labels=data.labels if config.conditional else None,
             batch_size=config.batch_size * config.d_steps,
             held_out=data.test,
             held_out_labels=data.test_labels if config.conditional else None,
         ),
-        hooks.Samples(run, every(config.sample_every), sampler),
+        hooks.Samples(run, every["sample"], sampler),
         *evaluation,
-        hooks.Checkpoints(store, every(config.checkpoint_every)),
+        hooks.Checkpoints(store, every["checkpoint"]),
     ]

@@ -93,14 +93,18 @@ class CheckpointStore:
         self._save(self._best)
         return True
 
-    def restore(self) -> int | None:
+    def restore(self, *, clean: bool = True) -> int | None:
         """Takes the newest checkpoint up; returns its step, or None if there is none.
+
+        Args:
+            clean: whether to remove what a kill left unfinished; of several workers one does.
 
         Raises:
             OSError: if it cannot be read, or holds other variables than this GAN has.
         """
-        _remove_unfinished(self.directory)
-        _remove_unfinished(self.directory / "best")
+        if clean:
+            _remove_unfinished(self.directory)
+            _remove_unfinished(self.directory / "best")
         return None if self.latest is None else self.load(self.latest)
 
     def load(self, path: str) -> int:

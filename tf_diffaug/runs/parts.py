@@ -178,7 +178,7 @@ def make_dataset(
     Args:
         config: the settings.
         data: the images.
-        context: whose batches are wanted: one replica's; by default the global ones.
+        context: whose batches are wanted: a replica's rows of them; by default the global ones.
         start_step: the step of the first batch.
     """
     if not config.conditional:  # labels that are not read are not shuffled along
@@ -189,7 +189,12 @@ def make_dataset(
     )
     if context is None or context.num_replicas_in_sync == 1:
         return dataset
-    return dataset.rebatch(context.get_per_replica_batch_size(size))
+    rows = size // context.num_input_pipelines
+    first = context.input_pipeline_id * rows
+    own = dataset.map(
+        lambda *parts: tf.nest.map_structure(lambda p: p[first : first + rows], parts)
+    )
+    return own.rebatch(context.get_per_replica_batch_size(size))
 
 
 def make_sampler(gan: GAN, config: Config) -> Sampler:

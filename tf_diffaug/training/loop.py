@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tf_diffaug.training.finite import refuse_non_finite
 from tf_diffaug.training.gan import GAN
-from tf_diffaug.training.strategy import replica_state
+from tf_diffaug.training.strategy import num_workers, replica_state, sum_over_replicas
 
 # The history of the losses is made before the names of the terms are known.
 _MOST_TERMS = 64
@@ -109,24 +109,31 @@ class Loop:
         with self._strategy.scope():
             self._history = replica_state(np.zeros([most_steps, _MOST_TERMS], np.float32), "losses")
         with tf.device("CPU:0"):  # the host decides whether there is another step
-            self._stopping = tf.Variable(False, trainable=False, name="stopping")
+            self._asked = tf.Variable(False, trainable=False, name="asked")
+        self._stopping = self._asked
+        if (
+            num_workers(self._strategy) > 1
+        ):  # all must stop at the same step, or the rest would wait
+            with self._strategy.scope():
+                self._stopping = replica_state(False, "stopping")
         self._iterator = iter(self._strategy.distribute_datasets_from_function(dataset))
         self._call = tf.function(self._steps, autograph=False)
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the loop was asked to end."""
+        """Whether the loop was asked to end, and all workers know."""
         return bool(self._stopping.numpy())
 
     def stop(self) -> None:
         """Ends the loop after the step at hand; may be called from anywhere, at any time."""
         with tf.init_scope():  # a signal may come while a graph is being built
-            self._stopping.assign(True)
+            self._asked.assign(True)
 
     def run(self, last_step: int, hooks: Sequence[Hook] = ()) -> int:
         """Trains to a step, or until it is told to stop; returns the step reached.
 
-        At a step several hooks act in the order in which they are given.
+        At a step several hooks act in the order in which they are given. Of several workers all
+        need hooks of the same cadences, whatever these do.
 
         Raises:
             NonFiniteLossError: at the first step with a term that is not finite, before any hook.
@@ -177,13 +184,16 @@ class Loop:
             return index + 1
 
         def goes_on(index: tf.Tensor) -> tf.Tensor:
-            return (index < count) & ((index == 0) | ~self._stopping)
+            return (index < count) & ((index == 0) | ~tf.identity(self._stopping))
 
         (taken,) = tf.while_loop(goes_on, body, [tf.constant(0)], parallel_iterations=1)
         return taken
 
     def _replica_step(self, batch: Any, index: tf.Tensor) -> None:
         logs = self._gan.train_step(batch)
+        if self._stopping is not self._asked:
+            asked = {"asked": tf.cast(self._asked, tf.float32)}
+            self._stopping.assign(sum_over_replicas(asked)["asked"] > 0)
         self._names = tuple(logs)
         row = tf.stack([tf.cast(value, tf.float32) for value in logs.values()])
         row = tf.pad(row, [[0, _MOST_TERMS - len(logs)]])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.naming import unknown
+from tf_diffaug.training.workers import check_addresses, this_worker
 
 # TensorFlow's TPU wheels end with it.
 TPU_WHEEL = "tensorflow-tpu==2.20.0"
@@ -36,11 +39,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name == "tpu":
         return _tpu_strategy()
     if name == "multi_worker":
-        if "TF_CONFIG" not in os.environ:
-            raise ValueError(
-                "A multi-worker run needs its cluster in the environment variable TF_CONFIG. "
-                "Received: strategy='multi_worker', no TF_CONFIG."
-            )
+        check_addresses(this_worker())
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -94,6 +93,35 @@ def rows_of(values: tf.Tensor) -> int | tf.Tensor:
 def global_size(rows: int | tf.Tensor) -> int | tf.Tensor:
     """The rows of all replicas together, of a batch that has so many here."""
     return random.place_among_replicas(rows)[1]
+
+
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """How many processes train together under a strategy."""
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return len(this_worker().addresses) if several else 1
+
+
+def refuse_unlike(strategy: tf.distribute.Strategy, facts: Mapping[str, Any]) -> None:
+    """Looks whether all workers have the same facts, given by name.
+
+    Raises:
+        ValueError: on all of them, if one has others.
+    """
+    if num_workers(strategy) == 1:
+        return
+    own = [zlib.crc32(repr(fact).encode()) & 0x7FFFFFFF for fact in facts.values()]
+
+    @tf.function(autograph=False)
+    def gathered() -> tf.Tensor:
+        return strategy.run(lambda: replica_context().all_gather(tf.constant([own]), axis=0))
+
+    rows = strategy.experimental_local_results(gathered())[0].numpy()
+    unlike = [n for n, column in zip(facts, rows.T, strict=True) if len(set(column)) > 1]
+    if unlike:
+        raise ValueError(
+            "The workers differ: give all the same flags, the same images, and one run directory "
+            f"that all can read. Received: other {', '.join(unlike)}."
+        )
 
 
 def num_replicas() -> int:

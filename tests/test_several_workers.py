@@ -1,0 +1,169 @@
+"""Several workers on this machine train what one device does, and end together."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tools.launch_local import start
+
+pytestmark = pytest.mark.slow
+
+STEPS = 20
+FAILED = 3
+# One thread: else TensorFlow's own sums now and then differ in the last bit on a busy machine.
+ENVIRONMENT = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+ENVIRONMENT.pop("TF_CONFIG", None)
+FLAGS = [
+    *("--width=4", f"--steps={STEPS}", "--log_every=5", "--num_fakes=150"),
+    *("--sample_every=10", "--eval_every=10", "--checkpoint_every=4", "--noreport"),
+    *("--fid_features=emoji-cnn", "--policy=color,translation,cutout"),
+]
+# What is most unlike: batch norm, labels with several D steps, penalties that are due now and then.
+CASES = {
+    "sndcgan": ["--batch_size=12", "--regularizers=r1:0.1"],
+    "stylegan2": [
+        *("--model=stylegan2", "--batch_size=12", "--loss=non_saturating"),
+        "--regularizers=r1(10, every=4),path_length",
+    ],
+    "bcr": ["--batch_size=12", "--regularizers=bcr:10,lecam", "--augment=none", "--d_steps=2"],
+    "ada": ["--batch_size=12", "--regularizers=ada(kimg=1)", "--loss=wasserstein"],
+}
+
+
+def launch(run_dir, *flags, workers=2):
+    given = [*FLAGS, *flags, f"--run_dir={run_dir}"]
+    return start(workers, given, env=ENVIRONMENT, stdout=subprocess.PIPE)
+
+
+def ended(processes):
+    """The exit codes and outputs; a worker that waits for ever is an error."""
+    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    return [process.returncode for process in processes], outputs
+
+
+@pytest.fixture(autouse=True)
+def none_stay(monkeypatch):
+    started = []
+    popen = subprocess.Popen
+
+    def noted(*given, **options):
+        started.append(popen(*given, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    yield
+    for process in started:
+        process.kill()
+
+
+def finish(run_dir, *flags, workers=2):
+    codes, outputs = ended(launch(run_dir, *flags, workers=workers))
+    assert codes == [0] * workers, "\n".join(outputs)
+    return outputs
+
+
+def state(run_dir):
+    path = tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
+    reader = tf.train.load_checkpoint(path)
+    names = [n for n in reader.get_variable_to_shape_map() if n.endswith("VARIABLE_VALUE")]
+    return {name: reader.get_tensor(name) for name in names if "save_counter" not in name}
+
+
+def records(run_dir, kind):
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_they_train_what_one_device_does(tmp_path, case, workers):
+    if workers == 3 and case != "sndcgan":
+        pytest.skip("three workers are tried with one network")
+    one, several = tmp_path / "one", tmp_path / "several"
+    command = [sys.executable, "-m", "tf_diffaug", "train", *FLAGS, *CASES[case]]
+    subprocess.run([*command, f"--run_dir={one}"], env=ENVIRONMENT, check=True, capture_output=True)
+    finish(several, *CASES[case], workers=workers)
+    expected, found = state(one), state(several)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=2e-3, atol=2e-3, err_msg=name)
+    for alone, shared in zip(records(one, "eval"), records(several, "eval"), strict=True):
+        assert shared["fid"] == pytest.approx(alone["fid"], rel=2e-3)
+        assert shared["protocol"] == alone["protocol"]
+    for alone, shared in zip(records(one, "train"), records(several, "train"), strict=True):
+        assert shared["d_loss"] == pytest.approx(alone["d_loss"], rel=2e-3, abs=2e-3)
+
+
+def interrupt(run_dir, which, number):
+    """Sends a signal to some of two workers once they have saved a step."""
+    processes = launch(run_dir, "--batch_size=12")
+    until = time.monotonic() + 240
+    while not list((run_dir / "checkpoints").glob("step-*.index")):
+        assert all(process.poll() is None for process in processes)
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    for index in which:
+        processes[index].send_signal(number)
+    sent = time.monotonic()
+    codes, outputs = ended(processes)
+    return codes, outputs, time.monotonic() - sent
+
+
+def test_killed_and_stopped_they_end_together_and_go_on_to_the_same_bits(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    outputs = finish(whole, "--batch_size=12")
+    assert "waits for 127.0.0.1:" in outputs[0]
+    assert outputs[1].splitlines()[0].endswith("prints and writes the run.")
+    assert len(outputs[1].splitlines()) == 1
+    for which in ([0], [1], [0, 1]):
+        codes, outputs, seconds = interrupt(tmp_path / f"killed{which}", which, signal.SIGKILL)
+        for index in range(2):
+            if index in which:
+                assert codes[index] == -signal.SIGKILL
+            else:
+                assert codes[index] == FAILED, outputs[index]
+                assert "Another worker is gone" in outputs[index].splitlines()[-1]
+        assert seconds < 60
+        finish(tmp_path / f"killed{which}", "--batch_size=12")
+        assert_same(whole, tmp_path / f"killed{which}")
+    codes, outputs, _ = interrupt(broken, [1], signal.SIGTERM)
+    assert codes == [os.EX_TEMPFAIL] * 2, outputs
+    assert "the same command goes on" in outputs[0]
+    finish(broken, "--batch_size=12")
+    assert_same(whole, broken)
+
+
+def assert_same(one, other):
+    expected, found = state(one), state(other)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_workers_of_other_flags_are_refused(tmp_path):
+    processes = launch(tmp_path / "run", "--batch_size=12")
+    config = json.loads(json.dumps(processes[1].args))
+    processes[1].kill()
+    # The other one again, with another seed, at the same address.
+    with open(f"/proc/{processes[0].pid}/environ", "rb") as file:
+        pairs = dict(pair.split(b"=", 1) for pair in file.read().split(b"\0") if b"=" in pair)
+    cluster = json.loads(pairs[b"TF_CONFIG"])
+    cluster["task"]["index"] = 1
+    environment = {**ENVIRONMENT, "TF_CONFIG": json.dumps(cluster)}
+    processes[1] = subprocess.Popen(
+        [*config, "--seed=1"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    codes, outputs = ended(processes)
+    assert codes == [2, 2], outputs
+    assert all("Received: other settings" in output for output in outputs)
