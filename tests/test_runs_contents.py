@@ -66,6 +66,8 @@ def test_facts_that_contradict_each_other(tmp_path, facts, message):
         ({"kind": []}, "kind is not a text"),
         ({"fid": "good"}, "fid is not a number"),
         ({"fid": 10**400}, "fid is not a number of 64 bits"),
+        ({"d_loss": 10**400}, "d_loss is not a number of 64 bits"),
+        ({"new": -(10**400)}, "new is not a number of 64 bits"),
         ({"protocol": {**PROTOCOL, "num_fakes": "20"}}, "protocol.num_fakes is not a whole number"),
         ({"protocol": {**PROTOCOL, "features": [1]}}, "protocol.features is not a text"),
         ({"readings": {"fid": 3}}, "readings.fid is not a text"),
