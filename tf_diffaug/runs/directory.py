@@ -126,10 +126,11 @@ class RunDirectory:
     def _board_record(self, record: dict[str, Any]) -> None:
         if (writer := self._writer()) is None:
             return
-        with writer.as_default(record["step"]):
+        # What float32 has no room for is infinite, where TensorFlow would raise.
+        with writer.as_default(record["step"]), np.errstate(over="ignore"):
             for name, value in record.items():
                 if isinstance(value, float):
-                    tf.summary.scalar(f"{record['kind']}/{name}", value)
+                    tf.summary.scalar(f"{record['kind']}/{name}", np.float32(value))
         writer.flush()
 
     def _board_sample(self, path: pathlib.Path, step: int) -> None:
