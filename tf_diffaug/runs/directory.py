@@ -65,8 +65,12 @@ class RunDirectory:
         return [one for one in found if kind is None or one["kind"] == kind]
 
     def evaluated(self) -> list[dict[str, Any]]:
-        """The records of the command `evaluate` in order, read as `records` are."""
-        return _read(self.evaluations, functools.partial(check_record, evaluation=True))
+        """The records of the command `evaluate` in order, read as `records` are.
+
+        Each has `values`, `readings` and a `protocol`, empty where the file has none.
+        """
+        found = _read(self.evaluations, functools.partial(check_record, evaluation=True))
+        return [{"values": {}, "readings": {}, "protocol": {}, **one} for one in found]
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds a record, which has a `step`, a `kind` and scalars, to metrics and TensorBoard."""
