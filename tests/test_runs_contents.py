@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from tests.reports import PROTOCOL, write_run
+from tests.reports import PROTOCOL, evaluation, write_run
+from tf_diffaug.commands import main
 from tf_diffaug.errors import UserError
 from tf_diffaug.runs import RunDirectory
 from tf_diffaug.runs.contents import parse_json, read_json
@@ -66,6 +67,8 @@ def test_facts_that_contradict_each_other(tmp_path, facts, message):
         ({"kind": []}, "kind is not a text"),
         ({"fid": "good"}, "fid is not a number"),
         ({"fid": 10**400}, "fid is not a number of 64 bits"),
+        ({"d_loss": 10**400}, "d_loss is not a number of 64 bits"),
+        ({"new": -(10**400)}, "new is not a number of 64 bits"),
         ({"protocol": {**PROTOCOL, "num_fakes": "20"}}, "protocol.num_fakes is not a whole number"),
         ({"protocol": {**PROTOCOL, "features": [1]}}, "protocol.features is not a text"),
         ({"readings": {"fid": 3}}, "readings.fid is not a text"),
@@ -78,6 +81,15 @@ def test_a_record_of_other_kinds(tmp_path, change, message):
     (run / "metrics.jsonl").write_text(json.dumps(record) + "\n")
     with pytest.raises(ValueError, match=rf"line 1 is no record\. There, {message}"):
         RunDirectory(run)
+
+
+@pytest.mark.parametrize("part", ["values", "readings", "protocol"])
+def test_an_evaluation_without_a_part_is_shown(tmp_path, capsys, part):
+    record = evaluation()
+    del record[part]
+    run = write_run(tmp_path / "run", evaluations=[record])
+    assert main(["evaluate", "--compare", str(run), str(run)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_value_nested_without_end():

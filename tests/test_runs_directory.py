@@ -75,6 +75,12 @@ def test_tensorboard_shows_what_the_run_holds(run):
     ]
 
 
+def test_what_float32_has_no_room_for_is_on_the_board(run):
+    run.append({"step": 6, "kind": "train", "d_loss": 1e308})
+    run.rewind(6)
+    assert (6, "train/d_loss") in events(run)
+
+
 def test_the_configuration_is_json(run):
     run.write_config({"steps": 3})
     assert json.loads(run.config.read_text()) == {"steps": 3}

@@ -161,6 +161,11 @@ def test_long_curves_are_thinned_to_their_last_point():
     np.testing.assert_array_equal(found.values["d_loss"], (found.steps / 2).astype(np.float32))
 
 
+def test_what_float32_has_no_room_for_is_infinite():
+    found = curves._curves([{"step": 1, "d_loss": 1e308, "g_loss": -1e308}], {"d_loss", "g_loss"})
+    assert (found.values["d_loss"], found.values["g_loss"]) == ([np.inf], [-np.inf])
+
+
 def test_evaluations_of_one_protocol_make_a_curve(tmp_path):
     other = evaluation(5, protocol={**PROTOCOL, "num_fakes": 50, "step": 5})
     few = [other, evaluation(10), evaluation(20), evaluation(20, values={"fid": {"mean": 5.0}})]

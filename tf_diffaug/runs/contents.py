@@ -160,7 +160,13 @@ def _text(value: Any, where: str) -> None:
 
 def _number(value: Any, where: str) -> None:
     _must(isinstance(value, (int, float)) and not isinstance(value, bool), where, "a number")
-    _must(isinstance(value, float) or abs(value) < 1 << 63, where, "a number of 64 bits")
+    _bounded(value, where)
+
+
+def _bounded(value: Any, where: str) -> None:
+    # A larger whole number is no float.
+    within = not isinstance(value, int) or abs(value) < 1 << 63
+    _must(within, where, "a number of 64 bits")
 
 
 def _count(value: Any, where: str) -> None:
@@ -205,6 +211,7 @@ _READINGS = _Dict(rest=_text)
 _METRICS = _Dict(
     {"step": _count, "kind": _text},
     {"protocol": _PROTOCOL, "readings": _READINGS, "leak_verdict": _text},
+    rest=_bounded,  # any number has a curve
 )
 _EVALUATION = _Dict(
     {"step": _count, "kind": _text},

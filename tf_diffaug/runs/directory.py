@@ -65,8 +65,12 @@ class RunDirectory:
         return [one for one in found if kind is None or one["kind"] == kind]
 
     def evaluated(self) -> list[dict[str, Any]]:
-        """The records of the command `evaluate` in order, read as `records` are."""
-        return _read(self.evaluations, functools.partial(check_record, evaluation=True))
+        """The records of the command `evaluate` in order, read as `records` are.
+
+        Each has `values`, `readings` and a `protocol`, empty where the file has none.
+        """
+        found = _read(self.evaluations, functools.partial(check_record, evaluation=True))
+        return [{"values": {}, "readings": {}, "protocol": {}, **one} for one in found]
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds a record, which has a `step`, a `kind` and scalars, to metrics and TensorBoard."""
@@ -126,10 +130,11 @@ class RunDirectory:
     def _board_record(self, record: dict[str, Any]) -> None:
         if (writer := self._writer()) is None:
             return
-        with writer.as_default(record["step"]):
+        # What float32 has no room for is infinite, where TensorFlow would raise.
+        with writer.as_default(record["step"]), np.errstate(over="ignore"):
             for name, value in record.items():
                 if isinstance(value, float):
-                    tf.summary.scalar(f"{record['kind']}/{name}", value)
+                    tf.summary.scalar(f"{record['kind']}/{name}", np.float32(value))
         writer.flush()
 
     def _board_sample(self, path: pathlib.Path, step: int) -> None:

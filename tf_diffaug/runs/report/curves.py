@@ -120,9 +120,10 @@ def _curves(records: Sequence[Record], keys: Mapping[str, str]) -> Curves | None
     stride = -(-len(told) // _MOST_POINTS)
     told = told[::-stride][::-1]
     steps = np.array([record["step"] for record in told], np.int32)
-    values = {
-        key: np.array([_number(record.get(key)) for record in told], np.float32) for key in keys
-    }
+    with np.errstate(over="ignore"):  # what float32 has no room for is infinite
+        values = {
+            key: np.array([_number(record.get(key)) for record in told], np.float32) for key in keys
+        }
     return Curves(steps, {key: row for key, row in values.items() if not np.isnan(row).all()})
 
 

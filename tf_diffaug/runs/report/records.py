@@ -122,8 +122,7 @@ class RunRecords:
     def evaluation(self) -> Record | None:
         """The latest evaluation, with `values` and `readings`; of training if there is no other."""
         if self.evaluations:
-            last = self.evaluations[-1]
-            return {"values": {}, "readings": {}, "protocol": {}, **last}
+            return self.evaluations[-1]
         measured = [one for one in self.evaluated if one.keys() & METRICS.keys()]
         if not measured:
             return None
