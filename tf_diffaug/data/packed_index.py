@@ -1,0 +1,157 @@
+"""What a packed data set says of itself: index.json, and a label and a checksum for each record.
+
+A packed data set is a folder of three files:
+
+- `images.bin`: the images, uint8 (height, width, channels) each, one after the other, those of the
+  training split first;
+- `records.bin`: for each a label (int32, -1 for none) and the CRC-32 of its bytes (uint32);
+- `index.json`: everything else. It is written last.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tf_diffaug.data.files import printable
+from tf_diffaug.files import write_atomically
+
+VERSION = 1
+PACKED = "packed:"
+_FORMAT = "tf_diffaug packed images"
+INDEX, IMAGES, RECORDS = "index.json", "images.bin", "records.bin"
+RECORD = np.dtype([("label", "<i4"), ("crc32", "<u4")])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Index:
+    """The facts of a packed data set.
+
+    Args:
+        source: a digest of all that decides its bytes, see `Origin.key`.
+        shape: of an image, (height, width, channels).
+        train: images to train on.
+        test: images held out.
+        has_labels: whether the former have labels.
+        has_test_labels: whether the latter do.
+        class_names: the name of each label, or None.
+        flip: whether a mirrored image is as good a member as the image itself.
+        fit: how the images became squares.
+        fingerprint: of the training images and their labels, see `ImageData.fingerprint`.
+        digests: of the images of each split, see `digest_images`.
+        records: SHA-256 of `records.bin`.
+        skipped: files left out because they could not be used.
+        passed_over: files that are no images, or of a split not used.
+    """
+
+    source: str
+    shape: tuple[int, int, int]
+    train: int
+    test: int
+    has_labels: bool
+    has_test_labels: bool
+    class_names: tuple[str, ...] | None
+    flip: bool
+    fit: str
+    fingerprint: str
+    digests: tuple[str, ...]
+    records: str
+    skipped: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
+
+    def write(self, folder: pathlib.Path) -> None:
+        """Writes index.json.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        content = {"format": _FORMAT, "version": VERSION, **dataclasses.asdict(self)}
+        content["checksum"] = _checksum(content)
+        write_atomically(folder / INDEX, json.dumps(content, indent=1) + "\n")
+
+
+def is_packed(path: pathlib.Path) -> bool:
+    """Whether there is a packed data set, whatever its state."""
+    return (path / INDEX).is_file() and (path / IMAGES).is_file()
+
+
+def read_index(path: pathlib.Path) -> tuple[Index, np.ndarray]:
+    """Reads index and records of a packed data set, and checks them and the size of its images.
+
+    Raises:
+        ValueError: if there is none, it is of another version, cut short or altered.
+    """
+    received = f"Received: name={PACKED + printable(path)!r}."
+    if not is_packed(path):
+        hint = ""
+        if path.is_dir() or path.is_file():
+            hint = f" Images of other kinds are packed by: pack {printable(path)} OUT."
+        raise ValueError(f"No packed data set there.{hint} {received}")
+    try:
+        content = json.loads((path / INDEX).read_bytes())
+        if content.get("format") != _FORMAT:
+            raise ValueError("it is none of a packed data set")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{INDEX} cannot be read ({_reason(error)}): pack it anew. {received}"
+        ) from error
+    if content.get("version") != VERSION:
+        raise ValueError(
+            f"It is packed in format {printable(content.get('version'))}, and this version reads "
+            f"{VERSION}: pack it anew. {received}"
+        )
+    try:
+        index = _checked(content)
+        records = np.fromfile(path / RECORDS, np.uint8)
+        if hashlib.sha256(records).hexdigest() != index.records:
+            raise ValueError(f"{RECORDS} is another")
+        images = (path / IMAGES).stat().st_size
+        expected = (index.train + index.test) * math.prod(index.shape)
+        if images != expected:
+            raise ValueError(f"{IMAGES} has {images:,} bytes, not {expected:,}")
+        if len(records) != (index.train + index.test) * RECORD.itemsize:
+            raise ValueError(f"{RECORDS} has {len(records):,} bytes")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"It is damaged ({_reason(error)}): pack it anew. {received}") from error
+    return index, records.view(RECORD)
+
+
+def _checked(content: dict[str, Any]) -> Index:
+    """The index in the contents of a file that anyone may have written."""
+    content = dict(content)
+    if content.pop("checksum", None) != _checksum(content):
+        raise ValueError(f"{INDEX} was altered")
+    names = content["class_names"]
+    index = Index(
+        **{
+            **{name: content[name] for name in content if name not in ("format", "version")},
+            **{n: tuple(content[n]) for n in ("shape", "digests", "skipped", "passed_over")},
+            "class_names": None if names is None else tuple(names),
+        }
+    )
+    numbers = (*index.shape, index.train, index.test + 1)
+    texts = (index.fingerprint, index.records, *index.digests, *(index.class_names or ()))
+    if (
+        len(index.shape) != 3
+        or any(type(number) is not int or number < 1 for number in numbers)
+        or not all(isinstance(text, str) for text in (*texts, *index.skipped, *index.passed_over))
+        or len(index.digests) != 2
+    ):
+        raise ValueError(f"{INDEX} has values that are none")
+    return index
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return printable(error)
