@@ -78,7 +78,8 @@ def batches(
     order = _order(len(data), order_seed, start_step * batch_size)
     indices = order.rebatch(batch_size, drop_remainder=True)
     steps = tf.data.Dataset.counter(start_step)
-    # A batch is a gather of some microseconds, or as many reads: a second thread would only take turns with training.
+    # A batch is a gather of some microseconds, or as many short reads: a second thread would only
+    # take turns with training.
     dataset = tf.data.Dataset.zip((steps, indices)).map(batch).prefetch(2)
     # `rebatch` loses the knowledge that there is no end, which `fit` asks for.
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)

@@ -14,12 +14,15 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
+from tf_diffaug.data.core import ImageData
 from tf_diffaug.data.files import printable
+from tf_diffaug.data.packed import PackedImages, Records
 from tf_diffaug.files import write_atomically
 
 VERSION = 1
@@ -120,6 +123,79 @@ def read_index(path: pathlib.Path) -> tuple[Index, np.ndarray]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"It is damaged ({_reason(error)}): pack it anew. {received}") from error
     return index, records.view(RECORD)
+
+
+def load_packed(
+    path: str | os.PathLike,
+    *,
+    resolution: int | None = None,
+    channels: int | None = None,
+    fit: str = "crop",
+    labels: bool | None = None,
+    skip_broken: bool = False,
+) -> ImageData:
+    """Opens a packed data set, of which the images are read as they are needed.
+
+    Args:
+        path: its folder.
+        resolution: None, or the side that the images have.
+        channels: None, or the channels that they have.
+        fit: `crop`, or how they were fitted.
+        labels: True insists on labels, False passes them over, None takes those there are.
+        skip_broken: have an intact record of the same label stand in for a damaged one, instead of
+            stopping there.
+
+    Raises:
+        ValueError: if there is none, it is damaged, or it is not as asked.
+    """
+    path = pathlib.Path(path)
+    index, known = read_index(path)
+    name = PACKED + printable(path)
+    _refuse_other(index, name, resolution, channels, fit)
+    if labels and not index.has_labels:
+        raise ValueError(f"It was packed without labels. Received: name={name!r}, labels=True.")
+    numbers = np.array(known["label"])
+    records = Records(path / IMAGES, index.shape, known["crc32"], numbers, skip_broken)
+    train, test = np.split(np.arange(len(known)), [index.train])
+    own = numbers[: index.train] if index.has_labels else None
+    held_out = PackedImages(records, test, digest=index.digests[1]) if len(test) else None
+    return ImageData(
+        name,
+        PackedImages(
+            records, train, digest=index.digests[0], fingerprint=index.fingerprint, labels=own
+        ),
+        labels=None if labels is False else own,
+        class_names=None if labels is False else index.class_names,
+        flip=index.flip,
+        test=held_out,
+        test_labels=numbers[index.train :]
+        if index.has_test_labels and labels is not False
+        else None,
+        skipped=index.skipped,
+        passed_over=index.passed_over,
+    )
+
+
+def _refuse_other(
+    index: Index, name: str, resolution: int | None, channels: int | None, fit: str
+) -> None:
+    height, width, depth = index.shape
+    if resolution is not None and (height, width) != (resolution, resolution):
+        way = f"; give resolution={width}" if height == width else ""
+        raise ValueError(
+            f"{name} was packed at {width}x{height}{way}, or pack it anew. "
+            f"Received: resolution={resolution}."
+        )
+    if channels is not None and channels != depth:
+        raise ValueError(
+            f"{name} was packed with channels={depth}: give that, or pack it anew. "
+            f"Received: channels={channels}."
+        )
+    if fit not in ("crop", index.fit):
+        raise ValueError(
+            f"{name} was packed with fit={index.fit!r}; pack it anew for another. "
+            f"Received: fit={fit!r}."
+        )
 
 
 def _checked(content: dict[str, Any]) -> Index:
