@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tf_diffaug.commands import OK
+from tf_diffaug.data.packed import damage_named
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.words import metric_titles
@@ -44,7 +45,9 @@ def try_out(recipe: Recipe) -> int:
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)
-    gan.fit(parts.make_dataset(config, data), steps_per_epoch=steps, verbose=0, callbacks=[clock])
+    with damage_named(data.images):
+        dataset = parts.make_dataset(config, data)
+        gan.fit(dataset, steps_per_epoch=steps, verbose=0, callbacks=[clock])
     per_step = float(np.median(clock.seconds[1:] or clock.seconds))
     losses = ", ".join(f"{name} {value:.3f}" for name, value in clock.losses.items())
     measured = "nothing"

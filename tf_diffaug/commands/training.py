@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tf_diffaug.commands import OK, STOPPED
 from tf_diffaug.commands.closing import closing_lines
+from tf_diffaug.data.packed import damage_named
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs import callbacks
@@ -86,7 +87,7 @@ def train(ready: Ready) -> int:
         print(f"This run is finished: step {step:,} of {config.steps:,}.")
         print(closing_lines(run, config))
         return OK
-    with _claimed(ready), _failures(run):
+    with _claimed(ready), _failures(run), damage_named(parts.data.images):
         with parts.strategy.scope():
             store = CheckpointStore(
                 parts.gan,
