@@ -181,19 +181,19 @@ def _refuse_other(
 ) -> None:
     height, width, depth = index.shape
     if resolution is not None and (height, width) != (resolution, resolution):
-        way = f"; give resolution={width}" if height == width else ""
+        way = f"; give `resolution={width}`" if height == width else ""
         raise ValueError(
             f"{name} was packed at {width}x{height}{way}, or pack it anew. "
             f"Received: resolution={resolution}."
         )
     if channels is not None and channels != depth:
         raise ValueError(
-            f"{name} was packed with channels={depth}: give that, or pack it anew. "
+            f"{name} was packed with `channels={depth}`: give that, or pack it anew. "
             f"Received: channels={channels}."
         )
     if fit not in ("crop", index.fit):
         raise ValueError(
-            f"{name} was packed with fit={index.fit!r}; pack it anew for another. "
+            f"{name} was packed with `fit={index.fit}`; pack it anew for another. "
             f"Received: fit={fit!r}."
         )
 
@@ -203,23 +203,25 @@ def _checked(content: dict[str, Any]) -> Index:
     content = dict(content)
     if content.pop("checksum", None) != _checksum(content):
         raise ValueError(f"{INDEX} was altered")
-    names = content["class_names"]
-    index = Index(
-        **{
-            **{name: content[name] for name in content if name not in ("format", "version")},
-            **{n: tuple(content[n]) for n in ("shape", "digests", "skipped", "passed_over")},
-            "class_names": None if names is None else tuple(names),
-        }
-    )
+    values = {}
+    for field in dataclasses.fields(Index):
+        value, plain = content[field.name], field.type.split(" | ")[0]
+        if value is None and field.type.endswith("None"):
+            values[field.name] = None
+            continue
+        if plain.startswith("tuple"):
+            value = tuple(value) if isinstance(value, list) else value
+            within = int if plain == "tuple[int, int, int]" else str
+            fits = isinstance(value, tuple) and all(type(part) is within for part in value)
+        else:
+            fits = type(value) is {"int": int, "bool": bool, "str": str}[plain]
+        if not fits:
+            raise ValueError(f"{INDEX} has a {field.name} that is none")
+        values[field.name] = value
+    index = Index(**values)
     numbers = (*index.shape, index.train, index.test + 1)
-    texts = (index.fingerprint, index.records, *index.digests, *(index.class_names or ()))
-    if (
-        len(index.shape) != 3
-        or any(type(number) is not int or number < 1 for number in numbers)
-        or not all(isinstance(text, str) for text in (*texts, *index.skipped, *index.passed_over))
-        or len(index.digests) != 2
-    ):
-        raise ValueError(f"{INDEX} has values that are none")
+    if len(index.shape) != 3 or len(index.digests) != 2 or min(numbers) < 1:
+        raise ValueError(f"{INDEX} has numbers that are none")
     return index
 
 
