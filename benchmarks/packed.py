@@ -12,7 +12,7 @@ a record an image, where it is installed.
 `input` is what `batches` gives, and what the training step of each preset takes of it, on the same
 machine in the same run: images a second.
 
-`memory` packs so many gigabytes of noise, which never are in memory, and trains a few steps on them,
+`memory` packs so many gigabytes of noise, which never are in memory, trains a few steps on them,
 with measurements, an evaluation and a checkpoint, in a process of its own; beside it the same on
 the few images of `emoji_faces`. What it prints is the difference between their peaks.
 """
@@ -49,9 +49,9 @@ from tf_diffaug.runs import Config, parts, settle
 PARTS = ("formats", "input", "memory")
 PRESETS = (
     "quick-sndcgan-cifar10",
-    "quick-biggan-cifar10-100",
+    "quick-biggan-cifar10",
     "quick-biggan96-cifar10",
-    "quick-stylegan2-cifar10-100",
+    "quick-stylegan2-cifar10",
 )
 
 
@@ -153,9 +153,8 @@ def _taking(stream: Iterator, count: int) -> Callable[[], float]:
 
 def _step_rate(settings: dict, folder: Path, repeats: int) -> float:
     """Images a second of the bare step, on one batch again and again."""
-    config = Config(
-        **{**settings, "dataset": f"packed:{folder}/input32", "resolution": 32, "data_dir": None}
-    )
+    here = {"dataset": f"packed:{folder}/input32", "resolution": 32, "data_dir": None}
+    config = Config(**{**settings, **here, "fid_features": "none"})
     recipe = settle(config)
     built = parts.build(recipe, cache=False, evaluate=False)
     batch = next(iter(parts.make_dataset(recipe.config, built.data)))

@@ -53,6 +53,9 @@ SHORTER = {
     "benchmarks/geometry.py": ["--sizes=2x8x8x3", "--policies=flip", "--repeats=1"],
     "benchmarks/evaluate.py": ["--num_images=60", "--num_features=16", "--repeats=1"],
     "benchmarks/fid.py": ["--num_images=300", "--num_features=32", "--repeats=1"],
+    "benchmarks/packed.py": [
+        *("--repeats=1", "--megabytes=1", "--batch_size=4", "--presets=quick-sndcgan-cifar10")
+    ],
     "benchmarks/regularizers.py": [
         *("--width=2", "--batch_size=8", "--repeats=1", "--names", "lecam", "--no_memory")
     ],
@@ -64,6 +67,7 @@ SHORTER = {
     "export": [],
     "generate": ["--count=3"],
     "report": [],
+    "pack": [],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/check_features.py": ["--num_images=40", "--fid_features=emoji-cnn"],
     "tools/make_emoji_cnn.py": ["--steps=2", "--batch_size=8"],
