@@ -17,11 +17,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- not run: [^\n]*-->\n)?```(python|sh)\n(.*?)```", re.DOTALL)
 BLOCKS = [(page, *match.groups()) for page in PAGES for match in BLOCK.finditer(page.read_text())]
-RUN = re.compile(r"runs/\w+")
+RUN = re.compile(r"(?:runs|packed)/\w+")
 
 
 def sessions(code):
-    """The lines of a block; those that name one run together, as each needs the ones before."""
+    """The lines of a block; those that name one run or pack together, as each needs those before."""
     return [list(lines) for _, lines in itertools.groupby(code.splitlines(), _run_or_line)]
 
 
