@@ -1,5 +1,6 @@
 """Zips of files, hostile ones among them."""
 
+import os
 import warnings
 import zipfile
 
@@ -24,6 +25,22 @@ def test_names_and_content(tmp_path):
         assert found.open("b/x.png").read() == b"x"
         assert found.open("w/y.png").read() == b"y"
     assert sorted(tmp_path.iterdir()) == [path]  # nothing is unpacked
+
+
+def test_stamps_change_with_the_files(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"a")
+    zips = [make_zip(tmp_path / f"{k}.zip", {"a.png": content}) for k, content in enumerate("abb")]
+    stamps = []
+    for path in zips:
+        with open_files(path) as found:
+            stamps.append(found.stamp("a.png"))
+    assert stamps[0] != stamps[1] == stamps[2]
+    with open_files(tmp_path) as found:
+        before = found.stamp("a.png")
+        os.utime(tmp_path / "a.png", ns=(1, 1))
+        assert found.stamp("a.png") != before
+        with pytest.raises(OSError, match="No such file"):
+            found.stamp("b.png")
 
 
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Packing: what is loaded is packed, in the memory of few images, through any interruption."""
 
+import concurrent.futures
 import errno
 import fcntl
 import os
@@ -16,6 +17,9 @@ import pytest
 from tests.packs import files_of, flip_bit, picture, write_pictures
 from tf_diffaug.data import load, pack
 from tf_diffaug.data import packing as packing_module
+from tf_diffaug.data.folder import find_images
+from tf_diffaug.data.origins import of_folder
+from tf_diffaug.data.packing import write_packed
 
 
 @pytest.fixture(autouse=True)
@@ -192,6 +196,31 @@ def test_one_process_packs_at_a_place(pictures, tmp_path):
         pack_all(pictures, tmp_path / "packed")
     os.close(handle)
     pack_all(pictures, tmp_path / "packed")
+
+
+def test_who_waits_gets_what_the_other_process_packed(pictures, tmp_path, monkeypatch):
+    expected = files_of(pack_all(pictures, tmp_path / "alone"))
+    move, decoded, add = os.replace, [], packing_module._add
+    monkeypatch.setattr(packing_module, "_add", lambda *a: (decoded.append(len(a[2])), add(*a)))
+    with (
+        find_images(pictures, resolution=8) as found,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        origin = of_folder(found)
+        started, options = [], {"skip_broken": True, "wait": True}
+
+        def move_late(source, target):
+            if pathlib.Path(target).name == "packed":
+                started.append(pool.submit(write_packed, origin, tmp_path / "packed", **options))
+                time.sleep(0.3)
+            move(source, target)
+
+        monkeypatch.setattr(packing_module.os, "replace", move_late)
+        write_packed(origin, tmp_path / "packed", **options)
+        assert started[0].result() == tmp_path / "packed"
+    assert sum(decoded) == 25
+    assert files_of(tmp_path / "packed") == expected
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_file_that_cannot_be_used_stops_it_and_is_named(pictures, tmp_path):

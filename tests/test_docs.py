@@ -21,7 +21,7 @@ RUN = re.compile(r"(?:runs|packed)/\w+")
 
 
 def sessions(code):
-    """The lines of a block; those that name one run or pack together, as each needs those before."""
+    """The lines of a block; those of one run or pack together, as each needs those before."""
     return [list(lines) for _, lines in itertools.groupby(code.splitlines(), _run_or_line)]
 
 

@@ -77,6 +77,7 @@ def write_packed(
     *,
     skip_broken: bool = False,
     workers: int | None = None,
+    wait: bool = False,
 ) -> pathlib.Path:
     """Packs images, or goes on where an earlier call with the same arguments was ended.
 
@@ -85,6 +86,7 @@ def write_packed(
         out: the folder that is made; what is there already is left alone if it is the same pack.
         skip_broken: leave unusable files out and name them, instead of stopping.
         workers: threads that decode; None is one for each processor.
+        wait: for another process that packs there, instead of refusing.
 
     Returns:
         `out`.
@@ -98,7 +100,11 @@ def write_packed(
     if _is_done(origin, out):
         return out
     folder = out.parent / f".{out.name}.packing"
-    with _claimed(folder), _named(folder):
+    with _claimed(folder, wait), _named(folder):
+        if _is_done(origin, out):  # by another process, meanwhile
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            return out
         _begin(origin, folder, out)
         if not (folder / INDEX).exists():  # else it was ended just before the move
             progress = _write_images(origin, folder, skip_broken, workers)
@@ -123,12 +129,12 @@ def _is_done(origin: Origin, out: pathlib.Path) -> bool:
 
 
 @contextlib.contextmanager
-def _claimed(folder: pathlib.Path) -> Iterator[None]:
+def _claimed(folder: pathlib.Path, wait: bool) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):  # some file systems have no locks
                 raise ValueError(

@@ -145,5 +145,7 @@ def _from_cache(found: Found, *, labels: bool | None, skip_broken: bool) -> Imag
         "%s takes %.3g GB, more than half of the memory that is free (%.3g GB): packed in %s.",
         *(found.name, found.num_bytes() / 1e9, memory.available() / 1e9, printable(place)),
     )
-    data = load_packed(write_packed(origin, place, skip_broken=skip_broken), labels=labels)
+    # Several workers of one machine find the same folder too large.
+    write_packed(origin, place, skip_broken=skip_broken, wait=True)
+    data = load_packed(place, labels=labels)
     return dataclasses.replace(data, name=found.name)
