@@ -187,6 +187,19 @@ def test_an_unfinished_pack_of_something_else_is_not_gone_on_with(pictures, tmp_
         pack_all(pictures, tmp_path / "packed")
 
 
+def test_a_mistake_is_not_in_the_way_of_what_was_meant(tmp_path):
+    pictures = write_pictures(tmp_path / "pictures", count=9)
+    picture(0, side=20).save(pictures / "cat" / "002.png")
+    for options in ({"resolution": None}, {"resolution": 99, "skip_broken": False}):
+        with pytest.raises(ValueError, match=r"Sizes differ|cannot be used"):
+            pack_all(pictures, tmp_path / "packed", **options)
+        assert not list(tmp_path.glob(".*"))
+    (tmp_path / ".packed.packing").mkdir()  # as of a call that was killed before its first image
+    (tmp_path / ".packed.packing" / "job.json").write_text("another")
+    (tmp_path / ".packed.packing" / "images.bin").write_text("torn")
+    assert len(load(f"packed:{pack_all(pictures, tmp_path / 'packed')}")) == 9
+
+
 def test_one_process_packs_at_a_place(pictures, tmp_path):
     hidden = tmp_path / ".packed.packing"
     hidden.mkdir()

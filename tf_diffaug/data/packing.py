@@ -17,6 +17,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -107,7 +108,12 @@ def write_packed(
             return out
         _begin(origin, folder, out)
         if not (folder / INDEX).exists():  # else it was ended just before the move
-            progress = _write_images(origin, folder, skip_broken, workers)
+            try:
+                progress = _write_images(origin, folder, skip_broken, workers)
+            except ValueError:  # a mistake in what was asked
+                if not _is_begun(folder):
+                    shutil.rmtree(folder)
+                raise
             _write_index(origin, folder, progress)
         for name in (_JOB, _JOURNAL):
             (folder / name).unlink(missing_ok=True)
@@ -159,18 +165,24 @@ def _named(folder: pathlib.Path) -> Iterator[None]:
 def _begin(origin: Origin, folder: pathlib.Path, out: pathlib.Path) -> None:
     """Notes what is packed here, or refuses what is not the same."""
     job = json.dumps({"version": 1, "source": origin.key})
-    if not (folder / _JOB).exists() and not (folder / INDEX).exists():
-        write_atomically(folder / _JOB, job)
-        return
     if (folder / INDEX).exists():
         same = read_index(folder)[0].source == origin.key
+    elif _is_begun(folder):
+        same = (folder / _JOB).exists() and (folder / _JOB).read_text() == job
     else:
-        same = (folder / _JOB).read_text() == job
+        write_atomically(folder / _JOB, job)
+        return
     if not same:
         raise ValueError(
             f"An unfinished pack of other images or options lies in {printable(folder)}: remove "
             f"it, or choose another place. Received: out={printable(out)!r}."
         )
+
+
+def _is_begun(folder: pathlib.Path) -> bool:
+    """Whether there is anything that another call could go on from."""
+    journal = folder / _JOURNAL
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def _write_images(

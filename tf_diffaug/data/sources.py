@@ -95,7 +95,7 @@ def check_name(name: str) -> None:
     """
     if name in EMOJI + CIFAR or name.startswith((FOLDER, PACKED)):
         return
-    path = pathlib.Path(name).expanduser()
+    path = pathlib.Path(os.path.expanduser(name))
     if path.exists():
         prefix = PACKED if is_packed(path) else FOLDER
         raise ValueError(
@@ -147,5 +147,5 @@ def _from_cache(found: Found, *, labels: bool | None, skip_broken: bool) -> Imag
     )
     # Several workers of one machine find the same folder too large.
     write_packed(origin, place, skip_broken=skip_broken, wait=True)
-    data = load_packed(place, labels=labels)
+    data = load_packed(place, labels=labels, skip_broken=skip_broken)
     return dataclasses.replace(data, name=found.name)
