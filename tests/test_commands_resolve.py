@@ -91,7 +91,9 @@ def test_a_directory_says_what_share_of_the_labels_is_known():
     assert name.startswith("runs/emoji_faces-32px-biggan-w16-cond-10pctlabels-s3gan-s0-")
 
 
-@pytest.mark.parametrize("dataset", ["folder:/home/a/my cats/", "folder:..", "folder:/", "packed:/x/y z"])
+@pytest.mark.parametrize(
+    "dataset", ["folder:/home/a/my cats/", "folder:..", "folder:/", "packed:/x/y z"]
+)
 def test_a_directory_has_a_safe_name(dataset):
     path = runs.default_directory(Config(dataset=dataset, regularizers="r1(weight=10, on='raw')"))
     assert len(path.parts) == 2

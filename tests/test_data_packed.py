@@ -141,15 +141,16 @@ def test_errors_of_other_kinds_stay_what_they_are(both):
 
 def test_another_of_its_class_stands_in_for_a_damaged_record(damaged, tmp_path, caplog):
     flip_bit(damaged / "images.bin", 4 * SIZE)  # the last cat, after which comes the first
+    flip_bit(damaged / "images.bin", SIZE)
     held = load(f"folder:{tmp_path}/pictures", resolution=8)
     assert held.labels.tolist() == [0] * 5 + [1] * 5
     data = load(f"packed:{damaged}", skip_broken=True)
     expected = held.images.copy()
-    expected[[3, 4]] = held.images[0]
+    expected[[1, 3, 4]] = held.images[[2, 0, 0]]
     for _ in range(2):
         with damage_named(data.images):
             np.testing.assert_array_equal(data.images[:], expected)
-    assert data.images.records.damaged == {3: 0, 4: 0}
+    assert data.images.records.damaged == {1: 2, 3: 0, 4: 0}
     assert data.fingerprint == held.fingerprint
     first, second, *ends = caplog.messages
     assert re.fullmatch(
