@@ -57,6 +57,13 @@ def test_it_says_of_itself_what_an_array_does(both):
         read.take(np.arange(2), axis=1)
 
 
+def test_a_part_of_a_part(both):
+    held, read = both
+    rows, among = np.array([2, 0, 1]), np.array([9, 4, 7, 1])
+    np.testing.assert_array_equal(read.images.take(among).take(rows)[:], held.images[among][rows])
+    np.testing.assert_array_equal(read.test.take(rows)[:], held.test[rows])
+
+
 def test_blocks_are_small(both, monkeypatch):
     monkeypatch.setattr("tf_diffaug.data.packed._BLOCK_BYTES", 3 * SIZE)
     assert [len(block) for block in blocks(both[1].images)] == [3] * 6 + [2]
@@ -152,15 +159,16 @@ def test_another_of_its_class_stands_in_for_a_damaged_record(damaged, tmp_path, 
             np.testing.assert_array_equal(data.images[:], expected)
     assert data.images.records.damaged == {1: 2, 3: 0, 4: 0}
     assert data.fingerprint == held.fingerprint
-    first, second, *ends = caplog.messages
-    assert re.fullmatch(
-        r"Record 3 of .* is damaged: record 0 stands in for it \(1 so far\)\.", first
-    )
+    first, second, third, *ends = caplog.messages
+    assert re.fullmatch(r"Record 1 of .* is damaged: record 2 stands in .* \(1 so far\)\.", first)
     assert second.endswith("(2 so far).")
-    assert all(re.search(r"2 damaged records of .* stand in for them: 3, 4\.", end) for end in ends)
+    assert third.endswith("(3 so far).")
+    assert len(ends) == 2
+    words = r"3 damaged records of .* stand in for them: 1, 3, 4\."
+    assert all(re.search(words, end) for end in ends)
     # Which one stands in does not depend on what was read before.
     again = load(f"packed:{damaged}", skip_broken=True)
-    np.testing.assert_array_equal(again.images[[4, 3]], expected[[4, 3]])
+    np.testing.assert_array_equal(again.images[[4, 1, 3]], expected[[4, 1, 3]])
 
 
 def test_a_stand_in_is_of_the_part_that_is_trained_on(damaged):
