@@ -88,7 +88,7 @@ def test_broken_files_are_left_out_when_asked(here, capsys):
 MISTAKES = {
     (): "a SOURCE and an OUT are needed, as in pack photos OUT. Received: none.",
     ("pictures",): "a SOURCE and an OUT are needed, as in pack photos OUT. Received: 1: pictures.",
-    ("cifr10", "out"): "Unknown dataset 'cifr10'. Did you mean 'cifar10'?",
+    ("cifr10", "out"): "emoji, cifar10, cifar100, folder:PATH, packed:PATH. Received: SOURCE=",
     ("folder:none", "out"): "No such folder or zip. Received: SOURCE='folder:none'.",
     ("packed:out", "x"): "That is packed already. Received: SOURCE='packed:out'.",
     ("pictures", "out", "--resolution=0"): "--resolution must be at least 1.",

@@ -105,4 +105,5 @@ def run(asked: Asked) -> None:
 
 def _spell(asked: Asked, text: str) -> str:
     """A message of the library in the words of this command."""
-    return as_flags(asked, text).replace("name=", "SOURCE=").replace("--out=", "OUT=")
+    text = as_flags(asked, text).replace("--out=", "OUT=")
+    return text.replace("Received: name=", "Received: SOURCE=").replace("dataset=", "SOURCE=")
