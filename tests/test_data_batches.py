@@ -1,11 +1,15 @@
 """Batches: the order is a function of (seed, step) alone."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_diffaug.data import ImageData, batches
+from tf_diffaug.data import ImageData, batches, load
+from tf_diffaug.data.origins import of_arrays
+from tf_diffaug.data.packing import write_packed
 
 
 def numbered(n, *, labels=True, flip=False):
@@ -118,6 +122,41 @@ def test_flip_overrides_the_dataset():
 def test_flips_leave_the_order_alone():
     data = numbered(50)
     np.testing.assert_array_equal(stream(data, 20, 10, flip=True), stream(data, 20, 10, flip=False))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "packed"])
+def test_shards_make_up_the_global_batch(count, on_disk, tmp_path):
+    data = numbered(10, flip=True)
+    if on_disk:
+        write_packed(of_arrays(data), tmp_path / "packed")
+        data = load(f"packed:{tmp_path}/packed", channels=1)
+    shards = [take(data, 6, 8, shard=(index, count), start_step=3) for index in range(count)]
+    for whole, *parts in zip(take(data, 6, 8, start_step=3), *shards, strict=True):
+        assert all(len(labels) == 6 // count for _, labels in parts)
+        for expected, *found in zip(whole, *parts, strict=True):
+            np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
+def test_a_shard_reads_its_own_rows_alone(tmp_path, monkeypatch):
+    write_packed(of_arrays(numbered(12)), tmp_path / "packed")
+    data = load(f"packed:{tmp_path}/packed", channels=1)
+    asked = []
+    read = type(data.images.records).read
+
+    def noted(records, numbers, *, among):
+        asked.append(len(numbers))
+        return read(records, numbers, among=among)
+
+    monkeypatch.setattr("tf_diffaug.data.packed.Records.read", noted)
+    take(data, 6, 2, shard=(1, 3))
+    assert set(asked) == {2}
+
+
+@pytest.mark.parametrize("shard", [(0, 0), (2, 2), (-1, 2), (0, 4)])
+def test_impossible_shards(shard):
+    with pytest.raises(ValueError, match=re.escape(f"Received: shard={shard}.")):
+        batches(numbered(10), 6, seed=0, shard=shard)
 
 
 def test_replicas_share_the_global_batch(two_replicas):

@@ -28,6 +28,22 @@ def test_names_and_content(tmp_path):
     assert sorted(tmp_path.iterdir()) == [path]  # nothing is unpacked
 
 
+def test_stamps_change_with_the_files(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"a")
+    zips = [make_zip(tmp_path / f"{k}.zip", {"a.png": content}) for k, content in enumerate("abb")]
+    stamps = []
+    for path in zips:
+        with open_files(path) as found:
+            stamps.append(found.stamp("a.png"))
+    assert stamps[0] != stamps[1] == stamps[2]
+    with open_files(tmp_path) as found:
+        before = found.stamp("a.png")
+        os.utime(tmp_path / "a.png", ns=(1, 1))
+        assert found.stamp("a.png") != before
+        with pytest.raises(OSError, match="No such file"):
+            found.stamp("b.png")
+
+
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     path = make_zip(tmp_path / "x.zip", {"a.png": bytes(2000)})
     monkeypatch.setattr(files, "_MOST_BYTES", 1000)

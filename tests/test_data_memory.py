@@ -1,5 +1,8 @@
 """Images are held once: where TensorFlow reads them is where the loader put them."""
 
+import os
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -69,3 +72,13 @@ def test_batches_read_shared_images_where_they_lie():
     assert next(dataset).numpy().max() == 1
     images[:] = 7  # prefetched batches are made already
     assert 7 in {int(next(dataset).numpy().max()) for _ in range(8)}
+
+
+def test_free_memory_is_some_of_what_there_is():
+    assert 1 << 20 < memory.available() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_free_memory_where_the_system_does_not_say(monkeypatch):
+    for broken in (lambda path: "no such line", lambda path: pathlib.Path("/nowhere").read_bytes()):
+        monkeypatch.setattr("pathlib.Path.read_text", broken)
+        assert memory.available() > 1 << 20

@@ -17,11 +17,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- not run: [^\n]*-->\n)?```(python|sh)\n(.*?)```", re.DOTALL)
 BLOCKS = [(page, *match.groups()) for page in PAGES for match in BLOCK.finditer(page.read_text())]
-RUN = re.compile(r"runs/\w+")
+RUN = re.compile(r"(?:runs|packed)/\w+")
 
 
 def sessions(code):
-    """The lines of a block; those that name one run together, as each needs the ones before."""
+    """The lines of a block; those of one run or pack together, as each needs those before."""
     return [list(lines) for _, lines in itertools.groupby(code.splitlines(), _run_or_line)]
 
 
@@ -53,6 +53,9 @@ SHORTER = {
     "benchmarks/geometry.py": ["--sizes=2x8x8x3", "--policies=flip", "--repeats=1"],
     "benchmarks/evaluate.py": ["--num_images=60", "--num_features=16", "--repeats=1"],
     "benchmarks/fid.py": ["--num_images=300", "--num_features=32", "--repeats=1"],
+    "benchmarks/packed.py": [
+        *("--repeats=1", "--megabytes=1", "--batch_size=4", "--presets=quick-sndcgan-cifar10")
+    ],
     "benchmarks/regularizers.py": [
         *("--width=2", "--batch_size=8", "--repeats=1", "--names", "lecam", "--no_memory")
     ],
@@ -64,6 +67,7 @@ SHORTER = {
     "export": [],
     "generate": ["--count=3"],
     "report": [],
+    "pack": [],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
     "tools/check_features.py": ["--num_images=40", "--fid_features=emoji-cnn"],
     "tools/check_readings.py": [
@@ -118,8 +122,8 @@ def test_the_python_examples_run_one_after_the_other(page, folder, monkeypatch):
 def test_the_commands_run(page, commands, folder):
     if commands[0].startswith("make test"):
         pytest.skip("it is what runs this")
-    # Two pages may name one file.
-    place = folder / page.stem
+    # Two pages may name one file; and one is called as the folder of CIFAR is.
+    place = folder / f"page-{page.stem}"
     if not place.exists():
         place.mkdir()
         for name in ("photos", "data"):

@@ -12,6 +12,12 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 
+def default_cache_dir() -> pathlib.Path:
+    """`$XDG_CACHE_HOME/tf_diffaug`, or `~/.cache/tf_diffaug`."""
+    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(cache) / "tf_diffaug"
+
+
 @contextlib.contextmanager
 def made_atomically(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathlib.Path]:
     """A path beside `path` to make a file or a folder at; at the end it takes the place of `path`.

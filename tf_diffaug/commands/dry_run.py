@@ -7,6 +7,7 @@ import functools
 import numpy as np
 
 from tf_diffaug.commands import OK, saved_run
+from tf_diffaug.data.packed import damage_named
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.words import metric_titles
@@ -43,7 +44,8 @@ def try_out(recipe: Recipe) -> int:
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)
-    Loop(gan, functools.partial(parts.make_dataset, config, data)).run(steps, [clock])
+    with damage_named(data.images):
+        Loop(gan, functools.partial(parts.make_dataset, config, data)).run(steps, [clock])
     per_step = float(np.median(clock.seconds[1:] or clock.seconds))
     losses = ", ".join(f"{name} {value:.3f}" for name, value in clock.losses.items())
     measured = "nothing"

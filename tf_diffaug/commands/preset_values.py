@@ -263,7 +263,7 @@ def _imagenet(percent: int) -> Preset:
         f"{_IMAGENET} steps={steps} d_lr={d_lr}",
         "configurations; their baselines have d_lr 5e-4; a folder has no validation images, so FID "
         "here is against the training images",
-        "TPU v3-128 (published); images are held in memory: 63 GB for all",
+        "TPU v3-128 (published); 63 GB of images, in memory or packed",
         "50,000 fakes, validation set",
         needs="--dataset=folder:IMAGENET",
     )

@@ -50,7 +50,7 @@ class Asked:
         num_fakes: how many fakes a measurement takes.
         fid_features: what makes the features.
         seed: of the fakes.
-        dataset: where the images lie now, `folder:PATH`.
+        dataset: where the images lie now, `folder:PATH` or `packed:PATH`.
         data_dir: where CIFAR's files lie now.
         out: where results go; each command says what it is.
         overwrite: whether what is there may be replaced.
@@ -133,7 +133,7 @@ def flags(*own: Flag, out: str, without: Sequence[str] = ()) -> tuple[Flag, ...]
         Flag("num_fakes", int, "fakes that are measured; by default as in the run", "auto"),
         Flag("fid_features", str, "makes the features; by default as in the run", "auto"),
         Flag("seed", int, "of all that is drawn; by default the run's", "auto"),
-        Flag("dataset", str, "folder:PATH, if the images lie elsewhere now", "auto"),
+        Flag("dataset", str, "folder:PATH or packed:PATH, if the images lie elsewhere now", "auto"),
         Flag("data_dir", str, "where CIFAR's files are, if elsewhere now", "auto"),
         Flag("out", pathlib.Path, out, "auto"),
         Flag("overwrite", bool, "replace what is there"),

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tf_diffaug.commands import OK, STOPPED, saved_run
 from tf_diffaug.commands.closing import closing_lines
+from tf_diffaug.data.packed import damage_named
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs import hooks
@@ -121,7 +122,7 @@ def train(ready: Ready) -> int:
         print(f"This run is finished: step {step:,} of {config.steps:,}.")
         print(closing_lines(run, config))
         return OK
-    with _failures(run), contextlib.ExitStack() as stack:
+    with _failures(run), damage_named(parts.data.images), contextlib.ExitStack() as stack:
         if ready.is_chief:
             stack.enter_context(claimed(run, _saved(ready)))
         with parts.strategy.scope():

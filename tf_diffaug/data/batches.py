@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tf_diffaug.data.core import ImageData
-from tf_diffaug.data.memory import as_tensor
+from tf_diffaug.data.packed import gatherer
 from tf_diffaug.random import derive, fold_in, uniform
 
 
@@ -20,39 +20,54 @@ def batches(
     seed: int,
     start_step: int = 0,
     flip: bool | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """An infinite dataset of shuffled global batches.
 
     Args:
-        data: the dataset. Images that its loaders made are read in place, others copied once.
+        data: the dataset. Images that its loaders made are read in place, others copied once;
+            those of a packed dataset are read from disk as a batch needs them.
         batch_size: images in a global batch; more than the dataset has is allowed and wraps
             over epochs.
         seed: the order's and the flips' seed.
         start_step: the number of the first batch. Batch t is the same from any start.
         flip: mirror each image with probability 1/2; None does what is right for the dataset.
+        shard: (index, count): of each global batch only rows index · batch_size / count to
+            (index + 1) · batch_size / count, for one of several workers. No others are read, and
+            these are what they are in the global batch.
 
     Returns:
-        A `tf.data.Dataset` of pairs of images, uint8 (batch_size, H, W, C), and labels, int32
-        (batch_size,); of images alone where the dataset has no labels.
+        A `tf.data.Dataset` of pairs of images, uint8 (batch_size / count, H, W, C), and labels,
+        int32 (batch_size / count,); of images alone where the dataset has no labels.
 
     Raises:
-        ValueError: if the batch size is not positive or the start is negative.
+        ValueError: if the batch size is not positive, the start is negative, or there is no such
+            shard.
     """
     if batch_size < 1:
         raise ValueError(f"A batch has one image at least. Received: batch_size={batch_size}.")
     if start_step < 0:
         raise ValueError(f"Steps count from 0. Received: start_step={start_step}.")
+    index, count = shard
+    if not 0 <= index < count or batch_size % count:
+        raise ValueError(
+            f"A shard is (index, count), where 0 <= index < count and count divides {batch_size}, "
+            f"the batch size. Received: shard={shard}."
+        )
+    rows = slice(index * batch_size // count, (index + 1) * batch_size // count)
     flip = data.flip if flip is None else flip
     # tf.data runs on the host: elsewhere the whole dataset would first travel to the device.
     with tf.device("CPU:0"):
-        images = as_tensor(data.images)
+        images = gatherer(data.images)
         labels = None if data.labels is None else tf.constant(data.labels)
         order_seed, flip_seed = derive(seed, "data_order"), derive(seed, "flip")
 
     def batch(step: tf.Tensor, indices: tf.Tensor):
-        chosen = tf.gather(images, indices)
+        indices = indices[rows]
+        chosen = images(indices)
         if flip:
-            chosen = _flip_half(chosen, fold_in(flip_seed, step))
+            is_flipped = uniform((batch_size,), fold_in(flip_seed, step))[rows] < 0.5
+            chosen = _flip(chosen, is_flipped)
         return chosen if labels is None else (chosen, tf.gather(labels, indices))
 
     options = tf.data.Options()
@@ -63,7 +78,8 @@ def batches(
     order = _order(len(data), order_seed, start_step * batch_size)
     indices = order.rebatch(batch_size, drop_remainder=True)
     steps = tf.data.Dataset.counter(start_step)
-    # A batch is a gather of some microseconds: a second thread would only take turns with training.
+    # A batch is a gather of some microseconds, or as many short reads: a second thread would only
+    # take turns with training.
     dataset = tf.data.Dataset.zip((steps, indices)).map(batch).prefetch(2)
     # `rebatch` loses the knowledge that there is no end, which `fit` asks for.
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
@@ -89,8 +105,8 @@ def _order(num_images: int, seed: tf.Tensor, start: int) -> tf.data.Dataset:
     return tf.data.Dataset.counter(first).map(epoch)
 
 
-def _flip_half(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _flip(images: tf.Tensor, is_flipped: tf.Tensor) -> tf.Tensor:
     # Only the rows to mirror are moved: `tf.where` over all of them takes 3 to 20 times as long.
-    rows = tf.where(uniform((images.shape[0],), seed) < 0.5)
+    rows = tf.where(is_flipped)
     mirrored = tf.reverse(tf.gather(images, rows[:, 0]), axis=[2])
     return tf.tensor_scatter_nd_update(images, rows, mirrored)

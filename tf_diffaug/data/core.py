@@ -1,4 +1,4 @@
-"""What a dataset is here: all its images in memory, and how to take a part of them."""
+"""What a dataset is here: all its images, in memory or on disk, and how to take a part of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tf_diffaug.data import memory
+from tf_diffaug.data.packed import PackedImages, blocks
 from tf_diffaug.labels import check_whole
 from tf_diffaug.naming import unknown
 from tf_diffaug.random import derive_int
@@ -23,7 +24,7 @@ class ImageData:
 
     Args:
         name: the dataset's name, `folder:PATH` for a folder.
-        images: uint8 (n, H, W, C), 0 to 255.
+        images: uint8 (n, H, W, C), 0 to 255; `PackedImages` are read from disk as they are needed.
         labels: whole numbers (n,) or (n, 1) from 0, -1 where it is not known, kept as int32 (n,),
             or None.
         class_names: the name of each label, or None.
@@ -38,11 +39,11 @@ class ImageData:
     """
 
     name: str
-    images: np.ndarray
+    images: np.ndarray | PackedImages
     labels: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
     flip: bool = False
-    test: np.ndarray | None = None
+    test: np.ndarray | PackedImages | None = None
     skipped: tuple[str, ...] = ()
     test_labels: np.ndarray | None = None
     passed_over: tuple[str, ...] = ()
@@ -109,13 +110,20 @@ class ImageData:
     def fingerprint(self) -> str:
         """SHA-256 of the images' and labels' shapes and bytes, 64 hexadecimal digits.
 
-        It is taken once, and neither the name nor the held-out images enter.
+        It is taken once, of a packed data set when it was packed, and neither the name nor the
+        held-out images enter.
         """
-        digest = hashlib.sha256()
-        for array in (self.images, self.labels):
-            digest.update(b"none" if array is None else f"{array.dtype}{array.shape}".encode())
-            if array is not None:
-                digest.update(np.ascontiguousarray(array))
+        if isinstance(self.images, PackedImages):
+            known = self.images.fingerprint_with(self.labels)
+            if known is not None:
+                return known
+        digest = hashlib.sha256(f"{self.images.dtype}{self.images.shape}".encode())
+        for block in blocks(self.images):
+            digest.update(block)
+        labels = self.labels
+        digest.update(b"none" if labels is None else f"{labels.dtype}{labels.shape}".encode())
+        if labels is not None:
+            digest.update(np.ascontiguousarray(labels))
         return digest.hexdigest()
 
 
@@ -157,6 +165,8 @@ def subset(
     else:
         chosen = _generator(seed).permutation(len(data))[:count]
     labels = None if data.labels is None else data.labels[chosen]
+    if isinstance(data.images, PackedImages):
+        return dataclasses.replace(data, images=data.images.take(chosen), labels=labels)
     room = memory.empty((len(chosen), *data.images.shape[1:]))
     # Any mode but the default's writes there without a copy in between.
     images = np.take(data.images, chosen, axis=0, out=room, mode="clip")

@@ -25,10 +25,13 @@ class Files:
     Args:
         names: sorted, hidden files left out.
         open: opens one of them for reading; raises OSError where that fails.
+        stamp: two numbers that change when one of them does: its size, and when it was written or
+            its checksum in the zip; raises OSError where that fails.
     """
 
     names: tuple[str, ...]
     open: Callable[[str], BinaryIO]
+    stamp: Callable[[str], tuple[int, int]]
 
 
 @contextlib.contextmanager
@@ -43,7 +46,12 @@ def open_files(path: str | os.PathLike) -> Iterator[Files]:
     """
     root = pathlib.Path(path)
     if root.is_dir():
-        yield Files(tuple(sorted(_walk(root))), lambda name: open_regular(root / name))
+
+        def stamp(name: str) -> tuple[int, int]:
+            status = (root / name).stat()
+            return status.st_size, status.st_mtime_ns
+
+        yield Files(tuple(sorted(_walk(root))), lambda name: open_regular(root / name), stamp)
         return
     received = f"Received: name='folder:{printable(root)}'."
     if not root.is_file():
@@ -58,7 +66,11 @@ def open_files(path: str | os.PathLike) -> Iterator[Files]:
         if any(info.flag_bits & 1 for info in packed.values()):
             raise ValueError(f"The zip is encrypted: unpack it first. {received}")
         packed = {name: info for name, info in packed.items() if not _hidden(name)}
-        yield Files(tuple(sorted(packed)), lambda name: _unpack(archive, packed[name]))
+        yield Files(
+            tuple(sorted(packed)),
+            lambda name: _unpack(archive, packed[name]),
+            lambda name: (packed[name].file_size, packed[name].CRC),
+        )
 
 
 def _walk(root: pathlib.Path) -> Iterator[str]:

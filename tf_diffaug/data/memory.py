@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import pathlib
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +20,15 @@ def empty(shape: tuple[int, ...]) -> np.ndarray:
     room = np.empty(size + _ALIGNMENT, np.uint8)
     start = -room.ctypes.data % _ALIGNMENT
     return room[start : start + size].reshape(shape)
+
+
+def available() -> int:
+    """Bytes that this process could still have, as far as the system says."""
+    try:
+        known = pathlib.Path("/proc/meminfo").read_text()
+        return int(re.search(r"MemAvailable:\s+(\d+) kB", known)[1]) << 10
+    except (OSError, TypeError):  # no Linux
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def as_tensor(images: np.ndarray) -> tf.Tensor:

@@ -93,9 +93,10 @@ class LeakGauge:
         order = np.random.default_rng(random.derive_int(seed, "probe", index=1))
         order = order.permutation(len(images))[:8_192]
         held_out = max(4, len(order) // 4)
-        self._fit(images[order[held_out:]], steps)
-        self._textures = self._know_textures(images[order[held_out:]], images[order[:held_out]])
-        self._calibrate(images[order[:held_out]])
+        seen, unseen = (images.take(o, axis=0) for o in (order[held_out:], order[:held_out]))
+        self._fit(seen, steps)
+        self._textures = self._know_textures(seen, unseen)
+        self._calibrate(unseen)
 
     @property
     def is_usable(self) -> bool:

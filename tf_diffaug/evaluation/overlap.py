@@ -18,10 +18,11 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy
+from tf_diffaug.data.packed import PackedImages, digest_images
 from tf_diffaug.evaluation.evaluate import counter, extract_statistics
 from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.fid import fake_batches
-from tf_diffaug.evaluation.reference import digest_images, reference_statistics
+from tf_diffaug.evaluation.reference import reference_statistics
 from tf_diffaug.evaluation.statistics import Statistics, frechet_distance
 from tf_diffaug.images import to_float, to_uint8
 
@@ -82,7 +83,8 @@ def support_overlap(
             f"Received: {repeats=}, {batch_size=}, {num_fakes=}."
         )
     augments = [DiffAugment(policy, data_format="channels_last", seed=0) for policy in policies]
-    reals = np.asanyarray(reals)
+    if not isinstance(reals, PackedImages):
+        reals = np.asanyarray(reals)
     transforms = [_transform(augment, reals.shape[1:]) for augment in augments]
     if reference is None:
         reference = reference_statistics(reals, extractor, cache_dir=None, batch_size=batch_size)
@@ -160,4 +162,5 @@ def _fakes(
 
 def _split(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Batches of nearly one size: a last one of a single image would have nothing to mix with."""
-    return iter(np.array_split(images, -(-len(images) // batch_size)))
+    for rows in np.array_split(np.arange(len(images)), -(-len(images) // batch_size)):
+        yield images[rows[0] : rows[-1] + 1]

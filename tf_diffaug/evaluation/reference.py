@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tf_diffaug.data.packed import PackedImages, digest_images
 from tf_diffaug.evaluation.evaluate import Progress, batches_of, extract, extract_statistics
 from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.metrics import FeatureSet
 from tf_diffaug.evaluation.statistics import Statistics
-from tf_diffaug.files import write_atomically
+from tf_diffaug.files import default_cache_dir, write_atomically
 
 _FORMAT = 1
 # Whatever NumPy and zipfile raise of bytes that are not theirs.
@@ -35,11 +36,6 @@ _DAMAGES = (
 )
 Known = TypeVar("Known")
 _log = logging.getLogger(__name__)
-
-
-def default_cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/tf_diffaug`, or `~/.cache/tf_diffaug`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tf_diffaug"
 
 
 def reference_statistics(
@@ -151,16 +147,9 @@ def compute_statistics(
     return statistics
 
 
-def digest_images(images: np.ndarray) -> str:
-    """A digest of the pixels and shape of uint8 images, their statistics' fingerprint."""
-    digest = hashlib.sha256(f"{images.shape}".encode())
-    for start in range(0, len(images), 1024):
-        digest.update(np.ascontiguousarray(images[start : start + 1024]))
-    return digest.hexdigest()[:32]
-
-
-def _checked(images: Any) -> np.ndarray:
-    images = np.asanyarray(images)
+def _checked(images: Any) -> np.ndarray | PackedImages:
+    if not isinstance(images, PackedImages):
+        images = np.asanyarray(images)
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) < 2:
         raise ValueError(
             "The reals must be uint8 of shape (n, height, width, channels), n at least 2. "

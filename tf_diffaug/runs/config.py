@@ -34,7 +34,7 @@ class Config:
 
     dataset: str = _option(
         "emoji_faces",
-        "emoji_faces, emoji, cifar10, cifar100, folder:PATH or folder:FILE.zip",
+        "emoji_faces, emoji, cifar10, cifar100, folder:PATH, folder:FILE.zip or packed:PATH",
         group="Images",
     )
     data_dir: str | None = _option(
@@ -52,7 +52,10 @@ class Config:
     )
     flip: bool | None = _option(None, "mirror half of the real images", unset="auto")
     skip_broken: bool = _option(
-        False, "leave broken or too small image files out and count them", rare=True
+        False,
+        "leave broken or too small image files out, replace damaged packed ones, and count them",
+        changeable=True,
+        rare=True,
     )
     num_images: int | None = _option(None, "train on this many images", least=1, unset="all")
     data_fraction: float | None = _option(
@@ -254,7 +257,12 @@ class Config:
     @property
     def is_folder(self) -> bool:
         """Whether the images are files of the user's own."""
-        return self.dataset.startswith("folder:")
+        return self.dataset.startswith(("folder:", "packed:"))
+
+    @property
+    def images_path(self) -> str:
+        """Where these lie, as the user named it."""
+        return self.dataset.partition(":")[2]
 
     def lasting(self) -> dict[str, Any]:
         """What makes two runs the same experiment: all that may not change on resume."""

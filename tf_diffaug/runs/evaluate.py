@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tf_diffaug import random
+from tf_diffaug.data.packed import digest_images
 from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import Extractor
 from tf_diffaug.evaluation.evaluate import (
@@ -24,7 +25,6 @@ from tf_diffaug.evaluation.evaluate import (
 )
 from tf_diffaug.evaluation.fid import fake_batches
 from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, Moments, measure
-from tf_diffaug.evaluation.reference import digest_images
 from tf_diffaug.runs.evaluator import fakes_at_once, protocol_of
 from tf_diffaug.runs.generate.classes import class_name
 from tf_diffaug.runs.protocols import PROTOCOLS

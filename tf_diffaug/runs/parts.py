@@ -184,17 +184,16 @@ def make_dataset(
     if not config.conditional:  # labels that are not read are not shuffled along
         data = dataclasses.replace(data, labels=None, class_names=None)
     size = config.batch_size * config.d_steps
+    alone = context is None or context.num_replicas_in_sync == 1
     dataset = data_lib.batches(
-        data, size, seed=config.seed, start_step=start_step, flip=is_flipped(config, data)
+        data,
+        size,
+        seed=config.seed,
+        start_step=start_step,
+        flip=is_flipped(config, data),
+        shard=(0, 1) if alone else (context.input_pipeline_id, context.num_input_pipelines),
     )
-    if context is None or context.num_replicas_in_sync == 1:
-        return dataset
-    rows = size // context.num_input_pipelines
-    first = context.input_pipeline_id * rows
-    own = dataset.map(
-        lambda *parts: tf.nest.map_structure(lambda p: p[first : first + rows], parts)
-    )
-    return own.rebatch(context.get_per_replica_batch_size(size))
+    return dataset if alone else dataset.rebatch(context.get_per_replica_batch_size(size))
 
 
 def make_sampler(gan: GAN, config: Config) -> Sampler:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tf_diffaug.data import ImageData
+from tf_diffaug.data.packed import digest_images
 from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import Extractor, extractor_for, reference_statistics
 from tf_diffaug.evaluation.evaluate import RealFeatures, counter, look_at_moments, needs
 from tf_diffaug.evaluation.metrics import METRICS, FeatureSet, Moments
-from tf_diffaug.evaluation.reference import digest_images, reference_features
+from tf_diffaug.evaluation.reference import reference_features
 from tf_diffaug.runs.config import Config, fields
 
 Progress = Callable[[int, int], None]

@@ -26,7 +26,8 @@ _LONGEST_NAME = 80
 
 def default_directory(config: Config) -> pathlib.Path:
     """runs/NAME: the recipe at a glance, and a hash so that no other recipe ever lands in it."""
-    parts = [config.dataset.removeprefix("folder:").rstrip("/").split("/")[-1]]
+    images = config.images_path if config.is_folder else config.dataset
+    parts = [images.rstrip("/").split("/")[-1]]
     parts.append(f"{config.resolution}px")
     if config.data_fraction is not None:
         parts.append(f"{100 * config.data_fraction:g}pct")
@@ -46,8 +47,8 @@ def default_directory(config: Config) -> pathlib.Path:
     name = re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(parts)).lstrip(".-")[:_LONGEST_NAME]
     settings = config.lasting()
     if config.is_folder:  # however its path is spelt
-        path = os.path.expanduser(config.dataset.removeprefix("folder:"))
-        settings["dataset"] = f"folder:{os.path.realpath(path)}"
+        path = os.path.realpath(os.path.expanduser(config.images_path))
+        settings["dataset"] = f"{config.dataset.partition(':')[0]}:{path}"
     if config.init_from is not None:
         settings["init_from"] = os.path.realpath(config.init_from)
     text = json.dumps(settings, sort_keys=True)
@@ -100,7 +101,8 @@ def features_of(config: Config, saved: Mapping[str, Any]) -> str:
 def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wanted: Config) -> None:
     """Checks that a run is resumed with its own recipe.
 
-    The folder of images may be another: what lies in it decides, see `refuse_other_data`.
+    The folder of images may be another, and any dataset may be packed or no longer: what the images
+    are decides, see `refuse_other_data`.
 
     Args:
         run_dir: where the run is, for the message.
@@ -118,13 +120,18 @@ def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wante
         f"--{name}={shown(fields()[name], value)} (saved: {shown(fields()[name], before[name])})"
         for name, value in wanted.lasting().items()
         if value != before[name]
-        and not (name == "dataset" and wanted.is_folder and before[name].startswith("folder:"))
+        and not (name == "dataset" and _may_hold_the_same(value, before[name]))
     ]
     if differ:
         raise UserError(
             f"{run_dir} holds a run with other settings: {', '.join(differ)}. Only steps, "
             "cadences, metrics and the directory may change; give another --run_dir to start anew."
         )
+
+
+def _may_hold_the_same(dataset: str, other: str) -> bool:
+    kinds = {dataset.partition(":")[0], other.partition(":")[0]}
+    return "packed" in kinds or kinds == {"folder"}
 
 
 def refuse_other_data(

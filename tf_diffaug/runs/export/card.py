@@ -78,7 +78,7 @@ def dataset_name(source: ImageSource) -> str:
     config = source.run.recipe.config
     if not config.is_folder:
         return config.dataset
-    return pathlib.Path(config.dataset.removeprefix("folder:")).name
+    return pathlib.Path(config.images_path).name
 
 
 def _title(source: ImageSource) -> str:

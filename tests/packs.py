@@ -1,0 +1,59 @@
+"""Folders of pictures, and packed data sets of them."""
+
+import io
+import json
+import pathlib
+import zipfile
+
+import numpy as np
+from PIL import Image
+
+from tf_diffaug.data import pack
+
+
+def picture(seed, side=12):
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side + 2, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def write_pictures(folder, *, count=10, classes=("cat", "dog"), test=0, broken=()):
+    """Pictures of noise, every other one of the second class; some files are no images."""
+    for k in range(count + test):
+        split = "" if not test else ("train" if k < count else "test")
+        path = folder / split / classes[k % len(classes)] / f"{k:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if k in broken:
+            path.write_bytes(b"no image")
+        else:
+            picture(k).save(path)
+    return folder
+
+
+def write_nvidia_zip(path, count=6):
+    """What StyleGAN's `dataset_tool` writes."""
+    labels = []
+    with zipfile.ZipFile(path, "w") as archive:
+        for k in range(count):
+            name, file = f"00000/img{k:08}.png", io.BytesIO()
+            picture(k, side=8).crop((0, 0, 8, 8)).save(file, "png")
+            archive.writestr(name, file.getvalue())
+            labels.append([name, k % 3])
+        archive.writestr("dataset.json", json.dumps({"labels": labels}))
+    return path
+
+
+def packed(folder, **options):
+    """A packed data set, of pictures unless a dataset is named."""
+    options = {"resolution": 8, **options}
+    name = options.pop("name", None) or f"folder:{write_pictures(folder / 'pictures')}"
+    return pack(name, pathlib.Path(folder) / "packed", **options)
+
+
+def flip_bit(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in sorted(pathlib.Path(folder).iterdir())}
