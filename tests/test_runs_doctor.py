@@ -1,5 +1,7 @@
 """What `doctor` finds out, part by part."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -136,16 +138,16 @@ def test_losses_beside_the_cpus(loss, said, problem):
     assert (found is None) if problem is None else (problem in found and "biggan" in found)
 
 
-def test_replicas_take_the_step_of_one_device(two_replicas):
+def test_where_a_strategy_computes(two_replicas):
+    assert trial.device_kind(two_replicas) == "CPU"
+    assert trial.device_kind(make_strategy("one_device")) == "CPU"
+
+
+def test_replicas_take_the_step_of_one_device(two_replicas, monkeypatch):
+    monkeypatch.setattr(trial, "TIMED_SECONDS", 0)
     (found,) = trial.try_family("sndcgan", two_replicas, kind="CPU", xla=False)
     assert found.problem is None
     assert "of the CPU's" in found.text
-
-
-def test_other_losses_are_a_problem(two_replicas, monkeypatch):
-    monkeypatch.setitem(trial.TOLERANCE, "CPU", -1.0)
-    (found,) = trial.try_family("sndcgan", two_replicas, kind="CPU", xla=False)
-    assert "do not trust" in found.problem
 
 
 @pytest.mark.parametrize(
@@ -186,12 +188,13 @@ def test_every_published_recipe_has_an_estimate():
 @pytest.mark.parametrize(("memory", "replicas"), [(4 << 30, 1), (4 << 30, 2), (1 << 60, 1)])
 def test_what_fits_is_what_the_estimate_says(monkeypatch, memory, replicas):
     monkeypatch.setattr(recipes, "device_memory", lambda *args: memory)
-    _, fit, large = recipes.fits("GPU", replicas)
+    _, *found = recipes.fits("GPU", replicas)
+    fit, large = (set(re.findall(r"[a-z][\w-]+", finding.text)) for finding in found)
     for name, need in recipes.NEEDS.items():
         share = need.state + need.image * need.batch_size / replicas
         holds = recipes.SPARE * share * 2**20 + recipes.RUNTIME <= memory
-        assert (f"{name} " in fit.text) == holds
-        assert (f"{name} " in large.text) != holds
+        assert (name in fit) == holds
+        assert (name in large) != holds
 
 
 def test_a_memory_that_is_not_known_is_said(monkeypatch):

@@ -1,9 +1,9 @@
 """Estimates the memory of each full preset's step: the table in `runs/doctor/recipes.py`.
 
-    python tools/estimate_memory.py
+    python tools/estimate_memory.py [PRESET ...]
 
-Traces the step of every recipe at its published size and batch; nothing is trained. Prints a line a
-preset to be pasted there.
+Traces the step of every recipe, or of those named, at its published size and batch; nothing is
+trained. Prints a line a preset to be pasted there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIELDS = (
 def main() -> None:
     known: dict[tuple, tuple[float, float]] = {}
     for preset in PRESETS.values():
-        if preset.name.startswith(QUICK):
+        if preset.name.startswith(QUICK) or preset.name not in (sys.argv[1:] or PRESETS):
             continue
         recipe = settle(Config(**preset.settings))
         config = recipe.config

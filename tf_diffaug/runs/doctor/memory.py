@@ -107,9 +107,11 @@ def _size(tensor: tf.Tensor) -> int:
     if tensor.dtype in (tf.resource, tf.variant, tf.string):
         return 0
     count = tensor.shape.num_elements()
-    if count is None and tensor.op.type.startswith("FusedBatchNorm"):
-        return 0  # the kernel's own notes for the gradient
     if count is None:
+        is_shape = tensor.dtype.is_integer and tensor.shape.rank == 1
+        # Neither shapes nor a kernel's own notes for its gradient are large.
+        if is_shape or tensor.op.type.startswith("FusedBatchNorm"):
+            return 0
         raise ValueError(f"The size must be known. Received: {tensor.name} of {tensor.shape}.")
     return count * tensor.dtype.size
 

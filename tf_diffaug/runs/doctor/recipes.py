@@ -31,7 +31,30 @@ class Need(NamedTuple):
 
 
 # Printed by tools/estimate_memory.py.
-NEEDS: dict[str, Need] = {}
+NEEDS: dict[str, Need] = {
+    "quick": Need(13, 0.7, 32),
+    "sndcgan-cifar10": Need(133, 2.9, 64),
+    "sndcgan-reals-cifar10": Need(133, 2.9, 64),
+    "sndcgan-both-cifar10": Need(133, 2.9, 64),
+    "sndcgan-bcr-cifar10": Need(133, 5.7, 64),
+    "biggan96-cifar10": Need(170, 13.4, 256),
+    "biggan96-both-cifar10": Need(170, 13.4, 256),
+    "biggan96-bcr-cifar10": Need(170, 13.4, 256),
+    "biggan96-cntr-cifar10": Need(170, 13.5, 256),
+    "biggan96-cntr-bcr-cifar10": Need(170, 13.5, 256),
+    "biggan-cifar10": Need(130, 10.0, 50),
+    "biggan-cifar10-20": Need(130, 10.0, 50),
+    "biggan-cifar10-10": Need(130, 10.0, 50),
+    "biggan-cifar100": Need(136, 10.0, 50),
+    "biggan-cifar100-20": Need(136, 10.0, 50),
+    "biggan-cifar100-10": Need(136, 10.0, 50),
+    "biggan-cr-cifar10": Need(130, 10.0, 50),
+    "biggan-cr-cifar10-20": Need(130, 10.0, 50),
+    "biggan-cr-cifar10-10": Need(130, 10.0, 50),
+    "biggan-cr-cifar100": Need(136, 10.0, 50),
+    "biggan-cr-cifar100-20": Need(136, 10.0, 50),
+    "biggan-cr-cifar100-10": Need(136, 10.0, 50),
+}
 # What the estimate leaves out: kernels' scratch space, fragments, the runtime.
 SPARE = 1.3
 RUNTIME = 2**30
@@ -56,15 +79,17 @@ def fits(kind: str, replicas: int) -> Iterator[Finding]:
         f"times {SPARE}, and {gib(RUNTIME)} for the runtime; not measured, images and evaluation "
         "come on top",
     )
-    small, large = [], []
+    small: dict[str, list[str]] = {}
+    large: dict[str, list[str]] = {}
     for name, need in NEEDS.items():
         size = with_spare(need.size(replicas))
         if size <= memory:
-            small.append(f"{name} {gib(size)}")
+            small.setdefault(gib(size), []).append(name)
         else:
-            large.append(f"{name} {gib(size)} ({_devices(need, memory)})")
-    yield Finding("fit", ", ".join(small) or "none")
-    yield Finding("too large", ", ".join(large) or "none")
+            large.setdefault(f"{gib(size)} ({_devices(need, memory)})", []).append(name)
+    for label, groups in (("fit", small), ("too large", large)):
+        lines = [f"{size}: {', '.join(names)}" for size, names in groups.items()]
+        yield Finding(label, "; ".join(lines) or "none")
 
 
 def with_spare(size: float) -> float:
