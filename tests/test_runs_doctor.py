@@ -173,7 +173,7 @@ def test_a_step_that_fails_is_a_line(monkeypatch, error, way_out):
 def test_every_network_runs_with_xla_and_without(family):
     plain, compiled = trial.try_family(family, make_strategy("one_device"), kind="CPU", xla=True)
     assert (plain.problem, compiled.problem) == (None, None)
-    assert "of the CPU's" in compiled.text
+    assert compiled.text.startswith("runs, losses finite;")
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from tf_diffaug.runs.doctor.findings import Finding, reason
 
-# Images, side and channels of the convolution: 2 GFLOP with its gradients for a CPU, 230 for what
+# Images, side and channels of the convolution: 0.5 GFLOP with its gradients for a CPU, 230 for what
 # would be done with that before it is started.
-_SIZES = {"CPU": (32, 16, 64), "GPU": (256, 32, 128), "TPU": (256, 32, 128)}
-_REPEATS = 5
+_SIZES = {"CPU": (8, 16, 64), "GPU": (256, 32, 128), "TPU": (256, 32, 128)}
+_REPEATS = 3
 # bfloat16 keeps 8 bits of a number; the sums below are of 576 products or more.
 _ALLOWED = 0.05
 

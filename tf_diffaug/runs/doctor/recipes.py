@@ -54,6 +54,16 @@ NEEDS: dict[str, Need] = {
     "biggan-cr-cifar100": Need(136, 10.0, 50),
     "biggan-cr-cifar100-20": Need(136, 10.0, 50),
     "biggan-cr-cifar100-10": Need(136, 10.0, 50),
+    "stylegan2-cifar10": Need(418, 16.2, 32),
+    "stylegan2-cifar10-20": Need(418, 16.2, 32),
+    "stylegan2-cifar10-10": Need(418, 16.2, 32),
+    "stylegan2-cifar100": Need(418, 16.2, 32),
+    "stylegan2-cifar100-20": Need(418, 16.2, 32),
+    "stylegan2-cifar100-10": Need(418, 16.2, 32),
+    "stylegan2-100shot": Need(903, 966.9, 16),
+    "biggan-imagenet128": Need(2418, 149.2, 2048),
+    "biggan-imagenet128-50": Need(2418, 149.2, 2048),
+    "biggan-imagenet128-25": Need(2418, 149.2, 2048),
 }
 # What the estimate leaves out: kernels' scratch space, fragments, the runtime.
 SPARE = 1.3

@@ -33,8 +33,8 @@ Losses = list[dict[str, float]]
 def small_recipe(family: str, replicas: int = 1) -> Recipe:
     """The recipe of a family that a trial takes: DiffAugment, 32 px, slim."""
     settings: dict[str, Any] = {"model": family, "conditional": networks.take_labels(family)}
-    if networks.have_styles(family):
-        settings |= {"loss": "non_saturating", "regularizers": "r1(10, every=16)"}
+    if networks.have_styles(family):  # without R1, which takes XLA minutes
+        settings["loss"] = "non_saturating"
     return settle(
         Config(
             policy="color,translation,cutout",
@@ -104,7 +104,8 @@ def try_family(
             expected = [reference.step() for _ in range(COMPARED_STEPS)]
         yield from found
     ways = {family: False}
-    if xla and kind != "TPU":  # there XLA compiles all there is
+    # On a TPU XLA compiles all there is, and replicas that TensorFlow runs in threads none of it.
+    if xla and kind != "TPU" and strategy.num_replicas_in_sync == 1:
         ways[f"{family}{_XLA}"] = True
     for label, compiled in ways.items():
         with _caught(label) as found:
@@ -133,7 +134,9 @@ def _take_steps(
         f"first step {first:.1f} s",
         f"{gib(peak_bytes(kind))} {'of the process' if kind == 'CPU' else 'on a device'} at most",
     ]
-    said, problem = compare(label, losses, expected, TOLERANCE[kind])
+    # XLA's draws are other numbers: its losses have nothing to be held against.
+    said, problem = compare(label, losses, None if xla else expected, TOLERANCE[kind])
+    said += ", losses finite" if xla and problem is None else ""
     return Finding(label, "; ".join([said, *parts]), problem), losses
 
 
