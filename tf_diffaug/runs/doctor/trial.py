@@ -19,8 +19,8 @@ from tf_diffaug.runs.parts import make_gan
 from tf_diffaug.runs.recipe import Recipe, settle
 
 CLASSES = 10
-# Losses are near 1. Ampere's TensorFloat-32 keeps 10 bits of a factor, a TPU's bfloat16 passes 8.
-TOLERANCE = {"CPU": 1e-3, "GPU": 1e-2, "TPU": 5e-2}
+# Losses are near 1. Ampere's TensorFloat-32 keeps 10 bits of a factor.
+TOLERANCE = {"CPU": 1e-3, "GPU": 1e-2}
 # An update of the weights is between the losses of one step and of the next.
 COMPARED_STEPS = 2
 TIMED_SECONDS = 1.0
@@ -98,7 +98,7 @@ def try_family(
     """
     recipe = small_recipe(family, strategy.num_replicas_in_sync)
     expected = None
-    if kind != "CPU" or strategy.num_replicas_in_sync > 1:
+    if kind == "GPU" or (kind == "CPU" and strategy.num_replicas_in_sync > 1):
         with _caught(f"{family} on one CPU") as found, tf.device("CPU:0"):
             reference = Trial(recipe, tf.distribute.get_strategy(), xla=False)
             expected = [reference.step() for _ in range(COMPARED_STEPS)]
@@ -135,8 +135,9 @@ def _take_steps(
         f"{gib(peak_bytes(kind))} {'of the process' if kind == 'CPU' else 'on a device'} at most",
     ]
     # XLA's draws are other numbers: its losses have nothing to be held against.
-    said, problem = compare(label, losses, None if xla else expected, TOLERANCE[kind])
-    said += ", losses finite" if xla and problem is None else ""
+    own_draws = xla or kind == "TPU"
+    said, problem = compare(label, losses, None if own_draws else expected, TOLERANCE.get(kind, 0))
+    said += ", losses finite" if own_draws and problem is None else ""
     return Finding(label, "; ".join([said, *parts]), problem), losses
 
 
@@ -167,7 +168,7 @@ def compare(
         return said, None
     return said, (
         f"{label}: losses are {apart:.2g} away from the CPU's, more than {tolerance:g}: do not "
-        "trust what it trains; NVIDIA_TF32_OVERRIDE=0 tells whether it is the precision."
+        "trust what it trains. On a GPU NVIDIA_TF32_OVERRIDE=0 tells whether it is the precision."
     )
 
 
