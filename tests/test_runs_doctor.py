@@ -191,8 +191,8 @@ def test_what_fits_is_what_the_estimate_says(monkeypatch, memory, replicas):
     _, *found = recipes.fits("GPU", replicas)
     fit, large = (set(re.findall(r"[a-z][\w-]+", finding.text)) for finding in found)
     for name, need in recipes.NEEDS.items():
-        share = need.state + need.image * need.batch_size / replicas
-        holds = recipes.SPARE * share * 2**20 + recipes.RUNTIME <= memory
+        mebibytes = need.state + recipes.SPARE * need.image * need.batch_size / replicas
+        holds = mebibytes * 2**20 + recipes.RUNTIME <= memory
         assert (name in fit) == holds
         assert (name in large) != holds
 
