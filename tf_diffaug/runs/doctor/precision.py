@@ -34,7 +34,7 @@ def precisions(kind: str) -> Iterator[Finding]:
             problems.append(name)
             continue
         apart = float(tf.norm(found - expected) / tf.norm(expected))
-        said.append(f"{name} {float32 / seconds:.2f} times as fast")
+        said.append(f"{name} {float32 / seconds:.2g} times as fast")
         if not apart < _ALLOWED:
             said[-1] += f" and wrong ({apart:.2g} away)"
             problems.append(name)

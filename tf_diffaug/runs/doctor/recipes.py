@@ -65,8 +65,8 @@ NEEDS: dict[str, Need] = {
     "biggan-imagenet128-50": Need(2418, 149.2, 2048),
     "biggan-imagenet128-25": Need(2418, 149.2, 2048),
 }
-# Ops that run side by side, what kernels take for themselves, fragments. Measured on 2 CPU cores (TF
-# 2.15): 2.0, 2.1 and 1.9 times the tensors alive in a step of SNDCGAN, BigGAN and StyleGAN2 at 32 px.
+# Ops that run side by side, what kernels take for themselves, fragments. Measured on 2 CPU cores
+# with TF 2.15: 2.0, 2.1 and 1.9 times the tensors of a step of the three networks' CIFAR recipes.
 SPARE = 2.2
 RUNTIME = 2**30  # half of it on those CPU cores
 _MOST_DEVICES = 1024
@@ -86,9 +86,9 @@ def fits(kind: str, replicas: int) -> Iterator[Finding]:
     where = f"{gib(memory)} for each of {replicas} replica(s)"
     yield Finding(
         "recipes",
-        f"estimated for {where}: variables and gradients, {SPARE} times the tensors alive at a time "
-        f"in the step as traced, {gib(RUNTIME)} for the runtime; not measured here, and images and "
-        "evaluation come on top",
+        f"estimated for {where}: variables and gradients, {SPARE} times the tensors alive at a "
+        f"time in the step as traced, {gib(RUNTIME)} for the runtime; not measured here, and "
+        "images and evaluation come on top",
     )
     small: dict[str, list[str]] = {}
     large: dict[str, list[str]] = {}
