@@ -64,6 +64,7 @@ SHORTER = {
         *("--models", "sndcgan"),
     ],
     "evaluate": ["--num_fakes=20", "--seeds=1"],
+    "doctor": ["--networks=sndcgan", "--noxla"],
     "export": [],
     "generate": ["--count=3"],
     "report": [],

@@ -27,7 +27,10 @@ FAILED = 3
 STOPPED = 75
 INTERRUPTED = 130  # the shell's 128 + SIGINT
 
-COMMANDS = ("train", "evaluate", "generate", "report", "export", "overlap", "pack")
+COMMANDS = (
+    *("train", "evaluate", "generate", "report", "export", "overlap"),
+    *("pack", "doctor"),
+)
 
 
 def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> int:
