@@ -86,6 +86,7 @@ MISTAKES = {
     "no features": (["--metrics=fid,kid", "--fid_features=none"], "leave one of the two out"),
     "too many images": (["--num_images=4000"], "4000"),
     "strategy": (["--strategy=multi_worker"], "TF_CONFIG"),
+    "a pattern": (["--run_dir=runs/[0]"], "Received: --run_dir=runs/[0]."),
     "replicas": (["--strategy=mirrored", "--batch_size=5"], "multiple of the 2 replicas"),
     "regularizer": (["--regularizers=r3:1"], "r1"),
     "model option": (["--model=biggan(attention=7)"], "attention"),

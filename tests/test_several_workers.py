@@ -61,6 +61,7 @@ def none_stay(monkeypatch):
     yield
     for process in started:
         process.kill()
+        process.communicate()
 
 
 def finish(run_dir, *flags, workers=2):
@@ -123,7 +124,8 @@ def test_killed_and_stopped_they_end_together_and_go_on_to_the_same_bits(tmp_pat
     assert outputs[1].splitlines()[0].endswith("prints and writes the run.")
     assert len(outputs[1].splitlines()) == 1
     for which in ([0], [1], [0, 1]):
-        codes, outputs, seconds = interrupt(tmp_path / f"killed{which}", which, signal.SIGKILL)
+        killed = tmp_path / "killed-{}".format("-".join(map(str, which)))
+        codes, outputs, seconds = interrupt(killed, which, signal.SIGKILL)
         for index in range(2):
             if index in which:
                 assert codes[index] == -signal.SIGKILL
@@ -131,8 +133,8 @@ def test_killed_and_stopped_they_end_together_and_go_on_to_the_same_bits(tmp_pat
                 assert codes[index] == FAILED, outputs[index]
                 assert "Another worker is gone" in outputs[index].splitlines()[-1]
         assert seconds < 60
-        finish(tmp_path / f"killed{which}", "--batch_size=12")
-        assert_same(whole, tmp_path / f"killed{which}")
+        finish(killed, "--batch_size=12")
+        assert_same(whole, killed)
     codes, outputs, _ = interrupt(broken, [1], signal.SIGTERM)
     assert codes == [os.EX_TEMPFAIL] * 2, outputs
     assert "the same command goes on" in outputs[0]

@@ -17,7 +17,19 @@ from tf_diffaug.runs.directory import RunDirectory
 
 
 def refuse_torn(run: RunDirectory, saved: dict[str, Any] | None) -> None:
-    """Refuses a directory from which a part of a run is gone, so that the rest is not wiped."""
+    """Refuses a directory from which a part of a run is gone, so that the rest is not wiped.
+
+    And one in which TensorFlow would not find its own checkpoints: it takes their names for
+    patterns.
+
+    Raises:
+        UserError: naming what is wrong with it.
+    """
+    if set("*?[") & set(str(run.path.absolute())):
+        raise UserError(
+            "TensorFlow finds no checkpoints in folders with *, ? or [ in their names. "
+            f"Received: --run_dir={run.path}."
+        )
     has_checkpoint = newest_step(run.checkpoints) is not None
     if saved is None and has_checkpoint:
         raise UserError(
