@@ -1,5 +1,6 @@
 """The parts as processes: what they say while they work, and how they fail; no compiler runs."""
 
+import os
 import sys
 
 import pytest
@@ -62,14 +63,16 @@ def test_a_part_that_is_killed_is_told(part, tmp_path):
 
 def test_an_interruption_ends_the_part_and_leaves_no_folder(part, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    part("""echo '{"done": "traced"}'; exec sleep 60""")
+    part(f"""echo $$ > {tmp_path}/pid; echo '{{"done": "traced"}}'; exec sleep 60""")
 
     def progress(done, seconds):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stages.compile_case(Case({}, {}, 8), [TOPOLOGIES["tpu-v3-8"]], progress=progress)
-    assert [path.name for path in tmp_path.iterdir()] == ["part"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part", "pid"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_what_was_compiled_is_read_for_each_topology(part, tmp_path):

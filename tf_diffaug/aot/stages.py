@@ -178,6 +178,7 @@ def _run(
                 begin = time.monotonic()
         except BaseException:  # such as an interruption
             process.kill()
+            process.wait()
             raise
         code = process.wait()
         errors.seek(0)
