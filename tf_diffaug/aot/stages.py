@@ -36,7 +36,7 @@ ENVIRONMENT = {
     "TPU_ACCELERATOR_TYPE": "v3-8",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
-    "TPU_LOG_DIR": "disabled",  # else in /tmp/tpu_logs
+    "TPU_MIN_LOG_LEVEL": "3",  # else it leaves logs in /tmp/tpu_logs
     "JAX_PLATFORMS": "cpu",
     "CUDA_VISIBLE_DEVICES": "",
     "TF_CPP_MIN_LOG_LEVEL": "3",
