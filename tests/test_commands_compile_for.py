@@ -35,7 +35,8 @@ def run(*flags):
 def answer(monkeypatch, found):
     """Makes the compilation give, or raise, this."""
 
-    def compile_case(case, topologies):
+    def compile_case(case, topologies, *, progress):
+        progress("traced", 12.4)
         if isinstance(found, Exception):
             raise found
         return found
@@ -87,6 +88,7 @@ def test_it_says_what_a_core_would_need(here, capsys, installed, monkeypatch):
     answer(monkeypatch, (STEP, [COMPILED]))
     assert run("--dry_run", "--compile_for=tpu-v3-8", *SMALL) == 0
     said = capsys.readouterr().out
+    assert "  traced      in 12 s\n" in said
     assert "It has not run on a TPU." in said
     assert "8, each on a core or chip of TPU v3; 1 images each" in said
     assert "1.5e+08 floating-point operations and 47 sums" in said

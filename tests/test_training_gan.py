@@ -386,3 +386,12 @@ def test_groups_of_a_discriminators_minibatch_never_mix_views():
     check_groups(discriminator, 8)
     with pytest.raises(ValueError, match=r"in groups of 4.*Received: batch_size=6"):
         check_groups(discriminator, 6)
+
+
+def test_adam_squares_the_sum_over_a_label_that_a_batch_repeats():
+    gan = make_conditional_gan(optimizer=lambda: keras.optimizers.Adam(1e-3, epsilon=1e-12))
+    (before,) = (v.numpy() for v in gan.discriminator.trainable_variables if v.shape[0] == 3)
+    gan.train_step((tf.constant(make_images(8)), tf.ones([8], tf.int32)))
+    (after,) = (v.numpy() for v in gan.discriminator.trainable_variables if v.shape[0] == 3)
+    # Adam's first step is its rate in the direction of the gradient, however large that is.
+    np.testing.assert_allclose(np.abs(after - before)[1], 1e-3, rtol=1e-3)

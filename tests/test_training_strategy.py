@@ -50,9 +50,9 @@ def train(strategy, *, optimizer=descent, make=make_gan, **options):
     "options",
     [
         {},
-        {"optimizer": adam},
-        {"d_steps": 2, "regularizers": "r1(1, every=2)"},
-        {"make": make_conditional_gan},
+        pytest.param({"optimizer": adam}, marks=pytest.mark.slow),
+        pytest.param({"d_steps": 2, "regularizers": "r1(1, every=2)"}, marks=pytest.mark.slow),
+        pytest.param({"make": make_conditional_gan}, marks=pytest.mark.slow),
     ],
 )
 def test_two_replicas_end_where_one_does(two_replicas, options):
@@ -117,6 +117,7 @@ def test_auto_takes_one_device_where_there_is_no_other(monkeypatch):
     assert make_strategy("auto").num_replicas_in_sync == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [15, 10])
 def test_a_last_batch_that_replicas_share_unevenly_is_one_devices(two_replicas, count):
     # Of 7 images the replicas have 4 and 3; of 2 the second one has none.
@@ -138,6 +139,7 @@ def test_a_last_batch_that_replicas_share_unevenly_is_one_devices(two_replicas, 
     assert_trained_alike(*runs)
 
 
+@pytest.mark.slow
 def test_a_lazy_penalty_of_a_d_whose_replicas_exchange_statistics(two_replicas):
     runs = []
     for strategy in (make_strategy("one_device"), two_replicas):

@@ -1,10 +1,9 @@
-"""Recipes as they are published, which take minutes: `make test-tpu-published`."""
+"""A recipe as it is published, which takes long: `make test-tpu-published`."""
 
 import pytest
 
-from tests.tpu.test_cases import POLICY, case_of, compile_case
+from tests.tpu.test_cases import compile_case
 from tf_diffaug.aot import stages
-from tf_diffaug.aot.compile import DoesNotFit
 from tf_diffaug.commands.preset_values import FIRST_PAPER
 from tf_diffaug.runs.config import Config
 
@@ -17,10 +16,3 @@ def test_a_core_of_the_published_run_has_room_for_its_step():
     config = Config(**{**PRESET.settings, "batch_size": 32})
     facts = {"channels": 3, "label_counts": [1300] * 1000}
     compile_case(stages.case_of(config, facts, 2), ["tpu-v3-8"])
-
-
-@pytest.mark.slow
-def test_a_batch_that_is_too_large_for_the_cores_of_a_v2_is_told():
-    case = case_of(f"model=sndcgan width=64 batch_size=16384 {POLICY}", 1)
-    with pytest.raises(DoesNotFit, match="does not fit the memory of a core of tpu-v2-8"):
-        compile_case(case, ["tpu-v2-8"])

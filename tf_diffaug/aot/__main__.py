@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
+from typing import Any
 
 from tf_diffaug.aot.stages import GRAPH, LOWERED, PROGRAM, Case
 
@@ -30,6 +31,7 @@ def _trace(folder: pathlib.Path) -> None:
     (folder / GRAPH).write_bytes(graph.SerializeToString())
     by = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
     (folder / "traced_by").write_text(by)
+    _say("traced")
 
 
 def _lower(folder: pathlib.Path, platform: str) -> None:
@@ -47,6 +49,7 @@ def _lower(folder: pathlib.Path, platform: str) -> None:
         "suspects": lowered.suspects,
     }
     (folder / LOWERED).write_text(json.dumps(found))
+    _say("lowered")
 
 
 def _compile(folder: pathlib.Path, replicas: str, *names: str) -> None:
@@ -57,10 +60,13 @@ def _compile(folder: pathlib.Path, replicas: str, *names: str) -> None:
     for name in names:
         try:
             found = compile_for(program, topology_named(name), replicas=int(replicas))
-            answer = found._asdict()
+            _say("compiled", compiled=found._asdict())
         except DoesNotFit as error:
-            answer = {"does_not_fit": str(error)}
-        print(json.dumps(answer), flush=True)
+            _say("compiled", does_not_fit=str(error))
+
+
+def _say(done: str, **found: Any) -> None:
+    print(json.dumps({"done": done, **found}), flush=True)
 
 
 def main(parts: str, folder: str, *arguments: str) -> None:

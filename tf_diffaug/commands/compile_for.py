@@ -57,9 +57,12 @@ def try_out(recipe: Recipe, name: str) -> int:
     topology = TOPOLOGIES[name]
     data = parts.load_data(recipe.config)
     case = stages.case_of(recipe.config, parts.data_facts(data), topology.replicas)
-    print(f"Compiling for {topology.replicas} replicas; this takes a minute, or several.")
+    print(
+        f"Compiling for {topology.replicas} replicas; each part takes a minute, or several.",
+        flush=True,
+    )
     try:
-        step, (compiled,) = stages.compile_case(case, [topology])
+        step, (compiled,) = stages.compile_case(case, [topology], progress=_say)
     except DoesNotFit as error:
         raise UserError(
             f"{error} A smaller --batch_size or --width needs less. Received: "
@@ -79,7 +82,11 @@ def try_out(recipe: Recipe, name: str) -> int:
         "replicas, a replica",
         f"  memory      {compiled.memory:,.0f} MiB a replica: state {compiled.state:,.0f}, "
         f"temporary {compiled.temporary:,.0f}, program {compiled.program:,.0f}",
-        f"  compiled    in {compiled.seconds:.0f} s, traced by {step.traced_by}",
+        f"  traced by   {step.traced_by}",
     ]
     print("\n".join(lines))
     return OK
+
+
+def _say(done: str, seconds: float) -> None:
+    print(f"  {done:<11} in {seconds:.0f} s", flush=True)

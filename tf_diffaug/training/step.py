@@ -214,5 +214,10 @@ def _fakes(networks: Networks, draws: Draws, labels: tf.Tensor | None) -> tf.Ten
 
 
 def _apply(optimizer: Any, tape: tf.GradientTape, loss: tf.Tensor, variables: list) -> None:
+    # Of a label that a batch repeats Keras 3 would square each share, not their sum.
+    gradients = [
+        tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+        for gradient in tape.gradient(loss, variables)
+    ]
     # The optimizers sum gradients over the replicas, and `global_mean` has divided them.
-    optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
