@@ -28,6 +28,11 @@ def keeps_two(x):
     return first + tf.sin(first)
 
 
+def keeps_one_in_two_shapes(x):
+    first = tf.sin(x)
+    return first, tf.sin(tf.reshape(first, [N // 2, 2]))
+
+
 def takes_a_branch(x):
     return tf.cond(x[0] > 0, lambda: tf.sin(x), lambda: tf.sin(tf.concat([x] * 3, 0))[:N])
 
@@ -38,7 +43,7 @@ def takes_a_branch(x):
         (tf.sin, 1),
         (lambda x: tf.sin(tf.sin(tf.sin(x))), 2),
         (keeps_two, 3),
-        (lambda x: tf.sin(tf.reshape(tf.sin(x), [N // 2, 2])), 2),
+        (keeps_one_in_two_shapes, 2),
         (lambda x: (tf.sin(x), [tf.cos(x) for _ in range(5)])[0], 1),  # what nothing needs
         (lambda x: tf.function(keeps_two)(x), 4),  # the call's own and its result
     ],
