@@ -199,9 +199,17 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     assert json.loads((run_dir / "config.json").read_text())["settings"]["steps"] == 6
 
     (run_dir / "checkpoints" / "step-6.index").write_bytes(b"damaged")
-    assert run(f"--run_dir={run_dir}", "--steps=8") == 3
+    assert run(f"--run_dir={run_dir}", "--steps=8") == 0
+    told = capsys.readouterr()
+    assert "step-6 can't be restored" in told.err
+    assert "; the one before it is taken." in told.err
+    assert "Going on from step 4." in told.out
+
+    for file in (run_dir / "checkpoints").glob("*.index"):
+        file.write_bytes(b"damaged")
+    assert run(f"--run_dir={run_dir}", "--steps=10") == 3
     error = capsys.readouterr().err
-    assert "step-6 can't be restored" in error
+    assert "step-8 can't be restored" in error
     assert error.count("\n") == 1
 
 

@@ -171,6 +171,32 @@ def test_a_broken_checkpoint_is_named(tmp_path, part):
         CheckpointStore(make_gan(), tmp_path).restore()
 
 
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        ("index", lambda content: content[:100]),
+        ("data-00000-of-00001", lambda content: content[: len(content) // 2]),
+        # One bit of a weight.
+        ("data-00000-of-00001", lambda c: c[:5000] + bytes([c[5000] ^ 16]) + c[5001:]),
+    ],
+    ids=["index cut short", "data cut short", "a bit"],
+)
+def test_the_one_before_a_damaged_checkpoint_is_taken(tmp_path, part, damage):
+    gan = make_gan()
+    store = CheckpointStore(gan, tmp_path)
+    store.save()
+    before = values(gan)
+    train(gan, 2)
+    file = pathlib.Path(f"{store.save()}.{part}")
+    file.write_bytes(damage(file.read_bytes()))
+    store = CheckpointStore(gan, tmp_path)
+    assert store.restore() == 0
+    assert_same(values(gan), before)
+    (line,) = store.damaged
+    assert "step-2 can't be restored" in line
+    assert file.exists()
+
+
 def test_a_failed_write_is_one_error_and_leaves_the_last(tmp_path, monkeypatch):
     gan = make_gan()
     store = CheckpointStore(gan, tmp_path)

@@ -134,6 +134,8 @@ def train(ready: Ready) -> int:
             )
         start = time.monotonic()
         step = store.restore(clean=ready.is_chief) or 0
+        for line in store.damaged:
+            print(f"{line}; the one before it is taken.", file=sys.stderr)
         with user_mistakes():
             refuse_unlike(parts.strategy, _common(config, parts, step))
         if ready.is_chief:

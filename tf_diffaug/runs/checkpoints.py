@@ -49,6 +49,7 @@ class CheckpointStore:
         # Its name in the file is from when only the FID could choose.
         checkpoint = tf.train.Checkpoint(**gan.state(), best_fid=[self._best_value])
         self._newest = self._manager(checkpoint, self.directory, keep)
+        self.damaged: tuple[str, ...] = ()
         self._best = self._manager(checkpoint, self.directory / "best", 1)
 
     @staticmethod
@@ -94,18 +95,32 @@ class CheckpointStore:
         return True
 
     def restore(self, *, clean: bool = True) -> int | None:
-        """Takes the newest checkpoint up; returns its step, or None if there is none.
+        """Takes the newest checkpoint up that is whole; returns its step, or None if there is none.
+
+        Those passed over are in `damaged`; they stay until a save takes their place.
 
         Args:
             clean: whether to remove what a kill left unfinished; of several workers one does.
 
         Raises:
-            OSError: if it cannot be read, or holds other variables than this GAN has.
+            OSError: if there are checkpoints and none can be read, or they hold other variables
+                than this GAN has.
         """
         if clean:
             _remove_unfinished(self.directory)
             _remove_unfinished(self.directory / "best")
-        return None if self.latest is None else self.load(self.latest)
+        errors = []
+        for path in reversed(self._newest.checkpoints):
+            try:
+                step = self.load(path)
+            except OSError as error:
+                errors.append(error)
+                continue
+            self.damaged = tuple(map(str, errors))
+            return step
+        if errors:
+            raise errors[0]
+        return None
 
     def load(self, path: str) -> int:
         """Takes up one checkpoint, by the prefix of its path, and returns its step.
