@@ -169,3 +169,4 @@ def test_workers_of_other_flags_are_refused(tmp_path):
     codes, outputs = ended(processes)
     assert codes == [2, 2], outputs
     assert all("Received: other settings" in output for output in outputs)
+    assert not (tmp_path / "run").exists()

@@ -39,8 +39,6 @@ from tf_diffaug.training.workers import this_worker
 
 # What a worker sees when another one is gone.
 _GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
-# Memory, or a disk that TensorFlow wrote to.
-_ENDED_BY = (tf.errors.ResourceExhaustedError, *_GONE)
 
 
 class Ready(NamedTuple):
@@ -98,8 +96,9 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
     if config.augment in FAILURES:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
-    with saved_run.progress(of=saved_run.REALS) as report:
+    with saved_run.progress(of=saved_run.REALS) as report, _none_gone():
         parts = build(recipe, saved, progress=report, evaluate=is_chief)
+        refuse_unlike(parts.strategy, _common(config, parts.facts, step))
     if config.fid_features == "auto" and parts.evaluator is not None:
         # What `auto` is may change with the network, a run's measure not.
         config = dataclasses.replace(config, fid_features=parts.evaluator.extractor.name)
@@ -122,7 +121,12 @@ def train(ready: Ready) -> int:
         print(f"This run is finished: step {step:,} of {config.steps:,}.")
         print(closing_lines(run, config))
         return OK
-    with _failures(run), damage_named(parts.data.images), contextlib.ExitStack() as stack:
+    with (
+        _failures(run),
+        _none_gone(),
+        damage_named(parts.data.images),
+        contextlib.ExitStack() as stack,
+    ):
         if ready.is_chief:
             stack.enter_context(claimed(run, _saved(ready)))
         with parts.strategy.scope():
@@ -136,8 +140,6 @@ def train(ready: Ready) -> int:
         step = store.restore(clean=ready.is_chief) or 0
         for line in store.damaged:
             print(f"{line}; the one before it is taken.", file=sys.stderr)
-        with user_mistakes():
-            refuse_unlike(parts.strategy, _common(config, parts, step))
         if ready.is_chief:
             run.rewind(step)
         if step:
@@ -165,10 +167,10 @@ def train(ready: Ready) -> int:
     return OK
 
 
-def _common(config: Config, parts: Parts, step: int) -> dict[str, Any]:
+def _common(config: Config, facts: dict[str, Any], step: int | None) -> dict[str, Any]:
     """What all workers of a run must have alike."""
     settings = dataclasses.asdict(dataclasses.replace(config, run_dir=None, fid_features="auto"))
-    return {"settings": settings, "images": parts.facts["fingerprint"], "checkpoint": step}
+    return {"settings": settings, "images": facts["fingerprint"], "checkpoint": step}
 
 
 def _write_report(run: RunDirectory, parts: Parts) -> None:
@@ -233,13 +235,22 @@ def _failures(run: RunDirectory) -> Iterator[None]:
     """Turns what ends a run, other than a bug, into a `Failure` of one line."""
     try:
         yield
-    except (NonFiniteLossError, OSError, *_ENDED_BY) as error:
+    except (NonFiniteLossError, OSError, tf.errors.ResourceExhaustedError) as error:
+        # The last: memory, or a disk that TensorFlow wrote to.
         latest = newest_in(run.checkpoints)
         kept = "" if latest is None else f" The last good checkpoint: {latest}."
-        reason = one_line(error)[:300]
-        if isinstance(error, _GONE):
-            reason = "Another worker is gone. The same commands go on from what was saved last."
-        raise Failure(reason + kept) from error
+        raise Failure(one_line(error)[:300] + kept) from error
+
+
+@contextlib.contextmanager
+def _none_gone() -> Iterator[None]:
+    """Turns what a worker sees when another one ends into a `Failure` of one line."""
+    try:
+        yield
+    except _GONE as error:
+        raise Failure(
+            "Another worker is gone. The same commands go on from what was saved last."
+        ) from error
 
 
 def _cadences(config: Config) -> dict[str, int]:
