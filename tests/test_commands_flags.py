@@ -126,7 +126,9 @@ def test_help_fits_one_screen(flag, capsys):
 def test_full_help_has_every_flag_once_with_its_choices(capsys):
     assert main(["train", "--helpfull"]) == 0
     text = capsys.readouterr().out
-    assert sorted(shown(text)) == sorted([*fields(), "explain", "dry_run", "preview"])
+    assert sorted(shown(text)) == sorted(
+        [*fields(), "compile_for", "explain", "dry_run", "preview"]
+    )
     assert "none, reals, d_only, both" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 100
 

@@ -12,7 +12,7 @@ from tf_diffaug.data.layout import find_layout
 def layout(*images, labels=None, listed=None, extra=()):
     """`listed` is what dataset.json holds."""
     where = {} if listed is None else {"dataset.json": listed}
-    files = Files((*images, *where, *extra), lambda name: io.BytesIO(where[name].encode()))
+    files = Files((*images, *where, *extra), lambda name: io.BytesIO(where[name].encode()), None)
     return find_layout(files, sorted(images), labels=labels)
 
 

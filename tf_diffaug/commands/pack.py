@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -66,10 +67,10 @@ def read(arguments: Sequence[str]) -> Asked:
             f"a SOURCE and an OUT are needed, as in pack photos OUT. Received: {received}."
         )
     source, out = rest
-    is_path = ":" not in source and pathlib.Path(source).expanduser().exists()
+    is_path = ":" not in source and os.path.exists(os.path.expanduser(source))
     return Asked(
         source=f"folder:{source}" if is_path else source,
-        out=pathlib.Path(out).expanduser(),
+        out=pathlib.Path(os.path.expanduser(out)),
         **given,
     )
 

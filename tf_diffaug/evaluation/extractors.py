@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 
 # Each registers what it loads.
 from tf_diffaug.evaluation import efficientnet, emoji_cnn, inception  # noqa: F401
@@ -96,7 +95,7 @@ def resolve_features(name: str, dataset_name: str) -> str | None:
 def check_features(name: str | os.PathLike[str]) -> str:
     """Returns the name as a string if it can name an extractor; see `load_extractor`."""
     name = os.fspath(name)
-    if find_kind(name) is not None or (name and Path(name).exists()):
+    if find_kind(name) is not None or os.path.exists(name):
         return name
     match = nearest(name, (*EXTRACTORS, "auto", "none"))
     hint = f" Did you mean {match!r}?" if match else ""
