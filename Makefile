@@ -3,6 +3,7 @@
 # make fuzz    the fuzz tests with many more examples, other ones each time
 # make audit   known vulnerabilities of the pinned packages (needs the network)
 # make test-tpu  training steps compiled for TPUs, without one (test-tpu-published: those of papers)
+# make test-workers  several workers on this machine, with each network that is tried
 # make soak    interrupt runs in many ways for 20 minutes, and compare the bits of their weights
 # make lint    ruff
 
@@ -33,7 +34,7 @@ TEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=worksteal
 # A second Python, whose Keras 2 traces the steps too, if it is there: make test-tpu TRACE_PYTHON=...
 TRACE_PYTHON ?= $(wildcard .venv/bin/python)
 
-.PHONY: setup train test test-all test-tpu test-tpu-published fuzz soak audit lint clean
+.PHONY: setup train test test-all test-tpu test-tpu-published test-workers fuzz soak audit lint clean
 
 setup: $(VENV)/ready
 
@@ -56,6 +57,9 @@ test-all: setup
 
 fuzz: setup
 	HYPOTHESIS_PROFILE=fuzz $(TEST) tests/fuzz $(ARGS)
+
+test-workers: setup
+	TEST_WORKERS=1 $(RUN) -m pytest tests/test_several_workers.py $(ARGS)
 
 soak: setup
 	$(RUN) tools/soak.py $(ARGS)

@@ -48,6 +48,7 @@ SESSIONS = [
 # The same commands with less to do.
 SHORTER = {
     "train.py": ["--width=4", "--batch_size=8", "--num_fakes=130", "--log_every=2", "--noreport"],
+    "tools/launch_local.py": ["--width=2", "--batch_size=4", "--steps=2", "--noreport"],
     "benchmarks/augment_memory.py": ["--size=2x8x8x3", "--policies", "flip"],
     "benchmarks/augment.py": ["--sizes=2x8x8x3", "--policies=cutout", "--repeats=1"],
     "benchmarks/geometry.py": ["--sizes=2x8x8x3", "--policies=flip", "--repeats=1"],
