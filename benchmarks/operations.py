@@ -19,6 +19,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug.runs.doctor.graphs import called_graphs, needed_ops
+
 
 def _product(op: tf.Operation) -> int:
     left = op.inputs[0].shape
@@ -102,13 +104,13 @@ def counted(graph: Any) -> list[Counted]:
             one inside a loop, whose number of turns is not in the graph.
     """
     found: list[Counted] = []
-    for op in _needed(graph):
+    for op in needed_ops(graph).values():
         if op.type in _MULTIPLICATIONS:
             found.append(Counted(op, 2 * _MULTIPLICATIONS[op.type](op)))
             continue
         if _ALIKE.search(op.type):
             raise ValueError(f"There is no formula for this op. Received: type={op.type!r}.")
-        inner = [counted(called) for called in _called(op, graph)]
+        inner = [counted(called) for called in called_graphs(op, graph)]
         if any(inner) and "While" in op.type:
             raise ValueError(f"A loop's products can't be counted. Received: op={op.name!r}.")
         if inner:
@@ -172,29 +174,6 @@ def _seconds(op: tf.Operation, clock: Callable[[], float], repeats: int) -> floa
         function(tensors)
         seconds.append(clock() - start)
     return statistics.median(seconds[2:])
-
-
-def _needed(graph: Any) -> list[tf.Operation]:
-    """The ops that the outputs and the side effects of a function's graph depend on."""
-    waiting = [*(tensor.op for tensor in graph.outputs), *graph.control_outputs]
-    found: dict[str, tf.Operation] = {}
-    while waiting:
-        op = waiting.pop()
-        if op.name not in found:
-            found[op.name] = op
-            waiting += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
-    return list(found.values())
-
-
-def _called(op: tf.Operation, graph: Any) -> list[Any]:
-    names = []
-    for attribute in op.op_def.attr if op.op_def else ():
-        if attribute.type == "func":
-            names.append(op.get_attr(attribute.name).name)
-        elif attribute.type == "list(func)":
-            names += [function.name for function in op.get_attr(attribute.name)]
-    # No public way leads from a function's name to its graph with the shapes in it.
-    return [graph._get_function(name).graph for name in names]
 
 
 def _taps(kernel: tf.TensorShape) -> int:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tf_diffaug.runs.doctor.graphs import called_graphs, needed_ops
+
 # They hand their input on, or read a variable, which is counted with the state.
 _ALIASES = (
     *("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "StopGradient"),
@@ -67,7 +69,7 @@ def live_bytes(graph: Any) -> int:
     Raises:
         ValueError: for a size that is not known.
     """
-    needed = _needed(graph)
+    needed = needed_ops(graph)
     order = [op for op in graph.get_operations() if op.name in needed]
     owners: dict[Any, Any] = {}  # from a tensor to the one whose memory it is
     uses: collections.Counter = collections.Counter()
@@ -84,7 +86,7 @@ def live_bytes(graph: Any) -> int:
     for op in order:
         if op.type not in _ALIASES:
             held += sum(_size(tensor) for tensor in op.outputs)
-        inside = max((live_bytes(called) for called in _called(op, graph)), default=0)
+        inside = max((live_bytes(called) for called in called_graphs(op, graph)), default=0)
         peak = max(peak, held + inside)
         uses.subtract(_owned(op, owners))
         done = {*_owned(op, owners)} | {t.ref() for t in op.outputs if op.type not in _ALIASES}
@@ -114,26 +116,3 @@ def _size(tensor: tf.Tensor) -> int:
             return 0
         raise ValueError(f"The size must be known. Received: {tensor.name} of {tensor.shape}.")
     return count * tensor.dtype.size
-
-
-def _needed(graph: Any) -> set[str]:
-    """The names of the ops that outputs and side effects depend on: the others never run."""
-    waiting = [*(tensor.op for tensor in graph.outputs), *graph.control_outputs]
-    found: set[str] = set()
-    while waiting:
-        op = waiting.pop()
-        if op.name not in found:
-            found.add(op.name)
-            waiting += [*(tensor.op for tensor in op.inputs), *op.control_inputs]
-    return found
-
-
-def _called(op: tf.Operation, graph: Any) -> list[Any]:
-    names = []
-    for attribute in op.op_def.attr if op.op_def else ():
-        if attribute.type == "func":
-            names.append(op.get_attr(attribute.name).name)
-        elif attribute.type == "list(func)":
-            names += [function.name for function in op.get_attr(attribute.name)]
-    # No public way leads from a function's name to its graph with the shapes in it.
-    return [graph._get_function(name).graph for name in names]
