@@ -44,6 +44,20 @@ def seeded():
     tf.random.set_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def not_deterministic(monkeypatch):
+    """Fails a test that makes TensorFlow's ops deterministic.
+
+    It holds until the process ends, and Keras 3 then compiles nothing by XLA, so that a test
+    would pass or fail by which others ran before it. In a process of its own a run may.
+    """
+
+    def refuse():
+        pytest.fail("Deterministic ops in the tests' process: give --nodeterministic.")
+
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", refuse)
+
+
 @pytest.fixture
 def rng():
     """Numbers of the test's own, whichever ran before it."""
