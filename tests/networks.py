@@ -1,8 +1,11 @@
 """Small networks for the tests of training: a few hundred weights, a millisecond a step."""
 
+import contextlib
+
 import keras
 import numpy as np
 
+from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import BatchNorm, SpectralNormalization
 from tf_diffaug.training import GAN
 from tf_diffaug.training.step import discriminator_step, generator_step
@@ -48,20 +51,35 @@ def make_discriminator(
     )
 
 
-def make_gan(*, optimizer=None, batch_norm: bool = False, **options) -> GAN:
+@contextlib.contextmanager
+def mixed_precision(dtype: str):
+    """Keras' layers compute in float16 or bfloat16 if they are made here."""
+    set_policy = (
+        keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
+    )
+    set_policy(f"mixed_{dtype}")
+    try:
+        yield
+    finally:
+        set_policy("float32")
+
+
+def make_gan(
+    *, optimizer=None, batch_norm: bool = False, jit_compile: bool | str = False, **options
+) -> GAN:
     gan = GAN(make_generator(), make_discriminator(batch_norm=batch_norm), **options)
     make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
-    gan.compile(make(), make())
+    gan.compile(make(), make(), jit_compile=jit_compile)
     return gan
 
 
 def update_d(gan: GAN, reals, draws, index) -> dict:
     """One update of D on (images, labels or None)."""
-    return discriminator_step(gan.objective, reals, draws, index, gan.d_optimizer)
+    return discriminator_step(gan.objective, reals, draws, index, gan.d_update)
 
 
 def update_g(gan: GAN, draws, index) -> dict:
-    return generator_step(gan.objective, draws, index, gan.g_optimizer)
+    return generator_step(gan.objective, draws, index, gan.g_update)
 
 
 def make_images(count: int = 64, seed: int = 0) -> np.ndarray:

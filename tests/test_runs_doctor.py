@@ -150,9 +150,11 @@ def test_where_a_strategy_computes(two_replicas):
 
 def test_replicas_take_the_step_of_one_device(two_replicas, monkeypatch):
     monkeypatch.setattr(trial, "TIMED_SECONDS", 0)
-    (found,) = trial.try_family("sndcgan", two_replicas, kind="CPU", xla=False)
-    assert found.problem is None
-    assert "of the CPU's" in found.text
+    found = list(trial.try_family("sndcgan", two_replicas, kind="CPU", xla=False))
+    assert [one.label.split()[-1] for one in found] == ["sndcgan", "bfloat16", "float16"]
+    for one in found:
+        assert one.problem is None
+        assert "of the CPU's" in one.text
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_a_step_that_fails_is_a_line(monkeypatch, error, way_out):
         raise error
 
     monkeypatch.setattr(trial.Trial, "step", step)
-    (found,) = trial.try_family("sndcgan", make_strategy("one_device"), kind="CPU", xla=False)
+    found, *_ = trial.try_family("sndcgan", make_strategy("one_device"), kind="CPU", xla=False)
     assert "fails" in found.text
     assert way_out in found.problem
     assert "\n" not in found.problem
@@ -175,10 +177,12 @@ def test_a_step_that_fails_is_a_line(monkeypatch, error, way_out):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", NETWORKS)
-def test_every_network_runs_with_xla_and_without(family):
-    plain, compiled = trial.try_family(family, make_strategy("one_device"), kind="CPU", xla=True)
-    assert (plain.problem, compiled.problem) == (None, None)
-    assert compiled.text.startswith("runs, losses finite;")
+def test_every_network_runs_in_each_precision_and_with_xla(family):
+    found = list(trial.try_family(family, make_strategy("one_device"), kind="CPU", xla=True))
+    words = ("", " in bfloat16", " in float16", " with XLA")
+    assert [one.label for one in found] == [family + word for word in words]
+    assert [one.problem for one in found] == [None] * 4
+    assert found[-1].text.startswith("runs, losses finite;")
 
 
 @pytest.mark.slow

@@ -114,18 +114,6 @@ def test_a_generator_keeps_its_first_batch_and_its_order():
     fit(make_gan(), endless, steps_per_epoch=2)  # without Keras 3 warning of its own shuffle
 
 
-def test_float16_is_refused_and_names_the_way():
-    set_policy = (
-        keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
-    )
-    set_policy("mixed_float16")
-    try:
-        with pytest.raises(ValueError, match="mixed_bfloat16"):
-            make_gan()
-    finally:
-        set_policy("float32")
-
-
 def test_optimizers_have_names_and_are_two():
     gan = make_gan()
     gan.compile("adam", "adam")

@@ -308,9 +308,10 @@ def test_checkpoint(case, tmp_path):
 
 
 @every_case
-def test_mixed_precision(case):
-    precise, network, inputs = trained(case), trained(case, dtype="mixed_bfloat16"), case.inputs()
-    assert network.compute_dtype == "bfloat16"
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_mixed_precision(case, dtype):
+    precise, network, inputs = trained(case), trained(case, dtype=f"mixed_{dtype}"), case.inputs()
+    assert network.compute_dtype == dtype
     assert {value.dtype for value in values(network)} == {np.dtype("float32")}
     network.set_weights(precise.get_weights())
     outputs, expected = network(inputs), precise(inputs)

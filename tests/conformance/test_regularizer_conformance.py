@@ -12,11 +12,12 @@ from tests.networks import (
     NUM_CLASSES,
     assert_same_updates,
     make_feature_networks,
+    mixed_precision,
     update_d,
     update_g,
     values,
 )
-from tf_diffaug._keras import KERAS_3, raw_variables
+from tf_diffaug._keras import raw_variables
 from tf_diffaug.images import to_float
 from tf_diffaug.models import (
     BigGANDiscriminator,
@@ -183,17 +184,12 @@ def test_two_replicas_end_where_one_does(names, two_replicas):
         np.testing.assert_allclose(other_logs[name], expected, rtol=2e-3, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("names", GROUPS)
-def test_it_is_finite_in_bfloat16_and_its_value_float32(names):
-    set_policy = (
-        keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
-    )
-    set_policy("mixed_bfloat16")
-    try:
+def test_it_is_finite_in_half_precision_and_its_value_float32(names, dtype):
+    with mixed_precision(dtype):
         gan = make_gan(names)
-    finally:
-        set_policy("float32")
-    assert gan.discriminator.compute_dtype == "bfloat16"
+    assert gan.discriminator.compute_dtype == dtype
     batch = tuple(map(tf.constant, make_batch(gan, hide=True)))
     for _ in range(2):
         logs = gan.train_step(batch)

@@ -33,9 +33,9 @@ CASES = {
 }
 
 
-def case_of(words, replicas, facts=FACTS, **options):
+def case_of(words, replicas, facts=FACTS):
     settings = read_flags(setting_flags(), [f"--{word}" for word in shlex.split(words)])[0]
-    return stages.case_of(Config(**settings), facts, replicas, **options)
+    return stages.case_of(Config(**settings), facts, replicas)
 
 
 def compile_case(case, names, **options):
@@ -75,8 +75,7 @@ def test_a_step_that_the_other_stack_traced_compiles(name):
 
 
 def test_a_step_in_bfloat16_compiles():
-    case = case_of(SNDCGAN, 8, precision="mixed_bfloat16")
-    compile_case(case, ["tpu-v4-16"])
+    compile_case(case_of(f"{SNDCGAN} precision=bfloat16", 8), ["tpu-v4-16"])
 
 
 def test_a_step_on_many_replicas_compiles():

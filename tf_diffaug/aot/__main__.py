@@ -14,16 +14,11 @@ def _trace(folder: pathlib.Path) -> None:
     import keras
     import tensorflow as tf
 
-    from tf_diffaug._keras import KERAS_3
     from tf_diffaug.aot import trace
     from tf_diffaug.runs import Config, parts, settle
 
     case = Case(**json.loads((folder / "case.json").read_text()))
     trace.make_cores(case.replicas)
-    set_policy = (
-        keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
-    )
-    set_policy(case.precision)
     recipe = settle(Config(**case.settings))
     gan = parts.make_gan(recipe, trace.tpu_strategy(case.replicas), case.facts)
     rows = recipe.config.batch_size * recipe.config.d_steps // case.replicas

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 from tf_diffaug.aot.compile import Compiled, DoesNotFit
 from tf_diffaug.aot.topologies import Topology
-from tf_diffaug.errors import UserError
 
 # They move together: each must read what the one before writes.
 WHEELS = {
@@ -59,13 +58,11 @@ class Case(NamedTuple):
         settings: those of the recipe, as in config.json.
         facts: what the networks must know of the images, see `runs.parts.data_facts`.
         replicas: how many take the step together.
-        precision: Keras' dtype policy, such as `mixed_bfloat16`.
     """
 
     settings: dict[str, Any]
     facts: dict[str, Any]
     replicas: int
-    precision: str = "float32"
 
 
 class Step(NamedTuple):
@@ -88,18 +85,16 @@ def _version(name: str) -> str | None:
         return None
 
 
-def case_of(config: Any, facts: Mapping[str, Any], replicas: int, **options: str) -> Case:
+def case_of(config: Any, facts: Mapping[str, Any], replicas: int) -> Case:
     """The case of a `Config`.
 
     Raises:
-        UserError: if the batch does not divide among the replicas.
+        UserError: if so many cores of a TPU cannot train it.
     """
-    if config.batch_size % replicas:
-        raise UserError(
-            f"--batch_size must be a multiple of the {replicas} replicas that share it. "
-            f"Received: --batch_size={config.batch_size}."
-        )
-    return Case(dataclasses.asdict(config), dict(facts), replicas, **options)
+    from tf_diffaug.runs.recipe import check_place  # which loads TensorFlow
+
+    check_place(config, replicas, on_tpu=True)
+    return Case(dataclasses.asdict(config), dict(facts), replicas)
 
 
 def compile_case(

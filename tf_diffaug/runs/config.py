@@ -143,6 +143,18 @@ class Config:
         "where it computes",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
+    precision: str = _option(
+        "float32",
+        "what the networks compute in; weights, losses and statistics stay float32",
+        choices=("float32", "bfloat16", "float16"),
+        rare=True,
+    )
+    jit: str = _option(
+        "none",
+        "whose update XLA compiles (on one device)",
+        choices=("none", "generator", "discriminator", "both"),
+        rare=True,
+    )
     views: str = _option(
         "auto",
         "whether D sees a step's batches in one pass",

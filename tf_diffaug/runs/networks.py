@@ -60,11 +60,14 @@ def spell_model(text: str) -> str:
     return f"{name}({', '.join(shown)})" if shown else name
 
 
-def make_networks(text: str, **common: Any) -> tuple[keras.Model, keras.Model]:
+def make_networks(
+    text: str, *, precision: str = "float32", **common: Any
+) -> tuple[keras.Model, keras.Model]:
     """The generator and the discriminator.
 
     Args:
         text: the model, as in `biggan(shared_dim=128)`.
+        precision: float32, bfloat16 or float16: what they compute in; their weights are float32.
         **common: the arguments that are no options: resolution, channels, width, latent_dim,
             num_classes, seed.
 
@@ -79,8 +82,9 @@ def make_networks(text: str, **common: Any) -> tuple[keras.Model, keras.Model]:
         own = {options[k].argument: v for k, v in given.items() if kind in options[k].networks}
         return {k: v for k, v in common.items() if k in known} | own
 
-    generator, discriminator = NETWORKS[name]
-    return generator(**arguments(generator)), discriminator(**arguments(discriminator))
+    dtype = precision if precision == "float32" else f"mixed_{precision}"
+    generator, discriminator = (kind(**arguments(kind), dtype=dtype) for kind in NETWORKS[name])
+    return generator, discriminator
 
 
 def networks_of(config: Config, facts: Mapping[str, Any]) -> tuple[keras.Model, keras.Model]:
@@ -95,6 +99,7 @@ def networks_of(config: Config, facts: Mapping[str, Any]) -> tuple[keras.Model, 
     """
     generator, discriminator = make_networks(
         config.model,
+        precision=config.precision,
         resolution=config.resolution,
         channels=facts["channels"],
         width=config.width,

@@ -13,14 +13,13 @@ import tensorflow as tf
 
 from tf_diffaug import data as data_lib
 from tf_diffaug.data import ImageData
-from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.init_from import InitialWeights, initialize
 from tf_diffaug.runs.reals import Progress, check_evaluation
-from tf_diffaug.runs.recipe import Recipe
+from tf_diffaug.runs.recipe import Recipe, check_place
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.runs.saved import refuse_other_data
 from tf_diffaug.training import EMA, GAN, make_strategy
@@ -86,18 +85,14 @@ def set_up(config: Config) -> tf.distribute.Strategy:
     """Sets what holds for the whole process, and returns where the run computes.
 
     Raises:
-        UserError: if the batch does not divide among the strategy's replicas.
+        UserError: if it cannot train there.
         ValueError: if the strategy cannot be had.
     """
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = make_strategy(config.strategy)
-    replicas = strategy.num_replicas_in_sync
-    if config.batch_size % replicas:
-        raise UserError(
-            f"--batch_size must be a multiple of the {replicas} replicas that share it. "
-            f"Received: --batch_size={config.batch_size}."
-        )
+    on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    check_place(config, strategy.num_replicas_in_sync, on_tpu=on_tpu)
     return strategy
 
 
@@ -162,7 +157,8 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
             seed=config.seed,
         )
         check_groups(gan.discriminator, config.batch_size // strategy.num_replicas_in_sync)
-        gan.compile(_adam(config, config.g_lr), _adam(config, config.d_lr), jit_compile=False)
+        optimizers = _adam(config, config.g_lr), _adam(config, config.d_lr)
+        gan.compile(*optimizers, jit_compile=config.jit)
     return gan
 
 

@@ -69,6 +69,28 @@ def settle(config: Config) -> Recipe:
     return Recipe(settled, policy, regularizers, why)
 
 
+def check_place(config: Config, replicas: int, *, on_tpu: bool) -> None:
+    """Looks whether so many replicas can train it.
+
+    Raises:
+        UserError: if not.
+    """
+    if config.batch_size % replicas:
+        raise UserError(
+            f"--batch_size must be a multiple of the {replicas} replicas that share it. "
+            f"Received: --batch_size={config.batch_size}."
+        )
+    if config.jit != "none" and (on_tpu or replicas > 1):
+        raise UserError(
+            "--jit compiles the updates of one replica on a CPU or a GPU; a TPU's are compiled "
+            f"anyhow. Leave it out. Received: --jit={config.jit} with {replicas} replica(s)."
+        )
+    if config.precision == "float16" and on_tpu:
+        raise UserError(
+            "A TPU's half precision is --precision=bfloat16. Received: --precision=float16."
+        )
+
+
 def _check_labels(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
     if config.conditional and not networks.take_labels(config.model):
         known = " or ".join(f"--model={name}" for name in networks.conditional_models())

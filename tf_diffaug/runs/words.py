@@ -216,8 +216,20 @@ def _training(config: Config) -> str:
         f"{config.loss} loss: {get_loss(config.loss).summary}. "
         f"Adam({config.g_lr:g} for G, {config.d_lr:g} for D, "
         f"betas {config.beta1:g} and {config.beta2:g}). Seed {config.seed} and the step decide "
-        "every draw."
+        f"every draw.{_computing(config)}"
     )
+
+
+def _computing(config: Config) -> str:
+    text = ""
+    if config.precision != "float32":
+        text = f" The networks compute in {config.precision}; weights and losses are float32"
+        scaled = ", and each network's loss is scaled" if config.precision == "float16" else ""
+        text += f"{scaled}."
+    if config.jit != "none":
+        whose = {"generator": "G's updates", "discriminator": "D's updates"}
+        text += f" XLA compiles {whose.get(config.jit, 'the updates of both')}."
+    return text
 
 
 def _average(config: Config) -> str:

@@ -21,6 +21,7 @@ from tf_diffaug.training.inputs import checked_data, checked_optimizers, refuse_
 from tf_diffaug.training.losses import Loss, get_loss
 from tf_diffaug.training.measure import measure
 from tf_diffaug.training.modes import FAILURES, MODES, resolve_augment
+from tf_diffaug.training.network_optimizer import Compiled, network_optimizers
 from tf_diffaug.training.networks import build_networks
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
 from tf_diffaug.training.step import Objective, train_step
@@ -150,21 +151,37 @@ class GAN(keras.Model):
         g_optimizer: keras.optimizers.Optimizer | str | None = None,
         d_optimizer: keras.optimizers.Optimizer | str | None = None,
         *,
-        jit_compile: bool = False,
+        jit_compile: bool | Compiled = False,
         steps_per_execution: int = 1,
         run_eagerly: bool = False,
     ) -> None:
-        """Sets the optimizers; by default Adam(2e-4, 0.5, 0.999), SNDCGAN's usual choice."""
+        """Sets how it is trained; a network with layers in float16 gets a loss scale of its own.
+
+        Args:
+            g_optimizer: G's; by default Adam(2e-4, 0.5, 0.999), SNDCGAN's usual choice.
+            d_optimizer: D's, likewise.
+            jit_compile: whose update XLA compiles: `"generator"`, `"discriminator"`, `"both"` (or
+                True) or `"none"` (or False). XLA has other draws.
+            steps_per_execution: Keras', the steps of `fit` in one call.
+            run_eagerly: Keras', to debug.
+
+        Raises:
+            ValueError: if the GAN cannot be trained so.
+        """
         self.g_optimizer, self.d_optimizer = checked_optimizers(g_optimizer, d_optimizer)
+        with self.distribute_strategy.scope():
+            self.g_update, self.d_update = network_optimizers(
+                (self.generator, self.g_optimizer, self.generator.trainable_variables),
+                (self.discriminator, self.d_optimizer, self.objective.discriminator_variables()),
+                jit_compile=jit_compile,
+            )
+        # Each network's update is compiled alone: what is around them stays TensorFlow's.
         super().compile(
             optimizer=self.g_optimizer,
-            jit_compile=jit_compile,
+            jit_compile=False,
             steps_per_execution=steps_per_execution,
             run_eagerly=run_eagerly,
         )
-        with self.distribute_strategy.scope():
-            self.g_optimizer.build(self.generator.trainable_variables)
-            self.d_optimizer.build(self.objective.discriminator_variables())
 
     def fit(
         self, x: Any, y: Any = None, *, callbacks: Sequence | None = None, **kwargs: Any
@@ -195,8 +212,8 @@ class GAN(keras.Model):
             images,
             labels,
             step=step,
-            g_optimizer=self.g_optimizer,
-            d_optimizer=self.d_optimizer,
+            g_optimizer=self.g_update,
+            d_optimizer=self.d_update,
         )
         if self.ema is not None:
             decay = self.ema.decay_at(step, global_size(batch_size))
@@ -276,8 +293,8 @@ class GAN(keras.Model):
             "generator": raw_variables(self.generator),
             "discriminator": raw_variables(self.discriminator),
             "regularizers": [v for r in self.regularizers for v in r.variables],
-            "g_optimizer": raw_variables(self.g_optimizer),
-            "d_optimizer": raw_variables(self.d_optimizer),
+            "g_optimizer": self.g_update.state(),
+            "d_optimizer": self.d_update.state(),
             "step": [self.step],
         }
         if self.ema_generator is not None:

@@ -111,8 +111,8 @@ def _optimizer(name: str, given: Any) -> keras.optimizers.Optimizer:
         return given
     raise ValueError(
         "An optimizer is one of keras.optimizers (none of keras.optimizers.legacy, and none that "
-        f"scales losses), or its name. Received: {name}={type(given).__module__}."
-        f"{type(given).__name__}."
+        f"scales losses: a GAN does so itself), or its name. Received: "
+        f"{name}={type(given).__module__}.{type(given).__name__}."
     )
 
 

@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug import random
-from tf_diffaug._keras import sublayers
 from tf_diffaug.augment import DiffAugment
 from tf_diffaug.training.calls import checked_frequencies, common_classes, latent_length
 
@@ -79,8 +78,6 @@ def build_networks(
     latent_dim = latent_length(generator) if latent_dim is None else latent_dim
     num_classes = common_classes(generator, discriminator, num_classes)
     label_frequencies = checked_frequencies(num_classes, label_frequencies)
-    for network in (generator, discriminator):
-        _refuse_float16(network)
     inputs = _examples(latent_dim, num_classes)
     images = generator(inputs, training=False)
     image_shape = tuple(images.shape[1:])
@@ -102,14 +99,3 @@ def build_networks(
         d_steps=d_steps,
         seed=seed,
     )
-
-
-def _refuse_float16(network: keras.Model) -> None:
-    # Its first gradients are 0 unless the losses are scaled.
-    for layer in sublayers(network, keras.layers.Layer):
-        if layer.compute_dtype == "float16":
-            raise ValueError(
-                "In float16 the first gradients of a network vanish: build the networks under "
-                "'mixed_bfloat16', or in float32. "
-                f"Received: {network.name} with {layer.name} in float16."
-            )

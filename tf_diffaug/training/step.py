@@ -17,6 +17,7 @@ from tf_diffaug.layers import advance_power_iteration, hold_power_iteration
 from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss, per_example
+from tf_diffaug.training.network_optimizer import NetworkOptimizer
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers import Regularizer, Update
 from tf_diffaug.training.strategy import global_mean, global_size, rows_of, sum_over_replicas
@@ -58,8 +59,8 @@ def train_step(
     labels: tf.Tensor | None = None,
     *,
     step: tf.Tensor,
-    g_optimizer: Any,
-    d_optimizer: Any,
+    g_optimizer: NetworkOptimizer,
+    d_optimizer: NetworkOptimizer,
 ) -> dict[str, tf.Tensor]:
     """Updates D `d_steps` times and G once; returns the losses by name.
 
@@ -70,8 +71,8 @@ def train_step(
         images: reals in [-1, 1], `d_steps` batches in one.
         labels: theirs, int32, if the networks are conditional.
         step: int64 scalar, the number of this step.
-        g_optimizer: a Keras optimizer of G's trainable variables.
-        d_optimizer: one of the objective's `discriminator_variables`.
+        g_optimizer: of G's trainable variables.
+        d_optimizer: of the objective's `discriminator_variables`.
     """
     networks = objective.networks
     d_steps = networks.d_steps
@@ -89,13 +90,18 @@ def train_step(
         rows = slice(update, batch_size * d_steps, d_steps)
         reals = images[rows], None if labels is None else labels[rows]
         index = step * d_steps + update
-        d_logs.append(discriminator_step(objective, reals, draws(update), index, d_optimizer))
+        one = objective, reals, draws(update), index, d_optimizer
+        d_logs.append(d_optimizer.run(functools.partial(discriminator_step, *one)))
     # The last update's alone would never show a term that is due in others only.
     logs = {name: tf.add_n([one[name] for one in d_logs]) / d_steps for name in d_logs[0]}
-    logs |= generator_step(objective, draws(d_steps), step, g_optimizer)
+    one = objective, draws(d_steps), step, g_optimizer
+    logs |= g_optimizer.run(functools.partial(generator_step, *one))
     logs = sum_over_replicas(logs)
     for regularizer in objective.regularizers:
         logs |= regularizer.gauges()
+    for letter, optimizer in (("d", d_optimizer), ("g", g_optimizer)):
+        if optimizer.scale is not None:
+            logs[f"{letter}_loss_scale"] = tf.identity(optimizer.scale.factor)
     return logs
 
 
@@ -117,7 +123,7 @@ def discriminator_step(
     reals: tuple[tf.Tensor, tf.Tensor | None],
     draws: Draws,
     index: tf.Tensor,
-    optimizer: Any,
+    optimizer: NetworkOptimizer,
 ) -> dict[str, tf.Tensor]:
     """One update of D, its `index`-th, on a batch of reals, with labels or None, and of fakes."""
     networks, mode, loss = objective.networks, objective.mode, objective.loss
@@ -144,14 +150,14 @@ def discriminator_step(
         logs = {"d_loss": global_mean(adversarial)}
         for regularizer in objective.regularizers:
             _add(logs, regularizer.name, regularizer.discriminator_term(update))
-        total = tf.add_n(list(logs.values()))
-    _apply(optimizer, tape, total, objective.discriminator_variables())
+        total = optimizer.scaled(tf.add_n(list(logs.values())))
+    optimizer.apply(tape, total)
     return logs
 
 
 @_holding_norms
 def generator_step(
-    objective: Objective, draws: Draws, index: tf.Tensor, optimizer: Any
+    objective: Objective, draws: Draws, index: tf.Tensor, optimizer: NetworkOptimizer
 ) -> dict[str, tf.Tensor]:
     """One update of G, its `index`-th, on a batch of fakes of its own."""
     networks, mode = objective.networks, objective.mode
@@ -176,8 +182,8 @@ def generator_step(
         logs = {"g_loss": global_mean(values)}
         for regularizer in objective.regularizers:
             _add(logs, regularizer.generator_name, regularizer.generator_term(update))
-        total = tf.add_n(list(logs.values()))
-    _apply(optimizer, tape, total, networks.generator.trainable_variables)
+        total = optimizer.scaled(tf.add_n(list(logs.values())))
+    optimizer.apply(tape, total)
     return logs
 
 
@@ -211,13 +217,3 @@ def _fakes(networks: Networks, draws: Draws, labels: tf.Tensor | None) -> tf.Ten
     latents = draws.latents(networks.latent_dim, networks.generator)
     seed = draws.seed("generator")
     return call_generator(networks.generator, latents, labels, training=True, seed=seed)
-
-
-def _apply(optimizer: Any, tape: tf.GradientTape, loss: tf.Tensor, variables: list) -> None:
-    # Of a label that a batch repeats Keras 3 would square each share, not their sum.
-    gradients = [
-        tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
-        for gradient in tape.gradient(loss, variables)
-    ]
-    # The optimizers sum gradients over the replicas, and `global_mean` has divided them.
-    optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -24,15 +24,17 @@ TOLERANCE = {"CPU": 1e-3, "GPU": 1e-2}
 # An update of the weights is between the losses of one step and of the next.
 COMPARED_STEPS = 2
 TIMED_SECONDS = 1.0
+# Of losses in half precision, against float32's.
+HALF_TOLERANCE = {"bfloat16": 0.2, "float16": 0.05}
 _REPLICA_BATCH = 8
 _XLA = " with XLA"
 
 Losses = list[dict[str, float]]
 
 
-def small_recipe(family: str, replicas: int = 1) -> Recipe:
+def small_recipe(family: str, replicas: int = 1, **settings: Any) -> Recipe:
     """The recipe of a family that a trial takes: DiffAugment, 32 px, slim."""
-    settings: dict[str, Any] = {"model": family, "conditional": networks.take_labels(family)}
+    settings |= {"model": family, "conditional": networks.take_labels(family)}
     if networks.have_styles(family):  # without R1, which takes XLA minutes
         settings["loss"] = "non_saturating"
     return settle(
@@ -47,21 +49,18 @@ def small_recipe(family: str, replicas: int = 1) -> Recipe:
 
 
 class Trial:
-    """A GAN and its step under a strategy, compiled by XLA or not."""
+    """A GAN and its step under a strategy."""
 
-    def __init__(self, recipe: Recipe, strategy: tf.distribute.Strategy, *, xla: bool) -> None:
+    def __init__(self, recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
         self._strategy = strategy
         config = recipe.config
         counts = [config.batch_size] * CLASSES if config.conditional else None
         self.gan = make_gan(recipe, strategy, {"channels": 3, "label_counts": counts})
         self._batch = _batch(config, strategy)
-        run = self.gan.train_step
-        if xla:
-            run = tf.function(run, jit_compile=True, autograph=False)
 
         @tf.function(autograph=False)
         def step(batch: Any) -> dict[str, tf.Tensor]:
-            logs = strategy.run(run, args=(batch,))
+            logs = strategy.run(self.gan.train_step, args=(batch,))
             # A step's losses are those of the global batch, the same on every replica.
             return {k: strategy.experimental_local_results(v)[0] for k, v in logs.items()}
 
@@ -88,7 +87,7 @@ class Trial:
 def try_family(
     family: str, strategy: tf.distribute.Strategy, *, kind: str, xla: bool
 ) -> Iterator[Finding]:
-    """Takes steps of a family's small GAN, without XLA and with it.
+    """Takes steps of a family's small GAN in each precision, without XLA and with it.
 
     Args:
         family: the name of the model.
@@ -96,23 +95,33 @@ def try_family(
         kind: of its devices: CPU, GPU or TPU.
         xla: whether to compile it too.
     """
-    recipe = small_recipe(family, strategy.num_replicas_in_sync)
+    replicas = strategy.num_replicas_in_sync
     expected = None
-    if kind == "GPU" or (kind == "CPU" and strategy.num_replicas_in_sync > 1):
+    if kind == "GPU" or (kind == "CPU" and replicas > 1):
         with _caught(f"{family} on one CPU") as found, tf.device("CPU:0"):
-            reference = Trial(recipe, tf.distribute.get_strategy(), xla=False)
+            reference = Trial(small_recipe(family, replicas), tf.distribute.get_strategy())
             expected = [reference.step() for _ in range(COMPARED_STEPS)]
         yield from found
-    ways = {family: False}
-    # On a TPU XLA compiles all there is, and replicas that TensorFlow runs in threads none of it.
-    if xla and kind != "TPU" and strategy.num_replicas_in_sync == 1:
-        ways[f"{family}{_XLA}"] = True
-    for label, compiled in ways.items():
+    for label, settings in _ways(family, kind, replicas, xla=xla):
         with _caught(label) as found:
-            finding, losses = _take_steps(label, recipe, strategy, expected, kind, compiled)
+            recipe = small_recipe(family, replicas, **settings)
+            finding, losses = _take_steps(label, recipe, strategy, expected, kind)
             expected = losses if expected is None else expected
             found.append(finding)
         yield from found
+
+
+def _ways(
+    family: str, kind: str, replicas: int, *, xla: bool
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """What a family's step is tried with, and how that is called."""
+    yield family, {}
+    # float16 is no TPU's.
+    for precision in ("bfloat16",) if kind == "TPU" else ("bfloat16", "float16"):
+        yield f"{family} in {precision}", {"precision": precision}
+    # On a TPU XLA compiles all there is, and replicas that TensorFlow runs in threads none of it.
+    if xla and kind != "TPU" and replicas == 1:
+        yield f"{family}{_XLA}", {"jit": "both"}
 
 
 def _take_steps(
@@ -121,22 +130,23 @@ def _take_steps(
     strategy: tf.distribute.Strategy,
     expected: Losses | None,
     kind: str,
-    xla: bool,
 ) -> tuple[Finding, Losses]:
+    config = recipe.config
     reset_peak(kind)
-    trial = Trial(recipe, strategy, xla=xla)
+    trial = Trial(recipe, strategy)
     start = time.perf_counter()
     losses = [trial.step()]
     first = time.perf_counter() - start
     losses += [trial.step() for _ in range(COMPARED_STEPS - 1)]
     parts = [
-        f"{trial.images_a_second():,.0f} images a second (batch {recipe.config.batch_size})",
+        f"{trial.images_a_second():,.0f} images a second (batch {config.batch_size})",
         f"first step {first:.1f} s",
         f"{gib(peak_bytes(kind))} {'of the process' if kind == 'CPU' else 'on a device'} at most",
     ]
     # XLA's draws are other numbers: its losses have nothing to be held against.
-    own_draws = xla or kind == "TPU"
-    said, problem = compare(label, losses, None if own_draws else expected, TOLERANCE.get(kind, 0))
+    own_draws = config.jit != "none" or kind == "TPU"
+    allowed = HALF_TOLERANCE.get(config.precision, TOLERANCE.get(kind, 0))
+    said, problem = compare(label, losses, None if own_draws else expected, allowed)
     said += ", losses finite" if own_draws and problem is None else ""
     return Finding(label, "; ".join([said, *parts]), problem), losses
 
@@ -158,17 +168,18 @@ def compare(
         return "losses not finite", f"{label}: the loss {bad[0]} is not finite: {way_out}."
     if expected is None:
         return "runs", None
+    # Half precision has scales of the losses beside them.
     apart = max(
-        abs(loss - wanted[name]) / max(1.0, abs(wanted[name]))
+        abs(step[name] - loss) / max(1.0, abs(loss))
         for step, wanted in zip(losses, expected, strict=True)
-        for name, loss in step.items()
+        for name, loss in wanted.items()
     )
     said = f"runs; losses within {apart:.0e} of the CPU's ({tolerance:g} allowed)"
     if apart <= tolerance:
         return said, None
     return said, (
         f"{label}: losses are {apart:.2g} away from the CPU's, more than {tolerance:g}: do not "
-        "trust what it trains. On a GPU NVIDIA_TF32_OVERRIDE=0 tells whether it is the precision."
+        "trust what it trains. On a GPU NVIDIA_TF32_OVERRIDE=0 tells whether it is TensorFloat-32."
     )
 
 
