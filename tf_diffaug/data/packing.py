@@ -118,7 +118,7 @@ def _write_images(
     origin: Origin, folder: pathlib.Path, skip_broken: bool, workers: int | None
 ) -> Progress:
     """Writes images and records from where the journal ends."""
-    progress = resumed(folder)
+    progress = resumed(origin, folder)
     if progress.errors and not skip_broken:
         raise ValueError(origin.unusable(progress.taken, progress.reasons))
     workers = workers or os.cpu_count() or 1

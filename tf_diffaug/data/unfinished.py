@@ -10,7 +10,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tf_diffaug.data.image import UnusableError
 from tf_diffaug.data.origins import Origin
@@ -43,7 +43,23 @@ class Progress:
     @property
     def reasons(self) -> dict[int, UnusableError]:
         """Why files were left out, by position."""
-        return {k: UnusableError(reason, side) for k, reason, side in self.errors}
+        return {k: UnusableError(printable(reason), side) for k, reason, side in self.errors}
+
+    def fits(self, origin: Origin) -> bool:
+        """Whether that can be true of these images, whatever a file said."""
+        counts, shape = (self.taken, self.train, self.test), self.shape or ()
+        places = [place for place, _, _ in self.errors]
+        return (
+            all(type(number) is int and number >= 0 for number in (*counts, *places, *shape))
+            and all(
+                type(reason) is str and type(side) in (int, type(None))
+                for _, reason, side in self.errors
+            )
+            and all(place < self.taken for place in places)
+            and self.train + self.test + len(places) == self.taken <= len(origin)
+            and (self.train <= origin.train and self.test <= origin.test)
+            and (min(shape) > 0 and len(shape) == 3 if self.train + self.test else not shape)
+        )
 
 
 @contextlib.contextmanager
@@ -51,8 +67,10 @@ def claimed(folder: pathlib.Path, wait: bool) -> Iterator[None]:
     """Makes the folder, for one process at a time.
 
     Raises:
-        ValueError: if another process packs there, unless it is to `wait` for it.
+        ValueError: if another process packs there, unless it is to `wait` for it, or there is what
+            no pack has left.
     """
+    _refuse_links([folder], pathlib.Path.is_dir)
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -63,9 +81,22 @@ def claimed(folder: pathlib.Path, wait: bool) -> Iterator[None]:
                 raise ValueError(
                     f"Another process packs there. Received: out={printable(folder)!r}."
                 ) from error
+        names = (JOB, JOURNAL, IMAGES, RECORDS, INDEX)
+        _refuse_links([folder / name for name in names], pathlib.Path.is_file)
         yield
     finally:
         os.close(handle)
+
+
+def _refuse_links(
+    paths: Sequence[pathlib.Path], as_it_should: Callable[[pathlib.Path], bool]
+) -> None:
+    """What is cut and written here must be no file of elsewhere, and no pipe."""
+    for path in paths:
+        if path.is_symlink() or (path.exists() and not as_it_should(path)):
+            raise ValueError(
+                f"It is none of an unfinished pack: remove it. Received: {printable(path)}."
+            )
 
 
 @contextlib.contextmanager
@@ -85,7 +116,7 @@ def begin(origin: Origin, folder: pathlib.Path, out: pathlib.Path) -> None:
     if (folder / INDEX).exists():
         same = read_index(folder)[0].source == origin.key
     elif is_begun(folder):
-        same = (folder / JOB).exists() and (folder / JOB).read_text() == job
+        same = (folder / JOB).exists() and (folder / JOB).read_bytes() == job.encode()
     else:
         write_atomically(folder / JOB, job)
         return
@@ -102,16 +133,28 @@ def is_begun(folder: pathlib.Path) -> bool:
     return journal.exists() and journal.stat().st_size > 0
 
 
-def resumed(folder: pathlib.Path) -> Progress:
-    """How far the pack is; what was written beyond the journal's last whole line is cut off."""
+def resumed(origin: Origin, folder: pathlib.Path) -> Progress:
+    """How far the pack is; what was written beyond the journal's last whole line is cut off.
+
+    Raises:
+        ValueError: if the journal is damaged, or there is less than it says.
+    """
     progress, end = Progress(), 0
     path = folder / JOURNAL
-    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else ()
+    for line_number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
             break
-        errors = progress.errors
-        progress, end = Progress(**json.loads(line)), end + len(line)
-        progress.errors = errors + progress.errors
+        errors, end = progress.errors, end + len(line)
+        try:
+            progress = Progress(**json.loads(line))
+            progress.errors = errors + progress.errors
+            if not progress.fits(origin):
+                raise ValueError("it is none of these images")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"Line {line_number} of {printable(path)} is damaged: remove {printable(folder)}."
+            ) from error
     count = progress.train + progress.test
     size = 0 if progress.shape is None else math.prod(progress.shape)
     for name, length in (
