@@ -16,6 +16,8 @@ from tf_diffaug.naming import unknown
 from tf_diffaug.random import derive_int
 
 SUBSET_MODES = ("random", "paper", "balanced")
+# A label is anyone's number, and something is counted or learned for each class up to it.
+MOST_CLASSES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +76,11 @@ class ImageData:
             raise ValueError(
                 f"Labels must be integers from {least}, of shape ({count},). Received: "
                 f"{name}={labels.dtype}{labels.shape}, the least being {labels.min(initial=0)}."
+            )
+        if labels.max(initial=0) >= MOST_CLASSES:
+            raise ValueError(
+                f"Labels must be below {MOST_CLASSES:,}. Received: {name}, the greatest being "
+                f"{labels.max()}."
             )
         if self.class_names is not None and labels.max() >= len(self.class_names):
             raise ValueError(
