@@ -1,5 +1,6 @@
 """Folders of pictures, and packed data sets of them."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -7,6 +8,7 @@ import pathlib
 import zipfile
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tf_diffaug.data import pack
@@ -57,6 +59,27 @@ def rewrite(folder, content):
         known = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         content["checksum"] = known
     (folder / "index.json").write_text(json.dumps(content))
+
+
+@contextlib.contextmanager
+def ended_at(what, when):
+    """Within it, a function's so manieth call is as if the user pressed Ctrl+C; it comes to that.
+
+    Args:
+        what: the path of the function.
+        when: which call, from 1; those before it do nothing.
+    """
+    calls = []
+
+    def call(*arguments):
+        calls.append(arguments)
+        if len(calls) == when:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(what, call)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 def flip_bit(path, position):
