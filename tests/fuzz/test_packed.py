@@ -146,7 +146,7 @@ def make_no_file(path, what):
     elif what == "folder":
         path.mkdir()
     else:
-        path.symlink_to({"endless": "/dev/zero", "nowhere": "/nowhere", "itself": path.name}[what])
+        path.symlink_to({"endless": "/dev/zero", "nowhere": "none", "itself": path.name}[what])
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -95,7 +95,8 @@ def _refuse_links(
     for path in paths:
         if path.is_symlink() or (path.exists() and not as_it_should(path)):
             raise ValueError(
-                f"It is none of an unfinished pack: remove it. Received: {printable(path)}."
+                "That is nothing which an interrupted pack leaves: remove it. "
+                f"Received: {printable(path)}."
             )
 
 
