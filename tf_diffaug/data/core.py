@@ -27,8 +27,8 @@ class ImageData:
     Args:
         name: the dataset's name, `folder:PATH` for a folder.
         images: uint8 (n, H, W, C), 0 to 255; `PackedImages` are read from disk as they are needed.
-        labels: whole numbers (n,) or (n, 1) from 0, -1 where it is not known, kept as int32 (n,),
-            or None.
+        labels: whole numbers (n,) or (n, 1) from 0 and below 2**20, -1 where it is not known, kept
+            as int32 (n,), or None.
         class_names: the name of each label, or None.
         flip: whether a mirrored image is as good a member of this dataset as the image itself.
         test: held-out images, uint8 (m, H, W, C), or None. They are never trained on.
