@@ -64,6 +64,14 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def two_replicas():
     """The one mirrored strategy of the session.

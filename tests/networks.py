@@ -4,10 +4,12 @@ import contextlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import BatchNorm, SpectralNormalization
 from tf_diffaug.training import GAN
+from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.step import discriminator_step, generator_step
 
 SHAPE = (8, 8, 3)
@@ -171,3 +173,21 @@ def make_feature_gan(
     make = optimizer or (lambda: keras.optimizers.Adam(1e-3, beta_1=0.5))
     gan.compile(make(), make(), jit_compile=jit_compile)
     return gan
+
+
+def draws(gan, turn=0, batch_size=8):
+    """What is drawn for an update of a GAN."""
+    return Draws(gan.seed, tf.constant(turn, tf.int64), batch_size, gan.augmenter)
+
+
+class Spy(keras.Model):
+    """A discriminator that keeps what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+        self.seen = []
+
+    def call(self, images, training=False):
+        self.seen.append(images.numpy())
+        return self.dense(tf.reshape(images, [-1, np.prod(SHAPE)]))

@@ -1,11 +1,14 @@
 """Folders of pictures, and packed data sets of them."""
 
+import contextlib
+import hashlib
 import io
 import json
 import pathlib
 import zipfile
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tf_diffaug.data import pack
@@ -47,6 +50,36 @@ def packed(folder, **options):
     options = {"resolution": 8, **options}
     name = options.pop("name", None) or f"folder:{write_pictures(folder / 'pictures')}"
     return pack(name, pathlib.Path(folder) / "packed", **options)
+
+
+def rewrite(folder, content):
+    """Gives a packed data set another index, with the checksum that is right of it."""
+    if isinstance(content, dict):
+        content = {name: value for name, value in content.items() if name != "checksum"}
+        known = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        content["checksum"] = known
+    (folder / "index.json").write_text(json.dumps(content))
+
+
+@contextlib.contextmanager
+def ended_at(what, when):
+    """Within it, a function's so manieth call is as if the user pressed Ctrl+C; it comes to that.
+
+    Args:
+        what: the path of the function.
+        when: which call, from 1; those before it do nothing.
+    """
+    calls = []
+
+    def call(*arguments):
+        calls.append(arguments)
+        if len(calls) == when:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(what, call)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 def flip_bit(path, position):

@@ -1,62 +1,13 @@
 """Windows resized to the whole, place by place in NumPy, and maps one after the other."""
 
-import math
-
 import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from tf_diffaug.augment import AffineMap, DiffAugment, functional, look_up, resample_map
-from tf_diffaug.augment.policy import parse_policy
-
-SETTINGS = hypothesis.settings(max_examples=10)
-PAD_MODES = {"constant": "constant", "reflect": "reflect", "nearest": "edge"}
-
-
-def padded(image, fill, fill_value=0.0):
-    """Pixel (y, x) of an image, also outside it, in float64."""
-    height, width, _ = image.shape
-    top, left = 3 * height + 4, 3 * width + 4
-    extra = {"constant_values": fill_value} if fill == "constant" else {}
-    pads = [(top, top), (left, left), (0, 0)]
-    canvas = np.pad(image.astype("float64"), pads, PAD_MODES[fill], **extra)
-    return lambda y, x: canvas[top + y, left + x]
-
-
-def numpy_place(pixel, row, column, reach_y, reach_x):
-    """The mean around one place, weighted by how near a pixel is."""
-    value, total = 0.0, 0.0
-    for y in range(math.floor(row - reach_y), math.ceil(row + reach_y) + 1):
-        for x in range(math.floor(column - reach_x), math.ceil(column + reach_x) + 1):
-            weight = max(0, 1 - abs(y - row) / reach_y) * max(0, 1 - abs(x - column) / reach_x)
-            value = value + weight * pixel(y, x)
-            total += weight
-    return value / total
-
-
-def numpy_window(images, top, left, height, width, fill, fill_value=0.0):
-    """Each window, bilinear where it grows and averaged over its own places where it shrinks."""
-    output = np.zeros(images.shape)
-    _, rows, columns, _ = images.shape
-    for n, image in enumerate(images):
-        pixel = padded(image, fill, fill_value)
-        for y in range(rows):
-            for x in range(columns):
-                row = top[n] * rows + (y + 0.5) * height[n] - 0.5
-                column = left[n] * columns + (x + 0.5) * width[n] - 0.5
-                reaches = max(height[n], 1.0), max(width[n], 1.0)
-                output[n, y, x] = numpy_place(pixel, row, column, *reaches)
-    return output
-
-
-def tensors(*arrays):
-    return [tf.constant(array, tf.float32) for array in arrays]
-
-
-def draw_images(rng, height, width, channels=3, batch=3):
-    return rng.normal(0, 2, (batch, height, width, channels)).astype("float32")
+from tests.resample_reference import PAD_MODES, SETTINGS, draw_images, numpy_window, tensors
+from tf_diffaug.augment import AffineMap, functional, look_up, resample_map
 
 
 @SETTINGS
@@ -101,113 +52,6 @@ def window_of(seed, fill, shape, extents=(0.5, 2.0)):
     height, width = rng.uniform(*extents, (2, shape[0]))
     window = tensors(top, left, height, width)
     return AffineMap.window(*window, shape[1:3], border=fill, fill=-0.5, shrink=2.0)
-
-
-PARTS = {
-    "flip": lambda q: np.array([[1, 0, 0], [0, -1, 0], [0, 0, 1.0]]),
-    "rotation": lambda q: np.array(
-        [[math.cos(q), math.sin(q), 0], [-math.sin(q), math.cos(q), 0], [0, 0, 1.0]]
-    ),
-    "scale": lambda q: np.diag([2.0**-q, 2.0**-q, 1.0]),
-}
-
-
-def numpy_affine(images, matrices, border, fill_value, looks):
-    """Each place at matrix·(y, x, 1) from the centre: the mean of some looks between the pixels."""
-    output = np.zeros(images.shape)
-    _, height, width, _ = images.shape
-    middle = np.array([(height - 1) / 2, (width - 1) / 2])
-    for n, (image, matrix) in enumerate(zip(images, matrices, strict=True)):
-        pixel = padded(image, border, fill_value)
-        steps = np.maximum(np.linalg.norm(matrix[:2, :2], axis=0), 1.0)
-        offsets = (np.arange(looks) + 0.5) / looks - 0.5
-        for y in range(height):
-            for x in range(width):
-                for pair in zip(offsets, [*offsets[1::2], *offsets[::2]], strict=True):
-                    spread = np.array(pair) * (1 - 1 / steps)
-                    place = np.array([y - middle[0], x - middle[1]]) + spread
-                    row, column = (matrix @ [*place, 1.0])[:2] + middle
-                    output[n, y, x] += numpy_place(pixel, row, column, 1.0, 1.0) / looks
-    return output
-
-
-@pytest.mark.parametrize("large", [1, look_up.LARGE])
-@pytest.mark.parametrize("border", ["reflect", "nearest", "black"])
-@pytest.mark.parametrize("names", [("scale", "rotation", "scale"), ("rotation", "flip", "scale")])
-def test_turns_flips_and_scales_are_one_affine_map(names, border, large, monkeypatch):
-    monkeypatch.setattr(look_up, "LARGE", large)
-    texts = {"flip": "flip:0.5", "rotation": f"rotation(0.6, fill={border})"}
-    texts["scale"] = f"scale(0.5, fill={border})"
-    policy = parse_policy(",".join(texts[name] for name in names))
-    images = draw_images(np.random.default_rng(0), 7, 6, channels=1)
-    params = policy.sample(images.shape, tf.constant([3, 4]))
-    matrices, shrink = [], math.prod(2**0.5 for name in names if name == "scale")
-    for n in range(len(images)):
-        matrix = np.eye(3)
-        for name, drawn in zip(names, params, strict=True):
-            if name == "flip":
-                part = PARTS[name](0) if drawn["mirrored"][n] else np.eye(3)
-            elif name == "rotation":
-                part = PARTS[name](float(drawn["angle"][n]))
-            else:
-                part = PARTS[name](-math.log2(float(drawn["height"][n])))
-            matrix = matrix @ part
-        matrices.append(matrix)
-    mode = "constant" if border == "black" else border
-    looks = math.ceil(shrink - 1e-6)
-    expected = numpy_affine(images, matrices, mode, -1.0, looks)
-    output = policy.apply(tf.constant(images), params)
-    np.testing.assert_allclose(output, expected, rtol=1e-3, atol=1e-3)
-
-
-def test_windows_flips_and_shifts_are_one_window():
-    shape = (3, 9, 8, 2)
-    images = tf.constant(draw_images(np.random.default_rng(0), *shape[1:]))
-    policy = parse_policy("zoomout:0.6,flip:1,translation(0.3, fill=reflect, continuous=True)")
-    params = policy.sample(shape, tf.constant([3, 4]))
-    top, left, height, width = (params[0][k].numpy() for k in ("top", "left", "height", "width"))
-    dy, dx = (params[2][key].numpy() for key in ("dy", "dx"))
-    # From right to left, and moved back by parts of its own sides.
-    right = left + width + dx * width
-    expected = numpy_window(
-        images.numpy()[:, :, ::-1], top - dy * height, 1 - right, height, width, "reflect"
-    )
-    np.testing.assert_allclose(policy.apply(images, params), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("text", "passes"),
-    [
-        ("scale:0.2,rotation:0.1,scale:0.2", 1),
-        ("scale:0.2,flip,rotation:0.1,flip,zoomout:0.2,crop_resize", 1),
-        ("zoomin:0.2,flip,translation(0.2, fill=reflect, continuous=True)", 1),
-        ("flip,flip", 1),
-        ("scale(0.2, fill=black),scale(0.2, fill=reflect)", 2),
-        ("scale:0.2,cutout,scale:0.2", 2),
-    ],
-)
-def test_geometry_runs_as_one_pass(text, passes, monkeypatch):
-    calls = []
-    run = AffineMap.__call__
-    monkeypatch.setattr(AffineMap, "__call__", lambda *a: calls.append(1) or run(*a))
-    policy = parse_policy(text)
-    policy.apply(tf.zeros([2, 8, 8, 3]), policy.sample((2, 8, 8, 3), tf.constant([0, 1])))
-    assert len(calls) == passes
-
-
-def test_flips_stay_exact_look_ups():
-    images = tf.constant(draw_images(np.random.default_rng(0), 6, 7))
-    flips = parse_policy("flip:1,flip:1,flip:1")
-    output = flips.apply(images, flips.sample(images.shape, tf.constant([0, 1])))
-    np.testing.assert_array_equal(output, images[:, :, ::-1])
-
-
-@pytest.mark.parametrize("fill", ["zero", "black", "reflect", "nearest"])
-def test_composed_geometry_of_no_strength_is_the_identity(fill):
-    images = tf.constant(draw_images(np.random.default_rng(0), 9, 7))
-    text = f"scale(0, fill={fill}),flip:0,rotation(0, fill={fill}),zoomout(0, fill={fill})"
-    layer = DiffAugment(text, seed=0)
-    np.testing.assert_array_equal(layer(images), images)
 
 
 @pytest.mark.parametrize("fill", PAD_MODES)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.resample_reference import draw_images, padded
 from tests.test_augment_ops import addons, numpy_translate  # noqa: F401
-from tests.test_augment_resample import draw_images, padded
 from tests.test_augment_zoom import MANY, SEED, assert_uniform
 from tf_diffaug.augment import DiffAugment, functional, parse_policy
 

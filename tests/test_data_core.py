@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tf_diffaug.data import ImageData, hide_labels, load, subset
+from tf_diffaug.data.core import MOST_CLASSES
 
 
 def numbered(n, classes=5, seed=0):
@@ -97,6 +98,15 @@ def test_impossible_subsets(options, message):
     with pytest.raises(ValueError, match=message) as error:
         subset(numbered(30), **options)
     assert "\n" not in str(error.value)
+
+
+def test_a_label_that_would_make_more_classes_than_memory_holds():
+    labels = np.zeros(30, np.int32)
+    labels[3] = MOST_CLASSES - 1
+    assert dataclasses.replace(numbered(30), labels=labels).num_classes == MOST_CLASSES
+    labels[3] = MOST_CLASSES
+    with pytest.raises(ValueError, match=r"below 1,048,576\. Received: labels, .* 1048576\."):
+        dataclasses.replace(numbered(30), labels=labels)
 
 
 def test_balance_needs_labels():

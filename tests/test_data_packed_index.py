@@ -1,6 +1,5 @@
 """The index of a packed data set: what is wrong with it is said in one line."""
 
-import hashlib
 import json
 import re
 import shutil
@@ -9,7 +8,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from tests.packs import flip_bit, packed
+from tests.packs import flip_bit, packed, rewrite
 from tf_diffaug.data import load
 
 
@@ -31,17 +30,13 @@ def refused(folder, words, **options):
     return str(error.value)
 
 
-def rewrite(folder, **changes):
+def change(folder, **changes):
     """Changes values of the index as one would who knows its checksum."""
-    content = json.loads((folder / "index.json").read_text())
-    content.update(changes)
-    content.pop("checksum")
-    known = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    (folder / "index.json").write_text(json.dumps({**content, "checksum": known}))
+    rewrite(folder, {**json.loads((folder / "index.json").read_text()), **changes})
 
 
 def test_rewriting_without_a_change_is_fine(folder):
-    rewrite(folder)
+    change(folder)
     assert len(load(f"packed:{folder}")) == 10
 
 
@@ -65,12 +60,11 @@ def test_a_file_that_is_gone(folder, name):
     refused(folder, "No packed data set there|damaged")
 
 
-def test_a_file_that_is_longer(folder):
-    for name in ("images.bin", "records.bin"):
-        with (folder / name).open("ab") as file:
-            file.write(b"more")
-        refused(folder, f"{name}.*: pack it anew")
-        shutil.copy(folder / name, folder / "other")
+@pytest.mark.parametrize("name", ["images.bin", "records.bin"])
+def test_a_file_that_is_longer(folder, name):
+    with (folder / name).open("ab") as file:
+        file.write(b"more")
+    refused(folder, f"{name} has .* bytes, not .*: pack it anew")
 
 
 def test_records_that_were_altered(folder):
@@ -86,7 +80,7 @@ def test_an_index_that_was_altered(folder):
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_version(folder, version):
-    rewrite(folder, version=version)
+    change(folder, version=version)
     refused(folder, f"It is packed in format {version}, and this version reads 1: pack it anew")
 
 
@@ -107,7 +101,7 @@ FINE = [("test", 0), ("skipped", []), ("class_names", None), ("flip", True), ("f
 def test_values_that_are_none(folder, name, value):
     if (name, value) in FINE:
         pytest.skip("that is one")
-    rewrite(folder, **{name: value})
+    change(folder, **{name: value})
     refused(folder, "damaged|Labels|label")
 
 

@@ -14,7 +14,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tests.packs import files_of, flip_bit, picture, write_pictures
+from tests.packs import ended_at, files_of, flip_bit, picture, write_pictures
 from tf_diffaug.data import load, pack
 from tf_diffaug.data import packing as packing_module
 from tf_diffaug.data.folder import find_images
@@ -57,19 +57,10 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("when", [1, 2, 5, 6, 7, 11, 12, 13])
-def test_a_pack_that_was_ended_goes_on_to_the_same_bytes(pictures, tmp_path, when, monkeypatch):
+def test_a_pack_that_was_ended_goes_on_to_the_same_bytes(pictures, tmp_path, when):
     expected = files_of(pack_all(pictures, tmp_path / "alone"))
-    calls = []
-
-    def sync(descriptor):
-        calls.append(descriptor)
-        if len(calls) == when:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as context:
-        context.setattr(packing_module.os, "fsync", sync)
-        with pytest.raises(KeyboardInterrupt):
-            pack_all(pictures, tmp_path / "packed")
+    with ended_at("os.fsync", when):
+        pack_all(pictures, tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
     hidden = tmp_path / ".packed.packing"
     for name in ("images.bin", "records.bin", "journal.jsonl"):  # as if it was killed in a write
@@ -172,14 +163,9 @@ def test_what_else_is_there_is_left_alone(pictures, tmp_path):
     ]
 
 
-def test_an_unfinished_pack_of_something_else_is_not_gone_on_with(pictures, tmp_path, monkeypatch):
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as context:
-        context.setattr(packing_module, "_write_index", stop)
-        with pytest.raises(KeyboardInterrupt):
-            pack_all(pictures, tmp_path / "packed")
+def test_an_unfinished_pack_of_something_else_is_not_gone_on_with(pictures, tmp_path):
+    with ended_at("tf_diffaug.data.packing._write_index", 1):
+        pack_all(pictures, tmp_path / "packed")
     with pytest.raises(ValueError, match=r"unfinished pack of other .* \.?.*\.packed\.packing"):
         pack_all(pictures, tmp_path / "packed", resolution=6)
     picture(77).save(pictures / "train" / "cat" / "000.png")
@@ -246,14 +232,9 @@ def test_a_file_that_cannot_be_used_stops_it_and_is_named(pictures, tmp_path):
     assert len(load(f"packed:{pack_all(pictures, tmp_path / 'packed')}").skipped) == 2
 
 
-def test_leaving_files_out_is_asked_for_each_time(pictures, tmp_path, monkeypatch):
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as context:
-        context.setattr(packing_module, "_write_index", stop)
-        with pytest.raises(KeyboardInterrupt):
-            pack_all(pictures, tmp_path / "packed")
+def test_leaving_files_out_is_asked_for_each_time(pictures, tmp_path):
+    with ended_at("tf_diffaug.data.packing._write_index", 1):
+        pack_all(pictures, tmp_path / "packed")
     with pytest.raises(ValueError, match="2 of 25 files cannot be used"):
         pack_all(pictures, tmp_path / "packed", skip_broken=False)
 

@@ -77,6 +77,16 @@ def test_a_word_for_a_size_is_an_unknown_name():
         load_extractor("efficientnet-lite0:large")
 
 
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("name", ["_conv_stem.weight", "_blocks.3._bn1.running_var", "_fc.bias"])
+def test_weights_of_another_shape_are_one_line(monkeypatch, name):
+    state = efficientnet.load_torch_state(efficientnet._weights_path().read_bytes())
+    state[name] = state[name][None]
+    monkeypatch.setattr(efficientnet, "load_torch_state", lambda content: state)
+    with pytest.raises(ValueError, match=f"{name} has the shape .1, .*, not .*force-reinstall"):
+        load_extractor("efficientnet-lite0")
+
+
 @pytest.mark.parametrize("channels", [1, 4])
 def test_grey_images_and_sprites(extractor, channels):
     found = extractor(images()[..., :1].repeat(channels, -1))

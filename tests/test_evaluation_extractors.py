@@ -3,24 +3,14 @@
 import pathlib
 import warnings
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.feature_models import make_model, save, some_images
 from tf_diffaug.evaluation import emoji_cnn, inception, load_extractor, resolve_features, saved
 from tf_diffaug.evaluation.extractor import content_version
-from tf_diffaug.evaluation.registry import (
-    EXTRACTORS,
-    choices,
-    extractors_table,
-    register_extractor,
-)
-
-
-def some_images(count=6, size=32, channels=3, seed=0):
-    shape = (count, size, size, channels)
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+from tf_diffaug.evaluation.registry import EXTRACTORS, choices, extractors_table, register_extractor
 
 
 class StandIn(tf.Module):
@@ -127,77 +117,6 @@ def test_a_module_without_the_output_is_refused(tmp_path):
     tf.saved_model.save(StandIn(output="pool_2"), str(tmp_path))
     with pytest.raises(ValueError, match=r"no output 'pool_3' but logits, pool_2"):
         load_extractor(f"inception:{tmp_path}")
-
-
-def make_model(size=24, channels=3):
-    inputs = keras.Input((size, size, channels))
-    outputs = keras.layers.Conv2D(5, 3, activation="relu")(inputs)
-    return keras.Model(inputs, outputs)
-
-
-def save(model, path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras 3 with NumPy 2 warns of its own conversion
-        model.save(path)
-
-
-def expected_features(model, images):
-    resized = tf.image.resize(images, (24, 24), antialias=True)
-    return tf.reduce_mean(model(resized), axis=(1, 2))
-
-
-def test_a_keras_model_gets_0_to_255_at_its_own_size_and_maps_are_averaged(tmp_path):
-    model = make_model()
-    save(model, tmp_path / "mine.keras")
-    extractor = load_extractor(tmp_path / "mine.keras")
-    features = extractor(some_images(size=40))
-    np.testing.assert_allclose(features, expected_features(model, some_images(size=40)), rtol=1e-4)
-    assert (extractor.name, extractor.num_features) == ("mine.keras", 5)
-    assert extractor.resize == "24x24, bilinear, antialiased"
-
-
-def test_a_saved_model_gives_the_features_of_the_model_it_was_made_of(tmp_path):
-    model = make_model()
-    model.export(str(tmp_path / "exported"))
-    extractor = load_extractor(str(tmp_path / "exported"))
-    features = extractor(some_images(size=40))
-    np.testing.assert_allclose(features, expected_features(model, some_images(size=40)), rtol=1e-4)
-
-
-@pytest.mark.parametrize("size", [None, 8])
-def test_other_outputs_are_flattened_and_a_free_size_is_kept(tmp_path, size):
-    inputs = keras.Input((size, size, 3))
-    layer = keras.layers.GlobalMaxPooling2D() if size is None else keras.layers.Reshape((64, 3))
-    save(keras.Model(inputs, layer(inputs)), tmp_path / "m.keras")
-    images = some_images(size=8)
-    features = load_extractor(tmp_path / "m.keras")(images)
-    expected = images.max(axis=(1, 2)) if size is None else images.reshape(6, -1)
-    np.testing.assert_array_equal(features, expected)
-
-
-def test_models_that_do_not_take_images_are_refused(tmp_path):
-    save(keras.Sequential([keras.Input((7,)), keras.layers.Dense(2)]), tmp_path / "m.keras")
-    with pytest.raises(ValueError, match=r"batch of images.*\(None, 7\).*features='.*m.keras'"):
-        load_extractor(tmp_path / "m.keras")
-
-
-def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path):
-    (tmp_path / "notes.keras").write_text("not a model")
-    with pytest.raises(ValueError, match=r"cannot be used for features") as info:
-        load_extractor(tmp_path / "notes.keras")
-    assert "\n" not in str(info.value)
-
-
-def test_a_saved_model_of_several_outputs_is_refused(tmp_path):
-    class Two(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 4, 4, 3], tf.float32)])
-        def __call__(self, images):
-            return {"a": images, "b": images}
-
-    two = Two()
-    tf.saved_model.save(two, str(tmp_path), signatures=two.__call__.get_concrete_function())
-    with pytest.raises(ValueError, match=r"2 outputs, none called 'pool_3': a, b"):
-        load_extractor(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["inceptoin", "Inception", "inception_"])

@@ -1,17 +1,15 @@
-"""The FID's record, its protocol and the cache of the reals' statistics."""
+"""The FID's record and its protocol."""
 
 import json
-import logging
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.mean_colour import MeanColour, some_images
 from tf_diffaug.evaluation import (
-    Extractor,
     Statistics,
     compare,
-    default_cache_dir,
     evaluate_fid,
     frechet_distance,
     reference_statistics,
@@ -27,29 +25,6 @@ PROTOCOL = {
     "step": 100,
     "chosen_on_same_data": False,
 }
-
-
-class MeanColour(Extractor):
-    """Mean and spread of each channel; counts what it sees."""
-
-    def __init__(self, version="1", resize="none", channels=3):
-        super().__init__("mean-colour", version, resize=resize, channels=channels)
-        self.batches = []
-
-    def __call__(self, images):
-        self.batches.append(np.asarray(images))
-        return super().__call__(images)
-
-    def _features(self, images):
-        images = tf.cast(images, tf.float32)
-        moments = [tf.reduce_mean(images, (1, 2)), tf.math.reduce_std(images, (1, 2))]
-        return tf.concat(moments, axis=-1)
-
-
-def some_images(count=50, seed=0):
-    rng = np.random.default_rng(seed)
-    base = rng.integers(0, 200, (count, 1, 1, 3))
-    return (base + rng.integers(0, 56, (count, 8, 8, 3))).astype(np.uint8)
 
 
 def sample_from(images):
@@ -248,103 +223,3 @@ def test_records_of_one_protocol_compare_across_steps_and_weights():
 def test_records_of_unlike_protocols_do_not_compare(change):
     with pytest.raises(ValueError, match=f"differ in {next(iter(change))} cannot be compared"):
         compare(record_of(), record_of(**change))
-
-
-def files_in(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_the_cache_is_read_instead_of_the_extractor(tmp_path):
-    first = reference_statistics(some_images(), MeanColour(), cache_dir=tmp_path / "new")
-    extractor = MeanColour()
-    second = reference_statistics(some_images(), extractor, cache_dir=tmp_path / "new")
-    assert extractor.batches == []
-    assert second.count == first.count == 50
-    np.testing.assert_array_equal(second.mean, first.mean)
-    np.testing.assert_allclose(second.cov, first.cov, rtol=1e-14)
-    assert (second.fingerprint, second.extractor) == (first.fingerprint, "1")
-    assert len(files_in(tmp_path / "new")) == 1
-
-
-@pytest.mark.parametrize("changed", ["pixel", "shape", "version", "resize", "channels"])
-def test_other_content_has_another_cache_file(tmp_path, changed):
-    reference_statistics(some_images(), MeanColour(), cache_dir=tmp_path)
-    images, extractor = some_images(), MeanColour()
-    if changed == "pixel":
-        images[3, 2, 1, 0] ^= 1
-    elif changed == "shape":
-        images = images.reshape(50, 4, 16, 3)
-    else:
-        extractor = MeanColour(**{changed: None if changed == "channels" else "2"})
-    reference_statistics(images, extractor, cache_dir=tmp_path)
-    assert len(extractor.batches) > 0
-    assert len(files_in(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "flipped", "nan", "shape", "count"])
-def test_a_damaged_cache_is_computed_anew_and_said(tmp_path, caplog, damage):
-    good = reference_statistics(some_images(), MeanColour(), cache_dir=tmp_path)
-    (path,) = tmp_path.iterdir()
-    content = bytearray(path.read_bytes())
-    if damage == "flipped":
-        content[content.index(good.mean.tobytes())] ^= 1
-    if damage in ("nan", "shape", "count"):
-        moments = {"count": 50, "mean": good.mean, "cov": good.cov}
-        moments.update(
-            {
-                "nan": {"mean": good.mean * np.nan},
-                "shape": {"mean": good.mean[:2]},
-                "count": {"count": 0},
-            }[damage]
-        )
-        np.savez(path, **moments)
-    else:
-        damaged = {"empty": b"", "cut": content[:-30], "garbage": b"x" * 99, "flipped": content}
-        path.write_bytes(damaged[damage])
-    with caplog.at_level(logging.WARNING):
-        again = reference_statistics(some_images(), MeanColour(), cache_dir=tmp_path)
-    assert "damaged" in caplog.text
-    np.testing.assert_array_equal(again.mean, good.mean)
-    assert files_in(tmp_path) == [path.name]
-    fresh = MeanColour()
-    reference_statistics(some_images(), fresh, cache_dir=tmp_path)
-    assert fresh.batches == []
-
-
-def test_a_cache_that_cannot_be_written_is_done_without_and_said(tmp_path, caplog):
-    (tmp_path / "file").write_text("")
-    with caplog.at_level(logging.WARNING):
-        statistics = reference_statistics(
-            some_images(), MeanColour(), cache_dir=tmp_path / "file" / "below"
-        )
-    assert statistics.count == 50
-    assert "could not be cached" in caplog.text
-
-
-def test_the_default_cache_is_the_users(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / "tf_diffaug"
-    reference_statistics(some_images(), MeanColour())
-    assert len(files_in(tmp_path / "tf_diffaug")) == 1
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert default_cache_dir() == tmp_path / "home" / ".cache" / "tf_diffaug"
-
-
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (some_images()[:1], r"shape=\(1, 8, 8, 3\)"),
-        (some_images().astype(np.float32), "dtype=float32"),
-        (some_images()[0], r"shape=\(8, 8, 3\)"),
-    ],
-)
-def test_wrong_reals_are_named(images, message):
-    with pytest.raises(ValueError, match=message):
-        reference_statistics(images, MeanColour(), cache_dir=None)
-
-
-def test_the_batch_size_does_not_change_the_statistics():
-    one = reference_statistics(some_images(), MeanColour(), cache_dir=None, batch_size=7)
-    other = reference_statistics(some_images(), MeanColour(), cache_dir=None, batch_size=50)
-    np.testing.assert_allclose(one.cov, other.cov, rtol=1e-5)

@@ -101,7 +101,7 @@ def test_a_run_logs_its_leak(tmp_path, monkeypatch):
 
 
 def test_so_does_a_mirrored_run(tmp_path, monkeypatch, two_replicas):
-    # Keras 2 calls back in the strategy's scope.
+    # The probe is one device's, whatever the strategy.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(parts, "make_strategy", lambda name: two_replicas)
     check_run(tmp_path / "run", "mirrored")

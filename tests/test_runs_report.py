@@ -1,23 +1,20 @@
 """The page of a run: what is on it, from the run's files alone, and how it works in a browser."""
 
-import base64
 import dataclasses
 import html.parser
 import importlib
-import io
 import json
 import pathlib
 import shlex
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.reports import PROTOCOL, browser, evaluation, open_page, wait_for, write_run, write_sheet
 from tf_diffaug.commands import train
 from tf_diffaug.errors import UserError
 from tf_diffaug.runs.config import Config
-from tf_diffaug.runs.report import curves, pictures, words, write_report
+from tf_diffaug.runs.report import words, write_report
 from tf_diffaug.runs.report.records import read_records
 
 EVIL = "<xmp onclick=alert(1)>&amp;</xmp></script>"
@@ -143,60 +140,6 @@ def test_nearest_images_are_a_sheet_that_is_there_or_a_way_to_it(tmp_path):
     assert "(step-30-seed-0)" in report(tmp_path, run, nearest=True).text
 
 
-def test_curves_keep_what_they_have(tmp_path):
-    (run,) = read_records([write_run(tmp_path / "run")])
-    charts = {chart.title: chart for chart in curves.charts_of([run])}
-    assert next(iter(charts)) == "FID during training"
-    assert set(charts["What D says"].labels) == {"d_real", "d_fake"}
-    (losses,) = charts["Losses"].runs
-    np.testing.assert_array_equal(losses.steps, [10, 20, 30])
-    np.testing.assert_array_equal(losses.values["g_loss"], [1.25, 2.5, 3.75])
-
-
-def test_long_curves_are_thinned_to_their_last_point():
-    records = [{"step": step, "d_loss": step / 2} for step in range(1, 4002)]
-    found = curves._curves(records, {"d_loss": "D"})
-    assert len(found.steps) <= 1500
-    assert found.steps[-1] == 4001
-    np.testing.assert_array_equal(found.values["d_loss"], (found.steps / 2).astype(np.float32))
-
-
-def test_what_float32_has_no_room_for_is_infinite():
-    found = curves._curves([{"step": 1, "d_loss": 1e308, "g_loss": -1e308}], {"d_loss", "g_loss"})
-    assert (found.values["d_loss"], found.values["g_loss"]) == ([np.inf], [-np.inf])
-
-
-def test_evaluations_of_one_protocol_make_a_curve(tmp_path):
-    other = evaluation(5, protocol={**PROTOCOL, "num_fakes": 50, "step": 5})
-    few = [other, evaluation(10), evaluation(20), evaluation(20, values={"fid": {"mean": 5.0}})]
-    (run,) = read_records([write_run(tmp_path / "run", evaluations=few)])
-    charts = {chart.title: chart for chart in curves.charts_of([run])}
-    (found,) = charts["FID"].runs
-    np.testing.assert_array_equal(found.steps, [10, 20])
-    np.testing.assert_array_equal(found.values["fid"], [61.25, 5.0])
-
-
-@pytest.mark.parametrize("scale", [1, 2, 3])
-def test_enlarged_pixels_are_stored_once(tmp_path, scale):
-    pixels = write_sheet(tmp_path / "a.png", 0, scale=scale)
-    with Image.open(tmp_path / "a.png") as sheet:
-        np.testing.assert_array_equal(np.asarray(pictures._smallest(sheet)), pixels)
-        assert pictures.encode(sheet)[1:] == (24, 16, True)
-
-
-def test_sheets_stay_within_their_share_of_the_page(tmp_path):
-    sheets = [(step, tmp_path / f"{step}.png") for step in range(1, 31)]
-    for step, path in sheets:
-        write_sheet(path, step, scale=1, size=(100, 150))
-    fine = pictures.sheets_through_time(sheets, 10_000_000)
-    coarse = pictures.sheets_through_time(sheets, 300_000)
-    assert len(fine) == 24
-    assert fine[0][1].uri.startswith("data:image/webp")
-    for made in (fine, coarse):
-        assert (made[0][0], made[-1][0]) == (1, 30)
-    assert sum(len(one.uri) for _, one in coarse) <= 300_000
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -255,24 +198,6 @@ def test_weights_that_a_run_began_with_are_told(tmp_path):
     assert "Start" not in report(tmp_path, fresh).text
 
 
-def test_curves_of_unlike_protocols_are_marked(tmp_path):
-    runs = [write_run(tmp_path / "a"), write_run(tmp_path / "b", num_fakes=50)]
-    alike = curves.charts_of(read_records(runs))[0]
-    assert (alike.title, alike.note) == ("FID during training", "lower is better")
-    metrics = runs[1] / "metrics.jsonl"
-    metrics.write_text(metrics.read_text().replace('"num_fakes": 20', '"num_fakes": 50'))
-    assert "do not compare" in curves.charts_of(read_records(runs))[0].note
-
-
-@pytest.mark.parametrize("quality", [None, 92, 70, 50])
-def test_noise_is_a_picture_too(quality):
-    pixels = np.random.default_rng(0).integers(0, 256, (400, 600, 3), np.uint8)
-    uri = pictures.encode(Image.fromarray(pixels), quality=quality).uri
-    with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as read:
-        error = np.abs(np.asarray(read.convert("RGB"), np.float64) - pixels).mean()
-    assert error == 0 if quality is None else error < 60
-
-
 def test_a_folder_that_is_no_run_is_said(tmp_path):
     with pytest.raises(UserError, match="is not the folder of a run"):
         write_report(tmp_path)
@@ -321,16 +246,6 @@ def test_a_browser_shows_values_and_moves_through_time(tmp_path, width, dark):
         assert (int(opened.execute_script(background)) < 128) == dark
         errors = [one for one in opened.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
         assert errors == []
-
-
-@pytest.mark.parametrize("sheet", ["samples/0000030.png", "generated/x/nearest.png"])
-def test_a_sheet_that_is_no_png_is_not_opened(tmp_path, sheet):
-    # Pillow would hand it to Ghostscript.
-    run = write_run(tmp_path / "run")
-    (run / sheet).parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8)).save(run / sheet, "eps")
-    with pytest.raises(ValueError, match=rf"{sheet} is no PNG, or is damaged: remove it"):
-        write_report(run)
 
 
 def test_markup_in_names_of_curves_is_not_run(tmp_path):

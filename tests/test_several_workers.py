@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.runs import assert_same_bits, interrupt, records, state
 from tf_diffaug._keras import KERAS_3
 from tools.launch_local import start
 
@@ -76,18 +76,6 @@ def finish(run_dir, *flags, workers=2):
     return outputs
 
 
-def state(run_dir):
-    path = tf.train.latest_checkpoint(str(run_dir / "checkpoints"))
-    reader = tf.train.load_checkpoint(path)
-    names = [n for n in reader.get_variable_to_shape_map() if n.endswith("VARIABLE_VALUE")]
-    return {name: reader.get_tensor(name) for name in names if "save_counter" not in name}
-
-
-def records(run_dir, kind):
-    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
-    return [record for record in map(json.loads, lines) if record["kind"] == kind]
-
-
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_they_train_what_one_device_does(tmp_path, case, workers):
@@ -108,17 +96,10 @@ def test_they_train_what_one_device_does(tmp_path, case, workers):
         assert shared["d_loss"] == pytest.approx(alone["d_loss"], rel=2e-3, abs=2e-3)
 
 
-def interrupt(run_dir, which, number):
-    """Sends a signal to some of two workers once they have saved a step."""
+def interrupted(run_dir, which, number):
+    """What comes of two workers of which some get a signal once they have saved a step."""
     processes = launch(run_dir, "--batch_size=12")
-    until = time.monotonic() + 240
-    while not list((run_dir / "checkpoints").glob("step-*.index")):
-        assert all(process.poll() is None for process in processes)
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    for index in which:
-        processes[index].send_signal(number)
-    sent = time.monotonic()
+    sent = interrupt(processes, run_dir, number, which=which)
     codes, outputs = ended(processes)
     return codes, outputs, time.monotonic() - sent
 
@@ -131,7 +112,7 @@ def test_killed_and_stopped_they_end_together_and_go_on_to_the_same_bits(tmp_pat
     assert len(outputs[1].splitlines()) == 1
     for which in ([0], [1], [0, 1]):
         killed = tmp_path / "killed-{}".format("-".join(map(str, which)))
-        codes, outputs, seconds = interrupt(killed, which, signal.SIGKILL)
+        codes, outputs, seconds = interrupted(killed, which, signal.SIGKILL)
         for index in range(2):
             if index in which:
                 assert codes[index] == -signal.SIGKILL
@@ -140,19 +121,12 @@ def test_killed_and_stopped_they_end_together_and_go_on_to_the_same_bits(tmp_pat
                 assert "Another worker is gone" in outputs[index].splitlines()[-1]
         assert seconds < 60
         finish(killed, "--batch_size=12")
-        assert_same(whole, killed)
-    codes, outputs, _ = interrupt(broken, [1], signal.SIGTERM)
+        assert_same_bits(whole, killed)
+    codes, outputs, _ = interrupted(broken, [1], signal.SIGTERM)
     assert codes == [os.EX_TEMPFAIL] * 2, outputs
     assert "the same command goes on" in outputs[0]
     finish(broken, "--batch_size=12")
-    assert_same(whole, broken)
-
-
-def assert_same(one, other):
-    expected, found = state(one), state(other)
-    assert expected.keys() == found.keys()
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    assert_same_bits(whole, broken)
 
 
 def test_workers_of_other_flags_are_refused(tmp_path):

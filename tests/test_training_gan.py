@@ -1,3 +1,5 @@
+"""The steps of a GAN, and what `fit` and `predict` make of them."""
+
 import keras
 import numpy as np
 import pytest
@@ -5,10 +7,9 @@ import tensorflow as tf
 
 from tests.networks import (
     LATENT_DIM,
-    NUM_CLASSES,
     SHAPE,
-    make_conditional_gan,
-    make_conditional_networks,
+    Spy,
+    draws,
     make_discriminator,
     make_gan,
     make_generator,
@@ -17,11 +18,9 @@ from tests.networks import (
     update_g,
     values,
 )
-from tf_diffaug import random
 from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import MinibatchStddev, SpectralNormalization
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
-from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.views import check_groups
 
 POLICY = "color,translation,cutout"
@@ -32,29 +31,12 @@ def changed(gan, before, group):
     return [not np.array_equal(a, b) for a, b in zip(before[group], after, strict=True)]
 
 
-def draws(gan, turn=0, batch_size=8):
-    return Draws(gan.seed, tf.constant(turn, tf.int64), batch_size, gan.augmenter)
-
-
 def step_d(gan, reals, turn_draws):
     return update_d(gan, (reals, None), turn_draws, tf.constant(0, tf.int64))
 
 
 def step_g(gan, turn_draws):
     return update_g(gan, turn_draws, tf.constant(0, tf.int64))
-
-
-class Spy(keras.Model):
-    """A discriminator that keeps what it is shown."""
-
-    def __init__(self):
-        super().__init__()
-        self.dense = keras.layers.Dense(1)
-        self.seen = []
-
-    def call(self, images, training=False):
-        self.seen.append(images.numpy())
-        return self.dense(tf.reshape(images, [-1, np.prod(SHAPE)]))
 
 
 @pytest.mark.parametrize("augment", MODES)
@@ -272,34 +254,6 @@ def test_weights_that_are_not_finite_are_found_before_a_loss_shows_them():
         gan.check_finite()
 
 
-def test_a_ragged_batch_is_cut_to_whole_turns():
-    gan = make_gan(policy=POLICY, d_steps=2)
-    gan.fit(make_images(19), batch_size=8, verbose=0)
-    assert int(gan.step) == 3
-
-
-def test_a_batch_of_too_few_for_every_turn_is_named():
-    gan = make_gan(d_steps=2)
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="for each of the 2 updates of D in a step"
-    ):
-        gan.fit(make_images(17), batch_size=8, verbose=0)
-
-
-@pytest.mark.parametrize(
-    ("images", "received"),
-    [
-        (make_images(8).astype(np.int32), "images of dtype=int32"),
-        (make_images(8).astype(np.float32), "float32 from [0-9.]+ to [0-9.]+"),
-        (np.full([8, 8, 8, 3], np.nan, np.float32), "float32 from nan to nan"),
-        (tf.constant(make_images(8).astype(np.float64)), "float64 from"),
-    ],
-)
-def test_images_of_another_range_are_named(images, received):
-    with pytest.raises(ValueError, match=f"uint8, or floats.* Received: {received}"):
-        make_gan().fit(images, batch_size=8, verbose=0)
-
-
 def test_networks_may_compute_in_bfloat16():
     set_policy = (
         keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
@@ -312,86 +266,8 @@ def test_networks_may_compute_in_bfloat16():
         set_policy("float32")
 
 
-def conditional_images(count=32):
-    return make_images(count), np.arange(count) % NUM_CLASSES
-
-
-def test_conditional_networks_see_the_labels_of_what_they_see():
-    seen = []
-
-    class Judge(Spy):
-        def call(self, inputs, training=False):
-            images, labels = inputs
-            seen.append((images.numpy(), labels.numpy()))
-            return super().call(images)
-
-    generator, _ = make_conditional_networks()
-    gan = GAN(generator, Judge(), latent_dim=LATENT_DIM, num_classes=NUM_CLASSES, d_steps=2)
-    gan.compile(run_eagerly=True)
-    images, labels = conditional_images(16)
-    reals = images.astype(np.float32) / 127.5 - 1
-    seen.clear()
-    gan.train_step((tf.constant(reals), tf.constant(labels)))
-    for turn in range(2):
-        np.testing.assert_allclose(seen[turn][0][:8], reals[turn::2])
-        np.testing.assert_array_equal(seen[turn][1][:8], labels[turn::2])
-    fakes, fake_labels = seen[2]
-    latents = draws(gan, 2).latents(LATENT_DIM)
-    np.testing.assert_array_equal(fake_labels, draws(gan, 2).labels(gan.label_frequencies))
-    expected = gan.generate(latents, fake_labels, ema=False)
-    assert fakes.shape == expected.shape
-    assert len(set(fake_labels)) > 1
-
-
-def test_a_conditional_gan_fits_and_its_classes_differ():
-    gan = make_conditional_gan(policy="color", regularizers="r1:1")
-    gan.fit(*conditional_images(), batch_size=8, epochs=2, verbose=0)
-    latents = tf.zeros([NUM_CLASSES, LATENT_DIM])
-    images = gan.predict((latents, tf.range(NUM_CLASSES)), verbose=0)
-    assert np.abs(images[1:] - images[:-1]).max() > 1e-3
-    images, labels = conditional_images(8)
-    reals = tf.cast(images, tf.float32) / 127.5 - 1
-    logs = gan.measure(reals, labels, held_out=(reals, labels), step=tf.constant(1, tf.int64))
-    assert logs["d_real"] == logs["d_held_out"]
-    wrong = gan.measure(reals, (labels + 1) % 3, step=tf.constant(1, tf.int64))
-    assert logs["d_real"] != wrong["d_real"]
-
-
-def test_labels_of_fakes_have_the_frequencies_asked_for():
-    gan = make_conditional_gan(label_frequencies=[1, 0, 3])
-    counts = np.bincount(gan.networks.labels(4000, random.as_seed(0)), minlength=3)
-    np.testing.assert_allclose(counts / 4000, [0.25, 0, 0.75], atol=0.03)
-    assert set(draws(gan, batch_size=64).labels(gan.label_frequencies).numpy()) == {0, 2}
-    assert draws(make_gan()).labels(make_gan().label_frequencies) is None
-
-
-def test_labels_that_are_missing_or_do_not_fit_are_named():
-    gan = make_conditional_gan()
-    with pytest.raises(ValueError, match="Received: labels=None"):
-        gan.fit(make_images(8), batch_size=8, verbose=0)
-    with pytest.raises(ValueError, match="Received: labels from 1 to 3"):
-        gan.fit(make_images(8), np.arange(8) % 3 + 1, batch_size=8, verbose=0)
-    with pytest.raises(ValueError, match="Received: 2 label_frequencies"):
-        make_conditional_gan(label_frequencies=[1, 2])
-
-    class Two(Spy):
-        num_classes = 2
-
-    with pytest.raises(ValueError, match="num_classes=2"):
-        GAN(make_conditional_networks()[0], Two(), latent_dim=LATENT_DIM, num_classes=3)
-
-
 def test_groups_of_a_discriminators_minibatch_never_mix_views():
     discriminator = keras.Sequential([keras.Input(SHAPE), MinibatchStddev(4)])
     check_groups(discriminator, 8)
     with pytest.raises(ValueError, match=r"in groups of 4.*Received: batch_size=6"):
         check_groups(discriminator, 6)
-
-
-def test_adam_squares_the_sum_over_a_label_that_a_batch_repeats():
-    gan = make_conditional_gan(optimizer=lambda: keras.optimizers.Adam(1e-3, epsilon=1e-12))
-    (before,) = (v.numpy() for v in gan.discriminator.trainable_variables if v.shape[0] == 3)
-    gan.train_step((tf.constant(make_images(8)), tf.ones([8], tf.int32)))
-    (after,) = (v.numpy() for v in gan.discriminator.trainable_variables if v.shape[0] == 3)
-    # Adam's first step is its rate in the direction of the gradient, however large that is.
-    np.testing.assert_allclose(np.abs(after - before)[1], 1e-3, rtol=1e-3)

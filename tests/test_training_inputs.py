@@ -138,3 +138,31 @@ def test_a_seed_is_any_integer():
     gan = GAN(make_generator(), make_discriminator(), seed=np.int64(3))
     assert gan.seed == 3
     assert type(gan.seed) is int
+
+
+def test_a_ragged_batch_is_cut_to_whole_turns():
+    gan = make_gan(policy="color,translation,cutout", d_steps=2)
+    gan.fit(make_images(19), batch_size=8, verbose=0)
+    assert int(gan.step) == 3
+
+
+def test_a_batch_of_too_few_for_every_turn_is_named():
+    gan = make_gan(d_steps=2)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="for each of the 2 updates of D in a step"
+    ):
+        gan.fit(make_images(17), batch_size=8, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("images", "received"),
+    [
+        (make_images(8).astype(np.int32), "images of dtype=int32"),
+        (make_images(8).astype(np.float32), "float32 from [0-9.]+ to [0-9.]+"),
+        (np.full([8, 8, 8, 3], np.nan, np.float32), "float32 from nan to nan"),
+        (tf.constant(make_images(8).astype(np.float64)), "float64 from"),
+    ],
+)
+def test_images_of_another_range_are_named(images, received):
+    with pytest.raises(ValueError, match=f"uint8, or floats.* Received: {received}"):
+        make_gan().fit(images, batch_size=8, verbose=0)

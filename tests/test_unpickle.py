@@ -1,4 +1,4 @@
-"""Weights of PyTorch are read without it, and nothing else that its files could hold."""
+"""Plain data and PyTorch's weights are read, and nothing else that their files could hold."""
 
 import collections
 import io
@@ -173,3 +173,52 @@ def test_what_is_remembered_does_not_take_more_room_than_the_file(remember):
     for load in (unpickle.load_plain, load_torch_state):
         with pytest.raises(pickle.UnpicklingError, match="numbers what it remembers"):
             load(b"N" + remember + b".")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"c__builtin__\neval\n(S'1'\ntR.",
+        b"cnumpy\nload\n(S'x'\ntR.",
+        b"cnumpy.core.multiarray\nfromfile\n.",
+        b"\x80\x04\x8c\x05numpy\x8c\x0fctypeslib.ctypes\x93.",  # dotted names reach into modules
+        b"ccollections\nOrderedDict\n)R.",
+        b"(S'x'\nios\nsystem\n.",  # INST
+        b"\x82\x01.",  # EXT1
+        b"c_codecs\nencode\n(VX\nVzlib\ntR.",
+        b"c_codecs\ndecode\n(VX\nVzlib\ntR.",
+    ],
+)
+def test_refused(content):
+    with pytest.raises(pickle.UnpicklingError):
+        unpickle.load_plain(content)
+
+
+@pytest.mark.parametrize("made", ["O", "V8", "U3", "S3", "M8[s]", [("a", "u1")]])
+def test_arrays_hold_numbers_alone(made):
+    for number in (2, 5):
+        with pytest.raises(pickle.UnpicklingError):
+            unpickle.load_plain(pickle.dumps(np.zeros(2, made), protocol=number))
+
+
+def test_a_pickle_cannot_change_the_next_one():
+    # BUILD on a function would set its attributes.
+    unpickle.load_plain(b"cnumpy\ndtype\n(N(V__defaults__\n(I1\nI1\ntdtb.")
+    assert unpickle._reconstructors()["numpy", "dtype"].__defaults__ == (False, False)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_plain_data_comes_through(number):
+    value = {"a": [1, -(1 << 70), 2.5, None, True], b"\xff": ("x", b"\x00\xe9"), 3: {}}
+    arrays = [
+        np.arange(6).reshape(2, 3),
+        np.zeros((0, 2), np.uint8),
+        np.ones((2, 2), "F")[:, ::-1].real,
+    ]
+    loaded = unpickle.load_plain(pickle.dumps([value, arrays, np.uint8(7)], protocol=number))
+    # Python 2's str is read as bytes; protocol 0 keeps the two apart as later ones do.
+    assert loaded[0] == value
+    for got, array in zip(loaded[1], arrays, strict=True):
+        np.testing.assert_array_equal(got, array)
+    assert loaded[2] == 7

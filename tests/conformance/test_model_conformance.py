@@ -1,191 +1,21 @@
-"""One list of checks for every reference network: add a `Case` and it goes through all of them."""
-
-import dataclasses
-from collections.abc import Callable
+"""One list of checks for every reference network that `tests.network_cases` has."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.network_cases import CASES
 from tf_diffaug.layers import advance_power_iteration, hold_power_iteration
 from tf_diffaug.models import (
     BigGANDiscriminator,
-    BigGANGenerator,
     SNDCGANDiscriminator,
-    SNDCGANGenerator,
     StyleGAN2Discriminator,
-    StyleGAN2Generator,
     freeze_blocks,
 )
 
 # Keras 3 hands TensorFlow's variables to NumPy 2 when it saves them.
 ARRAY_COPY = "ignore:__array__ implementation:DeprecationWarning"
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A network under test.
-
-    Args:
-        name: the test's name.
-        make: builds a slim network from `seed` and `dtype`.
-        shape: the shape of one input, labels aside.
-        is_pure: whether a forward pass with `training=True` must change no variable.
-        num_classes: what the network was made with: it is then called with a pair.
-    """
-
-    name: str
-    make: Callable[..., keras.Model]
-    shape: tuple[int, ...]
-    is_pure: bool
-    num_classes: int | None = None
-
-    def network(self, seed=0, dtype="float32"):
-        network = self.make(seed=seed, dtype=dtype)
-        network.build(self.input_shape)
-        return network
-
-    @property
-    def input_shape(self):
-        shape = (None, *self.shape)
-        return shape if self.num_classes is None else (shape, (None,))
-
-    @property
-    def spec(self):
-        spec = tf.TensorSpec((None, *self.shape))
-        return spec if self.num_classes is None else (spec, tf.TensorSpec((None,), tf.int32))
-
-    def inputs(self, batch=4):
-        inputs = tf.random.stateless_uniform((batch, *self.shape), (1, 2), -1.0, 1.0)
-        if self.num_classes is None:
-            return inputs
-        return inputs, tf.range(batch) % self.num_classes
-
-    def symbols(self):
-        symbol = keras.Input(self.shape)
-        return symbol if self.num_classes is None else (symbol, keras.Input((), dtype="int32"))
-
-
-CASES = (
-    Case(
-        "sndcgan_generator",
-        lambda **k: SNDCGANGenerator(16, 3, 4, latent_dim=8, **k),
-        (8,),
-        is_pure=False,
-    ),
-    Case(
-        "sndcgan_discriminator",
-        lambda **k: SNDCGANDiscriminator(16, 3, 4, **k),
-        (16, 16, 3),
-        is_pure=False,
-    ),
-    Case(
-        "biggan_generator",
-        lambda **k: BigGANGenerator(32, 3, 2, latent_dim=8, **k),
-        (8,),
-        is_pure=False,
-    ),
-    Case(
-        "biggan_generator_of_labels",
-        lambda **k: BigGANGenerator(32, 3, 2, latent_dim=8, num_classes=3, **k),
-        (8,),
-        is_pure=False,
-        num_classes=3,
-    ),
-    Case(
-        "biggan_generator_original",
-        lambda **k: BigGANGenerator(
-            32,
-            3,
-            2,
-            latent_dim=8,
-            num_classes=3,
-            shared_dim=4,
-            hierarchical=True,
-            attention=16,
-            init="orthogonal",
-            **k,
-        ),
-        (8,),
-        is_pure=False,
-        num_classes=3,
-    ),
-    Case(
-        "biggan_generator_compare_gan",
-        lambda **k: BigGANGenerator(
-            32,
-            3,
-            2,
-            latent_dim=8,
-            num_classes=3,
-            shared_dim=4,
-            hierarchical=True,
-            init="orthogonal",
-            layout="compare_gan",
-            **k,
-        ),
-        (8,),
-        is_pure=False,
-        num_classes=3,
-    ),
-    Case(
-        "biggan_discriminator",
-        lambda **k: BigGANDiscriminator(32, 3, 2, **k),
-        (32, 32, 3),
-        is_pure=False,
-    ),
-    Case(
-        "biggan_discriminator_original",
-        lambda **k: BigGANDiscriminator(
-            32, 3, 2, num_classes=3, attention=16, init="orthogonal", **k
-        ),
-        (32, 32, 3),
-        is_pure=False,
-        num_classes=3,
-    ),
-    Case(
-        "stylegan2_generator",
-        lambda **k: StyleGAN2Generator(
-            8, 3, 4, latent_dim=8, w_dim=8, mapping_layers=2, max_channels=6, **k
-        ),
-        (8,),
-        is_pure=False,
-    ),
-    Case(
-        "stylegan2_generator_of_labels",
-        lambda **k: StyleGAN2Generator(
-            8,
-            3,
-            4,
-            latent_dim=8,
-            num_classes=3,
-            w_dim=6,
-            mapping_layers=1,
-            architecture="orig",
-            **k,
-        ),
-        (8,),
-        is_pure=False,
-        num_classes=3,
-    ),
-    Case(
-        "stylegan2_discriminator",
-        lambda **k: StyleGAN2Discriminator(16, 3, 4, max_channels=8, group_size=2, **k),
-        (16, 16, 3),
-        is_pure=True,
-    ),
-    Case(
-        "stylegan2_discriminator_of_labels",
-        lambda **k: StyleGAN2Discriminator(
-            8, 3, 4, num_classes=3, architecture="orig", group_size=2, **k
-        ),
-        (8, 8, 3),
-        is_pure=True,
-        num_classes=3,
-    ),
-)
-
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 

@@ -16,6 +16,8 @@ from tf_diffaug.naming import unknown
 from tf_diffaug.random import derive_int
 
 SUBSET_MODES = ("random", "paper", "balanced")
+# A label is anyone's number, and something is counted or learned for each class up to it.
+MOST_CLASSES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,8 +27,8 @@ class ImageData:
     Args:
         name: the dataset's name, `folder:PATH` for a folder.
         images: uint8 (n, H, W, C), 0 to 255; `PackedImages` are read from disk as they are needed.
-        labels: whole numbers (n,) or (n, 1) from 0, -1 where it is not known, kept as int32 (n,),
-            or None.
+        labels: whole numbers (n,) or (n, 1) from 0 and below 2**20, -1 where it is not known, kept
+            as int32 (n,), or None.
         class_names: the name of each label, or None.
         flip: whether a mirrored image is as good a member of this dataset as the image itself.
         test: held-out images, uint8 (m, H, W, C), or None. They are never trained on.
@@ -74,6 +76,11 @@ class ImageData:
             raise ValueError(
                 f"Labels must be integers from {least}, of shape ({count},). Received: "
                 f"{name}={labels.dtype}{labels.shape}, the least being {labels.min(initial=0)}."
+            )
+        if labels.max(initial=0) >= MOST_CLASSES:
+            raise ValueError(
+                f"Labels must be below {MOST_CLASSES:,}. Received: {name}, the greatest being "
+                f"{labels.max()}."
             )
         if self.class_names is not None and labels.max() >= len(self.class_names):
             raise ValueError(

@@ -22,7 +22,7 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 # Documents, which need other programs to draw them, and containers that Pillow only recognises.
 _NO_IMAGES = frozenset({"PDF", "EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "IPTC"})
 # The largest scans and panoramas have some hundred million; Pillow doubts at 89 and stops at 179.
-_MOST_PIXELS = 1 << 29
+MOST_PIXELS = 1 << 29
 # These hold as they are through a crop and a reduction.
 _RESIZABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 
@@ -63,7 +63,7 @@ def large_images() -> Iterator[None]:
     before = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
+        Image.MAX_IMAGE_PIXELS = MOST_PIXELS
         try:
             yield
         finally:
@@ -99,7 +99,7 @@ def read_image(
             profile = opened.info.get("icc_profile")
             image = _resizable(ImageOps.exif_transpose(opened))
     except Image.DecompressionBombError as error:
-        raise UnusableError(f"more than {_MOST_PIXELS:,} pixels") from error
+        raise UnusableError(f"more than {MOST_PIXELS:,} pixels") from error
     except UnusableError:
         raise
     except MemoryError as error:
@@ -116,10 +116,10 @@ def read_image(
 
 def _check_size(size: tuple[int, int], resolution: int | None, fit: str) -> None:
     width, height = size
-    if width * height > _MOST_PIXELS:
-        raise UnusableError(f"{width}x{height} is more than {_MOST_PIXELS:,} pixels")
-    if resolution is not None and fit == "pad" and max(size) ** 2 > _MOST_PIXELS:
-        raise UnusableError(f"{width}x{height} padded is more than {_MOST_PIXELS:,} pixels")
+    if width * height > MOST_PIXELS:
+        raise UnusableError(f"{width}x{height} is more than {MOST_PIXELS:,} pixels")
+    if resolution is not None and fit == "pad" and max(size) ** 2 > MOST_PIXELS:
+        raise UnusableError(f"{width}x{height} padded is more than {MOST_PIXELS:,} pixels")
     if resolution is not None and fit == "crop" and min(size) < resolution:
         raise UnusableError(f"{width}x{height} is smaller than {resolution}", side=min(size))
 

@@ -238,9 +238,14 @@ def gatherer(images: np.ndarray | PackedImages) -> Callable[[tf.Tensor], tf.Tens
     return read
 
 
-def digest_images(images: np.ndarray | PackedImages) -> str:
-    """A digest of the pixels and shape of uint8 images, their statistics' fingerprint."""
-    if isinstance(images, PackedImages) and images.digest is not None:
+def digest_images(images: np.ndarray | PackedImages, *, anew: bool = False) -> str:
+    """A digest of the pixels and shape of uint8 images, their statistics' fingerprint.
+
+    Args:
+        images: an array, or `PackedImages`, whose index may say what it is.
+        anew: whether to take it of what is read, whatever the index says.
+    """
+    if isinstance(images, PackedImages) and images.digest is not None and not anew:
         return images.digest
     digest = hashlib.sha256(f"{images.shape}".encode())
     for block in blocks(images):

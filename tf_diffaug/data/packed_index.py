@@ -16,20 +16,24 @@ import json
 import math
 import os
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
 
 from tf_diffaug.data.core import ImageData
+from tf_diffaug.data.image import FITS, MOST_PIXELS
 from tf_diffaug.data.packed import PackedImages, Records
 from tf_diffaug.errors import printable
-from tf_diffaug.files import write_atomically
+from tf_diffaug.files import open_regular, write_atomically
 
 VERSION = 1
 PACKED = "packed:"
 _FORMAT = "tf_diffaug packed images"
 INDEX, IMAGES, RECORDS = "index.json", "images.bin", "records.bin"
 RECORD = np.dtype([("label", "<i4"), ("crc32", "<u4")])
+# Of a million names of files that were passed over; more than any disk has of images.
+_MOST_BYTES, _MOST_IMAGES = 1 << 26, 1 << 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,8 @@ def read_index(path: pathlib.Path) -> tuple[Index, np.ndarray]:
             hint = f" Images of other kinds are packed by: pack {printable(path)} OUT."
         raise ValueError(f"No packed data set there.{hint} {received}")
     try:
+        if (path / INDEX).stat().st_size > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
         content = json.loads((path / INDEX).read_bytes())
         if content.get("format") != _FORMAT:
             raise ValueError("it is none of a packed data set")
@@ -111,16 +117,15 @@ def read_index(path: pathlib.Path) -> tuple[Index, np.ndarray]:
         )
     try:
         index = _checked(content)
-        records = np.fromfile(path / RECORDS, np.uint8)
+        for name, each in ((IMAGES, math.prod(index.shape)), (RECORDS, RECORD.itemsize)):
+            size, expected = (path / name).stat().st_size, (index.train + index.test) * each
+            if size != expected:
+                raise ValueError(f"{name} has {size:,} bytes, not {expected:,}")
+        with open_regular(path / RECORDS) as file:
+            records = np.fromfile(file, np.uint8)
         if hashlib.sha256(records).hexdigest() != index.records:
             raise ValueError(f"{RECORDS} is another")
-        images = (path / IMAGES).stat().st_size
-        expected = (index.train + index.test) * math.prod(index.shape)
-        if images != expected:
-            raise ValueError(f"{IMAGES} has {images:,} bytes, not {expected:,}")
-        if len(records) != (index.train + index.test) * RECORD.itemsize:
-            raise ValueError(f"{RECORDS} has {len(records):,} bytes")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"It is damaged ({_reason(error)}): pack it anew. {received}") from error
     return index, records.view(RECORD)
 
@@ -158,6 +163,7 @@ def load_packed(
     records = Records(path / IMAGES, index.shape, known["crc32"], numbers, skip_broken)
     train, test = np.split(np.arange(len(known)), [index.train])
     own = numbers[: index.train] if index.has_labels else None
+    class_names = None if own is None or labels is False else index.class_names
     held_out = PackedImages(records, test, digest=index.digests[1]) if len(test) else None
     return ImageData(
         name,
@@ -165,7 +171,7 @@ def load_packed(
             records, train, digest=index.digests[0], fingerprint=index.fingerprint, labels=own
         ),
         labels=None if labels is False else own,
-        class_names=None if labels is False else index.class_names,
+        class_names=class_names,
         flip=index.flip,
         test=held_out,
         test_labels=numbers[index.train :]
@@ -205,6 +211,8 @@ def _checked(content: dict[str, Any]) -> Index:
         raise ValueError(f"{INDEX} was altered")
     values = {}
     for field in dataclasses.fields(Index):
+        if field.name not in content:
+            raise ValueError(f"{INDEX} has no {field.name}")
         value, plain = content[field.name], field.type.split(" | ")[0]
         if value is None and field.type.endswith("None"):
             values[field.name] = None
@@ -213,16 +221,30 @@ def _checked(content: dict[str, Any]) -> Index:
             value = tuple(value) if isinstance(value, list) else value
             within = int if plain == "tuple[int, int, int]" else str
             fits = isinstance(value, tuple) and all(type(part) is within for part in value)
+            value = tuple(map(printable, value)) if fits and within is str else value
         else:
             fits = type(value) is {"int": int, "bool": bool, "str": str}[plain]
         if not fits:
             raise ValueError(f"{INDEX} has a {field.name} that is none")
         values[field.name] = value
     index = Index(**values)
-    numbers = (*index.shape, index.train, index.test + 1)
-    if len(index.shape) != 3 or len(index.digests) != 2 or min(numbers) < 1:
-        raise ValueError(f"{INDEX} has numbers that are none")
+    counts = (index.train, index.test + 1)
+    if not all(1 <= count <= _MOST_IMAGES for count in counts):
+        raise ValueError(f"{INDEX} has numbers of images that are none")
+    if not _is_shape(index.shape):
+        raise ValueError(f"{INDEX} has a shape that is none")
+    digests = " ".join((index.fingerprint, *index.digests))
+    if not re.fullmatch("[0-9a-f]{64}( [0-9a-f]{32}){2}", digests):
+        raise ValueError(f"{INDEX} has digests that are none")
+    if index.fit not in FITS:
+        raise ValueError(f"{INDEX} has a fit that is none")
     return index
+
+
+def _is_shape(shape: tuple[int, ...]) -> bool:
+    if len(shape) != 3 or min(shape) < 1:
+        return False
+    return shape[0] * shape[1] <= MOST_PIXELS and shape[2] in (1, 3, 4)
 
 
 def _checksum(content: dict[str, Any]) -> str:

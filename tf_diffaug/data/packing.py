@@ -9,8 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import hashlib
 import itertools
 import json
@@ -19,7 +17,6 @@ import os
 import pathlib
 import shutil
 import zlib
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -38,38 +35,21 @@ from tf_diffaug.data.packed_index import (
     is_packed,
     read_index,
 )
+from tf_diffaug.data.unfinished import (
+    JOB,
+    JOURNAL,
+    Progress,
+    begin,
+    claimed,
+    is_begun,
+    named,
+    resumed,
+)
 from tf_diffaug.errors import printable
-from tf_diffaug.files import write_atomically
 
 # Images that are decoded between two entries of the journal.
 _CHUNK_BYTES = 1 << 25
 _MOST_AT_ONCE = 1024
-_JOB, _JOURNAL = "job.json", "journal.jsonl"
-
-
-@dataclasses.dataclass
-class _Progress:
-    """How far a pack is, a line of its journal.
-
-    Args:
-        taken: images of the origin that were looked at.
-        train: training images written.
-        test: held-out images written.
-        shape: of an image, once it is known.
-        errors: files left out, in the journal those since the line before: position, reason and
-            the side that they would allow.
-    """
-
-    taken: int = 0
-    train: int = 0
-    test: int = 0
-    shape: tuple[int, int, int] | None = None
-    errors: list[tuple[int, str, int | None]] = dataclasses.field(default_factory=list)
-
-    @property
-    def reasons(self) -> dict[int, UnusableError]:
-        """Why files were left out, by position."""
-        return {k: UnusableError(reason, side) for k, reason, side in self.errors}
 
 
 def write_packed(
@@ -101,21 +81,21 @@ def write_packed(
     if _is_done(origin, out):
         return out
     folder = out.parent / f".{out.name}.packing"
-    with _claimed(folder, wait), _named(folder):
+    with claimed(folder, wait), named(folder):
         if _is_done(origin, out):  # by another process, meanwhile
             with contextlib.suppress(OSError):
                 folder.rmdir()
             return out
-        _begin(origin, folder, out)
+        begin(origin, folder, out)
         if not (folder / INDEX).exists():  # else it was ended just before the move
             try:
                 progress = _write_images(origin, folder, skip_broken, workers)
             except ValueError:  # a mistake in what was asked
-                if not _is_begun(folder):
+                if not is_begun(folder):
                     shutil.rmtree(folder)
                 raise
             _write_index(origin, folder, progress)
-        for name in (_JOB, _JOURNAL):
+        for name in (JOB, JOURNAL):
             (folder / name).unlink(missing_ok=True)
         os.replace(folder, out)
     return out
@@ -134,62 +114,11 @@ def _is_done(origin: Origin, out: pathlib.Path) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def _claimed(folder: pathlib.Path, wait: bool) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):  # some file systems have no locks
-                raise ValueError(
-                    f"Another process packs there. Received: out={printable(folder)!r}."
-                ) from error
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _named(folder: pathlib.Path) -> Iterator[None]:
-    """Names the place in errors that name none, as of a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            raise OSError(error.errno, error.strerror, str(folder)) from error
-        raise
-
-
-def _begin(origin: Origin, folder: pathlib.Path, out: pathlib.Path) -> None:
-    """Notes what is packed here, or refuses what is not the same."""
-    job = json.dumps({"version": 1, "source": origin.key})
-    if (folder / INDEX).exists():
-        same = read_index(folder)[0].source == origin.key
-    elif _is_begun(folder):
-        same = (folder / _JOB).exists() and (folder / _JOB).read_text() == job
-    else:
-        write_atomically(folder / _JOB, job)
-        return
-    if not same:
-        raise ValueError(
-            f"An unfinished pack of other images or options lies in {printable(folder)}: remove "
-            f"it, or choose another place. Received: out={printable(out)!r}."
-        )
-
-
-def _is_begun(folder: pathlib.Path) -> bool:
-    """Whether there is anything that another call could go on from."""
-    journal = folder / _JOURNAL
-    return journal.exists() and journal.stat().st_size > 0
-
-
 def _write_images(
     origin: Origin, folder: pathlib.Path, skip_broken: bool, workers: int | None
-) -> _Progress:
+) -> Progress:
     """Writes images and records from where the journal ends."""
-    progress = _resumed(folder)
+    progress = resumed(origin, folder)
     if progress.errors and not skip_broken:
         raise ValueError(origin.unusable(progress.taken, progress.reasons))
     workers = workers or os.cpu_count() or 1
@@ -200,7 +129,7 @@ def _write_images(
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
         (folder / IMAGES).open("ab") as images,
         (folder / RECORDS).open("ab") as records,
-        (folder / _JOURNAL).open("a") as journal,
+        (folder / JOURNAL).open("a") as journal,
     ):
         items = origin.items(progress.taken)
         while chunk := list(itertools.islice(items, _chunk_size(progress))):
@@ -221,7 +150,7 @@ def _write_images(
     return progress
 
 
-def _chunk_size(progress: _Progress) -> int:
+def _chunk_size(progress: Progress) -> int:
     if progress.shape is None:
         return 16
     return max(16, min(_MOST_AT_ONCE, _CHUNK_BYTES // math.prod(progress.shape)))
@@ -229,7 +158,7 @@ def _chunk_size(progress: _Progress) -> int:
 
 def _add(
     origin: Origin,
-    progress: _Progress,
+    progress: Progress,
     made: list[tuple[np.ndarray | UnusableError, int]],
     images: BinaryIO,
     records: BinaryIO,
@@ -256,32 +185,7 @@ def _add(
             progress.test += 1
 
 
-def _resumed(folder: pathlib.Path) -> _Progress:
-    """How far the pack is; what was written beyond the journal's last whole line is cut off."""
-    progress, end = _Progress(), 0
-    path = folder / _JOURNAL
-    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
-        if not line.endswith(b"\n"):
-            break
-        errors = progress.errors
-        progress, end = _Progress(**json.loads(line)), end + len(line)
-        progress.errors = errors + progress.errors
-    count = progress.train + progress.test
-    size = 0 if progress.shape is None else math.prod(progress.shape)
-    for name, length in (
-        (_JOURNAL, end),
-        (IMAGES, count * size),
-        (RECORDS, count * RECORD.itemsize),
-    ):
-        file = folder / name
-        file.touch()
-        if file.stat().st_size < length:
-            raise ValueError(f"{printable(file)} is cut short: remove {printable(folder)}.")
-        os.truncate(file, length)
-    return progress
-
-
-def _write_index(origin: Origin, folder: pathlib.Path, progress: _Progress) -> None:
+def _write_index(origin: Origin, folder: pathlib.Path, progress: Progress) -> None:
     """Reads all that was written, which checks it, and writes what there is to know of it."""
     raw = np.fromfile(folder / RECORDS, np.uint8)
     known, shape = raw.view(RECORD), tuple(progress.shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -110,31 +110,46 @@ def folded(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Raises:
         KeyError: if one is not there.
+        ValueError: if one has another shape than the published one.
     """
-    pairs = [("_conv_stem", "_bn0", "stem"), ("_conv_head", "_bn1", "head")]
-    for index, (_, _, expansion, _) in enumerate(_blocks()):
-        block = f"_blocks.{index}"
-        pairs += [
-            (f"{block}.{conv}", f"{block}.{norm}", f"{index}/{name}")
-            for conv, norm, name in (
-                ("_expand_conv", "_bn0", "expand"),
-                ("_depthwise_conv", "_bn1", "depthwise"),
-                ("_project_conv", "_bn2", "project"),
-            )
-            if name != "expand" or expansion > 1
-        ]
+
+    def array(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        found = state[name]
+        if found.shape != shape:
+            raise ValueError(f"{name} has the shape {found.shape}, not {shape}")
+        return found.astype(float)
+
     made = {}
-    for conv, norm, name in pairs:
-        mean, variance = (state[f"{norm}.running_{what}"].astype(float) for what in ("mean", "var"))
-        scale = state[f"{norm}.weight"] / np.sqrt(variance + EPSILON)
-        kernel = state[f"{conv}.weight"] * scale[:, None, None, None]
+    for conv, norm, name, shape in _convolutions():
+        kernel = array(f"{conv}.weight", shape)
+        parts = ("weight", "bias", "running_mean", "running_var")
+        scale, bias, mean, variance = (array(f"{norm}.{part}", shape[:1]) for part in parts)
+        scale = scale / np.sqrt(variance + EPSILON)
         # A depthwise kernel has its channels where others have what they read.
         axes = (2, 3, 0, 1) if name.endswith("depthwise") else (2, 3, 1, 0)
-        made[f"{name}/kernel"] = kernel.transpose(axes).astype(np.float32)
-        made[f"{name}/bias"] = (state[f"{norm}.bias"] - mean * scale).astype(np.float32)
-    made["classifier/kernel"] = state["_fc.weight"].T.copy()
-    made["classifier/bias"] = state["_fc.bias"]
+        kernel = (kernel * scale[:, None, None, None]).transpose(axes)
+        made[f"{name}/kernel"] = kernel.astype(np.float32)
+        made[f"{name}/bias"] = (bias - mean * scale).astype(np.float32)
+    made["classifier/kernel"] = array("_fc.weight", (1000, NUM_FEATURES)).T.astype(np.float32)
+    made["classifier/bias"] = array("_fc.bias", (1000,)).astype(np.float32)
     return made
+
+
+def _convolutions() -> Iterator[tuple[str, str, str, tuple[int, int, int, int]]]:
+    """Of each: PyTorch's names of it and of its batch norm, ours, and its kernel's shape there."""
+    width = 32
+    yield "_conv_stem", "_bn0", "stem", (width, 3, 3, 3)
+    for index, (kernel, _, expansion, channels) in enumerate(_blocks()):
+        block, wide = f"_blocks.{index}", width * expansion
+        if expansion > 1:
+            shape = (wide, width, 1, 1)
+            yield f"{block}._expand_conv", f"{block}._bn0", f"{index}/expand", shape
+        shape = (wide, 1, kernel, kernel)
+        yield f"{block}._depthwise_conv", f"{block}._bn1", f"{index}/depthwise", shape
+        shape = (channels, wide, 1, 1)
+        yield f"{block}._project_conv", f"{block}._bn2", f"{index}/project", shape
+        width = channels
+    yield "_conv_head", "_bn1", "head", (NUM_FEATURES, width, 1, 1)
 
 
 def embed(weights: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tf_diffaug.data.packed import PackedImages, digest_images
+from tf_diffaug.errors import printable
 from tf_diffaug.evaluation.evaluate import Progress, batches_of, extract, extract_statistics
 from tf_diffaug.evaluation.extractor import Extractor
 from tf_diffaug.evaluation.metrics import FeatureSet
@@ -73,7 +74,7 @@ def reference_statistics(
     if statistics is None:
         statistics = compute_statistics(images, extractor, batch_size=batch_size, progress=progress)
         _write(
-            path,
+            _if_as_told(path, images),
             "statistics",
             count=statistics.count,
             mean=statistics.mean,
@@ -124,7 +125,7 @@ def reference_features(
         return features
     # Of the reals, no metric looks at a classifier's probabilities.
     made = extract(batches_of(images), extractor, len(images), progress=progress).features
-    _write(path, "features", features=made)
+    _write(_if_as_told(path, images), "features", features=made)
     return FeatureSet(made)
 
 
@@ -166,6 +167,23 @@ def _cache_path(
     folder = default_cache_dir() if cache_dir == "auto" else Path(cache_dir)
     key = json.dumps([_FORMAT, fingerprint, extractor.record()])
     return folder / f"{what}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+
+
+def _if_as_told(path: Path | None, images: np.ndarray | PackedImages) -> Path | None:
+    """The path, unless a packed data set has other images than its index says.
+
+    Its maker may have lied, or another image stands in for one that is damaged. What is made of
+    these would be taken for what is known of those.
+    """
+    if path is None or not isinstance(images, PackedImages) or images.digest is None:
+        return path
+    if digest_images(images, anew=True) == images.digest:
+        return path
+    _log.warning(
+        "%s holds other images than its index says: what is made of them is not cached.",
+        printable(images.records.path),
+    )
+    return None
 
 
 def _statistics_in(stored: Mapping[str, np.ndarray]) -> Statistics:

@@ -32,8 +32,7 @@ class LeakWatch:
     samples that are like neither plain nor augmented reals, and all four where the probe cannot
     tell these.
 
-    The probe is trained at once and not in `fit`: Keras 2 calls back in the strategy's scope, where
-    its optimizer would be every replica's.
+    The probe is trained when this is made; an evaluation only asks it.
 
     Args:
         evaluate: from the GAN to a record.
