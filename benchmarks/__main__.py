@@ -45,10 +45,15 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--torch_reference", type=Path, help="their PyTorch one")
     parser.add_argument(
         "--torch_python",
-        default=sys.executable if importlib.util.find_spec("torch") else None,
+        default=this_python_with_torch(),
         help="an interpreter with torch, and perhaps torch-fidelity; by default this, if it has it",
     )
     return parser.parse_args(arguments)
+
+
+def this_python_with_torch() -> str | None:
+    """This interpreter, if it can import torch."""
+    return sys.executable if importlib.util.find_spec("torch") else None
 
 
 def main(arguments: Sequence[str] | None = None, plan: Sequence[Benchmark] = BENCHMARKS) -> int:

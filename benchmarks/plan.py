@@ -39,6 +39,13 @@ _AUGMENT = (
     *("color", "translation", "cutout", "color,translation,cutout"),
     *("zoomout:0.4", "rotation:0.1", "scale:0.2,rotation:0.1,scale:0.2"),
 )
+# One of each kind that takes as much as its like.
+_REMEMBERED = (
+    *("color", "cutout", "flip", "solarize:0.3", "cutmix:0.3", "mixup:0.1", "instance_noise:0.04"),
+    *("translation", "translation(0.4, continuous=True)", "blur:0.3", "crop_resize"),
+    *("zoomout:0.4", "rotation:0.1", "rotation(1, fill=black)"),
+    *("color,translation,cutout", "scale:0.2,rotation:0.1,scale:0.2"),
+)
 _SMALL_AUGMENT = ("--sizes=2x8x8x3", "--repeats=2", "--policies", "cutout")
 _REFERENCES = ("--reference", "--torch_reference", "--torch_python")
 _SMALL_STEP = ("--width=2", "--batch_size=4", "--repeats=2", "--matrix_sizes", "64")
@@ -73,7 +80,7 @@ BENCHMARKS = (
         "augment_memory.py",
         "The most memory beside the images, in batches of images: the output counts, and with the "
         "gradient the output, what goes back into it and the gradient.",
-        ("--size=8x1024x1024x3",),
+        ("--size=8x1024x1024x3", "--policies", *_REMEMBERED),
         ("--size=2x8x8x3", "--policies", "flip"),
     ),
     Benchmark(
@@ -117,7 +124,7 @@ BENCHMARKS = (
         "the step's; `of convolution`, `of gradients`: at the rate of a bare 3x3 convolution, and "
         "of one with its gradients. `PyTorch`: its time over ours. `loop`, `metrics`: what the "
         "input, the bar and Python, and the records of the metrics, add to a step.",
-        ("--repeats=5", "--loop_steps=4"),
+        ("--repeats=5", "--loop_steps=3"),
         (*_SMALL_STEP, "--loop_steps=1", "--models", "sndcgan"),
         ("--torch_python",),
     ),
@@ -137,7 +144,7 @@ BENCHMARKS = (
         "regularizers",
         "Regularisers",
         "regularizers.py",
-        "The step with a regulariser over the plain step, at half the published batch: its time, "
+        "The step with a regulariser over the plain step, both at batch 32: its time, "
         "what the number of views that D judges implies, what the operations of its graph say, and "
         "its peak of memory above what the networks hold.",
         ("--repeats=5", "--batch_size=32"),

@@ -31,23 +31,20 @@ PACKAGES = {
 _FOLDERS = re.compile(r"(?<![\w.:/])~?/(?:[^\s/'\"=]+/)*(?=[^\s/'\"=])")
 
 
-def run(
-    benchmark: Benchmark, peers: Mapping[str, str], *, quick: bool = False, folder: Path = HERE
-) -> Entry:
+def run(benchmark: Benchmark, peers: Mapping[str, str], *, quick: bool = False) -> Entry:
     """Runs one and returns what it found, or why it failed.
 
     Args:
         benchmark: it.
         peers: the values of flags that only some machines have, by flag.
         quick: whether its flags are those of a trial.
-        folder: where its script lies.
     """
     flags = [*benchmark.flags, *(benchmark.quick if quick else ())]
     given = [f"{flag}={peers[flag]}" for flag in benchmark.peers if flag in peers]
     date = today()
     with tempfile.TemporaryDirectory() as made:
         found = Path(made) / "figures.jsonl"
-        command = [sys.executable, str(folder / benchmark.script), *given, *flags]
+        command = [sys.executable, str(HERE / benchmark.script), *given, *flags]
         start, others = time.perf_counter(), other_work()
         done = subprocess.run(
             [*command, f"--json={found}"], stderr=subprocess.PIPE, text=True, check=False

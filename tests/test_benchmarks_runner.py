@@ -149,7 +149,7 @@ def test_nothing_is_kept_of_a_quick_run(folder, capsys, monkeypatch):
 )
 def test_mistakes_are_one_line_and_nothing_runs(folder, capsys, monkeypatch, flags, said):
     monkeypatch.setattr(runner, "run", None)
-    monkeypatch.setattr(main.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(main, "this_python_with_torch", lambda: None)
     assert main.main([*flags, f"--out={folder}"], [benchmark("one")]) == 2
     error = capsys.readouterr().err
     assert said in error
