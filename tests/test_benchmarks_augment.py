@@ -33,7 +33,7 @@ def test_the_runs_of_a_row(make, xla):
 
 def test_a_worker_makes_each_run_once(monkeypatch, capsys):
     lines = [json.dumps({"contender": name}) for name in ("ours", "pass", "ours", "ours")]
-    monkeypatch.setattr(augment.sys, "stdin", io.StringIO("\n".join(lines)))
+    monkeypatch.setattr(augment.sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
     made, ran = [], []
 
     def make(contender):
