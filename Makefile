@@ -5,6 +5,7 @@
 # make test-tpu  training steps compiled for TPUs, without one (test-tpu-published: those of papers)
 # make test-workers  several workers on this machine, with each network that is tried
 # make soak    interrupt runs in many ways for 20 minutes, and compare the bits of their weights
+# make bench   all benchmarks, and their page: docs/benchmarks.md (half an hour; ARGS=--quick: a trial)
 # make lint    ruff
 
 PYTHON ?= python3
@@ -34,7 +35,7 @@ TEST = $(RUN) -m pytest -n auto --maxprocesses=4 --dist=worksteal
 # A second Python, whose Keras 2 traces the steps too, if it is there: make test-tpu TRACE_PYTHON=...
 TRACE_PYTHON ?= $(wildcard .venv/bin/python)
 
-.PHONY: setup train test test-all test-tpu test-tpu-published test-workers fuzz soak audit lint clean
+.PHONY: setup train test test-all test-tpu test-tpu-published test-workers fuzz soak bench audit lint clean
 
 setup: $(VENV)/ready
 
@@ -63,6 +64,9 @@ test-workers: setup
 
 soak: setup
 	$(RUN) tools/soak.py $(ARGS)
+
+bench: setup
+	$(RUN) -m benchmarks $(ARGS)
 
 # In an environment of its own; a package that the service does not know is an error too.
 audit: setup

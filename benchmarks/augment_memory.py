@@ -18,7 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import records
 from benchmarks.memory import held_gib, peak_gib
+from benchmarks.timing import checkout
 
 COMBINED = ("color,translation,cutout", "scale:0.2,rotation:0.1,scale:0.2")
 
@@ -29,7 +31,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--size", default="32x1024x1024x3", help="NxHxWxC")
     parser.add_argument("--policies", nargs="+", help="by default every op and some together")
-    parser.add_argument("--other", type=Path, help="a checkout to measure in this one's place")
+    parser.add_argument("--other", type=checkout, help="a checkout to measure in this one's place")
+    records.add_flag(parser)
     parser.add_argument("--worker", nargs=2, metavar=("POLICY", "WHAT"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -74,16 +77,14 @@ def main() -> None:
         policy, what = arguments.worker
         worker(policy, what == "gradient", shape)
         return
-    print(f"{'policy':40} {'forward':>8} {'with gradient':>14}")
+    recorder = records.Recorder(arguments.json)
     for policy in arguments.policies or every_policy():
-        cells = []
-        for what in ("forward", "gradient"):
+        for what, column in (("forward", "forward"), ("gradient", "with gradient")):
             command = [sys.executable, __file__, "--size", arguments.size]
             command += ["--other", str(arguments.other)] if arguments.other else []
             command += ["--worker", policy, what]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            cells.append(float(done.stdout))
-        print(f"{policy:40} {cells[0]:8.1f} {cells[1]:14.1f}", flush=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            recorder.add(policy, column, float(done.stdout), "batches")
 
 
 if __name__ == "__main__":

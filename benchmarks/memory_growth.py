@@ -19,6 +19,10 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import records
+
 EVERY = 50
 WINDOW = 100
 FLAGS = [
@@ -30,9 +34,10 @@ FLAGS = [
 ]
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1000)
+    records.add_flag(parser)
     parser.add_argument("flags", nargs="*", help="flags of train.py, after --")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -41,12 +46,14 @@ def main() -> int:
         command = ["train.py", *FLAGS, *often, "--log_every=10", f"--run_dir={run_dir}"]
         command += [f"--steps={arguments.steps}", *arguments.flags]
         found = watch([sys.executable, *command], run_dir / "metrics.jsonl")
+    recorder = records.Recorder(arguments.json)
     for window, peak in found.items():
-        print(f"steps {window + 1:5}-{window + WINDOW:<5} {peak / 2**20:8.1f} MiB at most")
+        recorder.add(f"steps {window + 1} to {window + WINDOW}", "at most", peak / 2**20, "MiB")
     # The last has the end of the run in it, which evaluates and saves once more.
-    first, last = found[WINDOW], found[sorted(found)[-2]]
-    print(f"growth after step {WINDOW}, before the end: {(last - first) / 2**20:.1f} MiB")
-    return 0
+    inner = sorted(found)[1:-1]
+    if len(inner) > 1:
+        growth = (found[inner[-1]] - found[inner[0]]) / 2**20
+        recorder.add(f"after step {WINDOW}, before the end", "growth", growth, "MiB")
 
 
 def watch(command: list[str], metrics: Path) -> dict[int, int]:
@@ -84,4 +91,4 @@ def last_step(metrics: Path) -> int | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

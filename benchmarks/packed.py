@@ -14,16 +14,14 @@ machine in the same run: images a second.
 
 `memory` packs so many gigabytes of noise, which never are in memory, trains a few steps on them,
 with measurements, an evaluation and a checkpoint, in a process of its own; beside it the same on
-the few images of `emoji_faces`. What it prints is the difference between their peaks.
+the few images of `emoji_faces`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import records
 from benchmarks.memory import peak_gib
 from benchmarks.timing import take_turns
 from tf_diffaug.commands import main as command
@@ -55,8 +54,16 @@ PRESETS = (
 )
 
 
-def formats(folder: Path, side: int, megabytes: int, batch_size: int, repeats: int) -> None:
-    """Prints images a second of random batches, for each way to read them."""
+def formats(
+    recorder: records.Recorder,
+    folder: Path,
+    *,
+    side: int,
+    megabytes: int,
+    batch_size: int,
+    repeats: int,
+) -> None:
+    """Images a second of random batches, for each way to read them."""
     shape = (side, side, 3)
     count = megabytes * 1_000_000 // (side * side * 3)
     images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
@@ -83,14 +90,13 @@ def formats(folder: Path, side: int, megabytes: int, batch_size: int, repeats: i
         "unchecked": timed(functools.partial(_unchecked, packed)),
         "memmap": timed(lambda rows: mapped[rows]),
     }
-    with contextlib.suppress(ImportError):
+    try:
         ways["ArrayRecord"] = timed(_array_record(folder / f"{side}.array_record", images))
-    seconds = take_turns(ways, repeats=repeats)
-    print(f"\nbatches of {batch_size} at {side} px, of {megabytes} MB:")
-    for name, some in seconds.items():
-        ratio = statistics.median(np.divide(some, seconds["packed"]))
-        rate = rounds * batch_size / statistics.median(some)
-        print(f"  {name:<12}{rate:>12,.0f} images/s   {1 / ratio:6.2f} times packed")
+    except ImportError as error:
+        recorder.missing(f"ArrayRecord, {side} px", str(error))
+    for name, some in take_turns(ways, repeats=repeats).items():
+        rates = [rounds * batch_size / each for each in some]
+        recorder.add(f"{name}, {side} px", "read", rates, "images/s")
 
 
 def _unchecked(packed, rows: np.ndarray) -> np.ndarray:
@@ -117,28 +123,35 @@ def _array_record(path: Path, images: np.ndarray) -> Callable[[np.ndarray], np.n
     return read
 
 
-def measure_input(folder: Path, repeats: int, names: list[str]) -> None:
-    """Prints images a second of `batches`, and of the training step of presets."""
-    rates: dict[int, dict[str, float]] = {}
-    for side, count in ((32, 50_000), (128, 4_000)):
+def measure_input(
+    recorder: records.Recorder,
+    folder: Path,
+    *,
+    counts: list[int],
+    batch_size: int,
+    repeats: int,
+    presets_: list[str],
+) -> None:
+    """Images a second of `batches`, and of the training step of presets."""
+    given = {}
+    for side, count in zip((32, 128), counts, strict=True):
         images = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
         held = ImageData("noise", images, np.arange(count) % 10, tuple("0123456789"), flip=True)
         path = write_packed(of_arrays(held), folder / f"input{side}")
         streams = {
-            name: iter(batches(data, 64, seed=0))
+            name: iter(batches(data, batch_size, seed=0))
             for name, data in (("memory", held), ("packed", load(f"packed:{path}")))
         }
-        seconds = take_turns({n: _taking(s, 100) for n, s in streams.items()}, repeats=repeats)
-        rates[side] = {name: 6400 / statistics.median(some) for name, some in seconds.items()}
-        print(f"\n`batches` of 64 at {side} px, half of them mirrored:")
-        for name, rate in rates[side].items():
-            print(f"  {name:<12}{rate:>12,.0f} images/s")
-    print("\nwhat a training step takes:")
-    for name in names:
+        turns = {name: _taking(stream, 100) for name, stream in streams.items()}
+        for name, some in take_turns(turns, repeats=repeats).items():
+            rates = given[name, side] = [100 * batch_size / each for each in some]
+            recorder.add(f"{name}, {side} px", "`batches`", rates, "images/s")
+    for name in presets_:
         settings = {**presets.get(name).settings, "strategy": "one_device"}
-        rate = _step_rate(settings, folder, repeats)
-        ratio = rates[32]["packed"] / rate
-        print(f"  {name:<32}{rate:>8,.0f} images/s: packed gives {ratio:,.0f} times as many")
+        rates = _step_rates(settings, folder, repeats)
+        recorder.add(name, "a training step takes", rates, "images/s")
+        more = records.ratios(given["packed", 32], rates)
+        recorder.add(name, "`batches` of packed, of that", more)
 
 
 def _taking(stream: Iterator, count: int) -> Callable[[], float]:
@@ -151,7 +164,7 @@ def _taking(stream: Iterator, count: int) -> Callable[[], float]:
     return seconds
 
 
-def _step_rate(settings: dict, folder: Path, repeats: int) -> float:
+def _step_rates(settings: dict, folder: Path, repeats: int) -> list[float]:
     """Images a second of the bare step, on one batch again and again."""
     here = {"dataset": f"packed:{folder}/input32", "resolution": 32, "data_dir": None}
     config = Config(**{**settings, **here, "fid_features": "none"})
@@ -165,30 +178,26 @@ def _step_rate(settings: dict, folder: Path, repeats: int) -> float:
         tf.nest.map_structure(np.asarray, step(batch))
         return time.perf_counter() - start
 
-    some = take_turns({"step": seconds}, repeats=repeats)["step"]
-    return config.batch_size * config.d_steps / statistics.median(some)
+    images = config.batch_size * config.d_steps
+    return [images / some for some in take_turns({"step": seconds}, repeats=repeats)["step"]]
 
 
-def measure_memory(folder: Path, gigabytes: float, batch_size: int) -> None:
-    """Prints the peaks of two runs, on many images and on few."""
+def measure_memory(
+    recorder: records.Recorder, folder: Path, gigabytes: float, batch_size: int
+) -> None:
+    """The peaks of two runs, on many images and on few."""
     side = 128
     count = int(gigabytes * 1e9) // (side * side * 3)
     start = time.perf_counter()
     write_packed(_noise(count, side), folder / "many")
-    seconds = time.perf_counter() - start
-    print(
-        f"\npacked {count:,} images at {side} px, {gigabytes:g} GB, in {seconds:.0f} s; "
-        f"peak {peak_gib():.2f} GiB"
-    )
-    peaks = {}
-    for name in ("emoji_faces", f"packed:{folder}/many"):
-        asked = [sys.executable, __file__, "--train", name, f"--batch_size={batch_size}"]
-        asked += [f"--folder={folder}/{len(peaks)}"]
-        done = subprocess.run(asked, check=True, capture_output=True, text=True)
-        peaks[name] = float(done.stdout.split()[-1])
-        print(f"  {name:<40} peak {peaks[name]:.2f} GiB")
-    few, many = peaks.values()
-    print(f"  difference: {1024 * (many - few):.0f} MiB")
+    many = f"{gigabytes:g} GB of images"
+    trained = {"train on few": "emoji_faces", f"train on {many}": f"packed:{folder}/many"}
+    recorder.add(f"pack {many}", "time", time.perf_counter() - start, "s")
+    for row, name in trained.items():
+        asked = [sys.executable, __file__, f"--train={name}", f"--batch_size={batch_size}"]
+        asked += [f"--folder={folder}/{name.partition(':')[0]}"]
+        done = subprocess.run(asked, check=True, stdout=subprocess.PIPE, text=True)
+        recorder.add(row, "peak", float(done.stdout.split()[-1]), "GiB")
 
 
 def _noise(count: int, side: int) -> Origin:
@@ -228,23 +237,29 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--megabytes", type=int, default=500, help="of each file of `formats`")
+    parser.add_argument(
+        "--counts", nargs=2, type=int, default=[50_000, 4_000], help="images of `input`, by side"
+    )
     parser.add_argument("--gigabytes", type=float, default=5.0, help="of `memory`")
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--folder", help="where files are written; by default a temporary one")
+    records.add_flag(parser)
     parser.add_argument("--train", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.train is not None:
         train(asked.train, asked.batch_size, asked.folder)
         return
+    recorder = records.Recorder(asked.json)
+    some = {"batch_size": asked.batch_size, "repeats": asked.repeats}
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         folder = Path(name)
         if "formats" in asked.parts:
             for side in (32, 128):
-                formats(folder, side, asked.megabytes, asked.batch_size, asked.repeats)
+                formats(recorder, folder, side=side, megabytes=asked.megabytes, **some)
         if "input" in asked.parts:
-            measure_input(folder, asked.repeats, asked.presets)
+            measure_input(recorder, folder, counts=asked.counts, presets_=asked.presets, **some)
         if "memory" in asked.parts:
-            measure_memory(folder, asked.gigabytes, asked.batch_size)
+            measure_memory(recorder, folder, asked.gigabytes, asked.batch_size)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -35,9 +34,10 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import records
 from benchmarks.memory import held_gib, peak_gib
 from benchmarks.timing import CLOCKS, take_turns
-from benchmarks.train_step import RECIPES, table
+from benchmarks.train_step import RECIPES
 
 # Plain steps, and what each of the others differs in from one of them. `views`: how many D judges
 # in its own and in G's update, where that is all that it costs. `steps`: those of a turn, one of
@@ -65,26 +65,17 @@ CASES: dict[str, dict[str, Any]] = {
     "path_length": {"policy": "none", "model": "stylegan2", "steps": 4},
 }
 MOST = 1.10
-COLUMNS = (
-    # Key, heading, format.
-    ("name", "regularizer", "<20"),
-    ("against", "against", "<16"),
-    ("seconds", "s", "7.3f"),
-    ("measured", "measured", "8.3f"),
-    ("implied", "implied", "8.3f"),
-    ("counted", "counted", "8.3f"),
-    ("of_implied", "of implied", "10.3f"),
-    ("of_counted", "of counted", "10.3f"),
-    ("aim", "aim", "5.2f"),
-    ("reached", "reached", ">7"),
-    ("gib", "GiB", "5.2f"),
-    ("memory", "memory", "6.2f"),
-)
-LEGEND = """\
-measured: the step's time over the plain step's. implied, counted: what its views, and its graph,
-need in operations over what the plain step's does. of implied, of counted: measured over it. aim:
-the most that `of implied` should be. GiB: peak of memory. memory: that above what the process held
-before its first step, over the plain step's."""
+COLUMNS = {
+    # What is measured: its column and unit.
+    "seconds": ("step", "s"),
+    "measured": ("measured", ""),
+    "implied": ("implied", ""),
+    "counted": ("counted", ""),
+    "of_implied": ("measured / implied", ""),
+    "aim": ("aim of that", ""),
+    "gib": ("peak", "GiB"),
+    "memory": ("memory", ""),
+}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -99,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=7, help="rounds")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--no_memory", action="store_true", help="leave the peaks of memory out")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    records.add_flag(parser)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -218,16 +209,10 @@ def ratios(row: dict[str, Any], rounds: dict[str, list[float]]) -> dict[str, Any
             `counted` and `aim`.
         rounds: seconds by name.
     """
-    pairs = zip(rounds[row["name"]], rounds[row["against"]], strict=True)
-    found: dict[str, Any] = {
-        "seconds": statistics.median(rounds[row["name"]]),
-        "measured": statistics.median(mine / plain for mine, plain in pairs),
-    }
-    for key in ("implied", "counted"):
-        if key in row:
-            found[f"of_{key}"] = found["measured"] / row[key]
-    if "aim" in row:
-        found["reached"] = "yes" if found["of_implied"] <= row["aim"] else "no"
+    measured = records.ratios(rounds[row["name"]], rounds[row["against"]])
+    found: dict[str, Any] = {"seconds": rounds[row["name"]], "measured": measured}
+    if "implied" in row:
+        found["of_implied"] = [ratio / row["implied"] for ratio in measured]
     return found
 
 
@@ -274,8 +259,17 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     rounds = take_turns(contenders, repeats=arguments.repeats, warmups=2)
     for row in rows:
         row |= ratios(row, rounds)
-        row["rounds"] = rounds[row["name"]]
     return rows
+
+
+def record(recorder: records.Recorder, rows: list[dict[str, Any]]) -> None:
+    """Adds the rows; a plain step's ratios to itself are left out."""
+    for row in rows:
+        plain = row["name"] in PLAIN
+        name = row["name"] if plain else f"{row['name']} / {row['against']}"
+        for key, (column, unit) in COLUMNS.items():
+            if key in row and not (plain and not unit):
+                recorder.add(name, column, row[key], unit)
 
 
 def main() -> None:
@@ -289,10 +283,7 @@ def main() -> None:
         for row in rows:
             peak, plain = peaks[row["name"]], peaks[row["against"]]
             row |= {"gib": peak["gib"], "memory": peak["step_gib"] / plain["step_gib"]}
-    print(table(rows, COLUMNS))
-    print(LEGEND)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1))
+    record(records.Recorder(arguments.json), rows)
 
 
 if __name__ == "__main__":

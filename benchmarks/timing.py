@@ -1,12 +1,14 @@
-"""What the benchmarks share: clocks, candidates that take turns, and a second interpreter."""
+"""What the benchmarks share: clocks, candidates that take turns, another process or checkout."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -37,6 +39,17 @@ def take_turns(
         for name in names[first:] + names[:first]:
             seconds[name].append(candidates[name]())
     return seconds
+
+
+def checkout(path: str) -> Path:
+    """The type of a flag: another checkout of this repository.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none; this one would be timed in its place.
+    """
+    if not (Path(path) / "tf_diffaug").is_dir():
+        raise argparse.ArgumentTypeError(f"there is no checkout in {path}: no tf_diffaug/ is there")
+    return Path(path).resolve()
 
 
 class Process:

@@ -1,12 +1,14 @@
 """Times one D and one G step of each model against the machine's limit and against PyTorch.
 
-    python benchmarks/train_step.py --torch_reference --torch_python=PYTHON
+    python benchmarks/train_step.py
+    python benchmarks/train_step.py --torch_python=PYTHON
 
 The limit is the time that the step's matrix products and convolutions would take at the rate of the
 best of several large square matrix products, measured in the same run; the graph of the step says
 how many operations they are (`operations.py`). A bare 3 × 3 convolution stands beside it, forward
-and with its gradients, since convolutions need not reach a matrix product's rate. PyTorch has the
-same networks and step (`torch_networks.py`) and counts in the faster of its two memory layouts.
+and with its gradients, since convolutions need not reach a matrix product's rate. PyTorch, in an
+interpreter that has it, has the same networks and step (`torch_networks.py`) and counts in the
+faster of its two memory layouts.
 
 The step is `GAN.train_step` in a graph, one turn of D, with R1 at every step for StyleGAN2 as its
 recipes have it. All candidates take turns; each ratio is the median of the rounds' ratios. Every
@@ -14,24 +16,23 @@ model runs in a process of its own, which is what its peak memory is of. The bat
 recipe, halved until a step takes less than 20 s.
 
 What a step of a run costs beyond the compiled step, as shares of it: `loop`, the input pipeline,
-the bar and Python; `logging`, the metrics' record at the default cadence.
+the bar and Python; `metrics`, their record at the default cadence.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import records
 from benchmarks.memory import peak_gib
 from benchmarks.timing import CLOCKS, Process, take_turns
 
@@ -51,29 +52,22 @@ RECIPES: dict[str, dict[str, Any]] = {
 LAYOUTS = ("contiguous", "channels_last")
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 LONGEST_STEP = 20.0
-COLUMNS = (
-    # Key, heading, format.
-    ("model", "model", "<10"),
-    ("batch_size", "batch", "5d"),
-    ("seconds", "s", "7.3f"),
-    ("gflop", "GFLOP", "7.0f"),
-    ("matrix_rate", "GFLOP/s", "8.0f"),
-    ("of_limit", "of limit", "8.2f"),
-    ("of_convolution", "of conv", "8.2f"),
-    ("of_gradients", "of grad", "8.2f"),
-    ("torch", "torch", "6.2f"),
-    ("gain", "gain", "5.2f"),
-    ("convolution_gain", "conv gain", "9.2f"),
-    ("loop", "loop", "6.2%"),
-    ("logging", "logging", "7.2%"),
-    ("peak_gib", "GiB", "5.2f"),
-    ("torch_peak_gib", "torch GiB", "9.2f"),
-)
-LEGEND = """\
-GFLOP/s: of the best matrix product. of limit: the limit over the step's time; of conv, of grad: the
-time that the bare convolution, or it with its gradients, would need for the step's operations over
-the step's time (1 is as fast). torch: PyTorch's time over ours. gain: float32's time over
-bfloat16's, of the step and of the bare convolution."""
+COLUMNS = {
+    # What is measured: its column, unit, and what it is multiplied with.
+    "seconds": ("step", "s", 1),
+    "gflop": ("work", "GFLOP", 1),
+    "matrix_rate": ("best matrix product", "GFLOP/s", 1),
+    "of_limit": ("of limit", "", 1),
+    "of_convolution": ("of convolution", "", 1),
+    "of_gradients": ("of gradients", "", 1),
+    "torch": ("PyTorch", "", 1),
+    "gain": ("gain", "", 1),
+    "convolution_gain": ("gain of convolution", "", 1),
+    "loop": ("loop", "%", 100),
+    "metrics": ("metrics", "%", 100),
+    "peak_gib": ("peak", "GiB", 1),
+    "torch_peak_gib": ("PyTorch's peak", "GiB", 1),
+}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -90,20 +84,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--matrix_sizes", nargs="+", type=int, default=(1024, 2048, 4096))
     parser.add_argument("--loop_steps", type=int, default=10, help="steps of a run timed; 0: none")
     parser.add_argument("--operations", action="store_true", help="also time each product alone")
-    parser.add_argument("--torch_reference", action="store_true", help="time PyTorch's networks")
-    parser.add_argument("--torch_python", default=sys.executable, help="one that imports torch")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--torch_python", help="one that imports torch: time its networks too")
+    records.add_flag(parser)
     parser.add_argument("--worker", choices=RECIPES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.torch_reference and arguments.policy != "none":
+    if arguments.torch_python and arguments.policy != "none":
         parser.error("PyTorch's step has no augmentation: leave one of the two flags.")
     return arguments
 
 
 def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     """One model's row; in a process of its own."""
-    import tensorflow as tf
-
     from benchmarks import candidates, operations, training_loop
 
     clock = CLOCKS[arguments.clock]
@@ -127,11 +118,10 @@ def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     if arguments.precision == "bfloat16":
         contenders["step in float32"] = candidates.Step(recipe, "float32").seconds(clock)
     torch = None
-    if arguments.torch_reference:
+    if arguments.torch_python:
         torch = start_torch(arguments, row)
         contenders |= {layout: torch.candidate(layout) for layout in LAYOUTS}
-    row["rounds"] = take_turns(contenders, repeats=arguments.repeats, warmups=1)
-    row |= ratios(row["rounds"], work)
+    row |= ratios(take_turns(contenders, repeats=arguments.repeats, warmups=1), work)
     if torch:
         row["torch_peak_gib"] = torch.ask("peak")
         torch.close()
@@ -141,7 +131,6 @@ def measure(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
         )
     if arguments.operations:
         row["operations"] = operations.time_each(step.graph, clock=clock)
-    row["tensorflow"] = tf.__version__
     return row
 
 
@@ -153,30 +142,26 @@ def ratios(rounds: dict[str, list[float]], work: dict[str, float]) -> dict[str, 
         work: their GFLOP; `convolution`, `gradients` and the float32 twins are optional.
     """
 
-    def median_ratio(above: str, below: str, factor: float = 1.0) -> float:
-        pairs = zip(rounds[above], rounds[below], strict=True)
-        return statistics.median(factor * a / b for a, b in pairs)
-
     matrices = [name for name in rounds if name.startswith("matrix")]
     per_gflop = [[s / work[name] for s in rounds[name]] for name in matrices]
     best = [min(seconds) for seconds in zip(*per_gflop, strict=True)]
     found: dict[str, Any] = {
-        "seconds": statistics.median(rounds["step"]),
-        "matrix_rate": 1 / statistics.median(best),
-        "of_limit": statistics.median(
-            limit * work["step"] / seconds
-            for limit, seconds in zip(best, rounds["step"], strict=True)
-        ),
+        "seconds": rounds["step"],
+        "matrix_rate": [1 / seconds for seconds in best],
+        "of_limit": records.ratios([s * work["step"] for s in best], rounds["step"]),
     }
     for name in ("convolution", "gradients"):
-        found[f"of_{name}"] = median_ratio(name, "step", work["step"] / work[name])
-    layouts = [layout for layout in LAYOUTS if layout in rounds]
-    if layouts:
+        factor = work["step"] / work[name]
+        found[f"of_{name}"] = records.ratios([factor * s for s in rounds[name]], rounds["step"])
+    if layouts := [layout for layout in LAYOUTS if layout in rounds]:
         faster = min(layouts, key=lambda layout: statistics.median(rounds[layout]))
-        found |= {"torch": median_ratio(faster, "step"), "torch_layout": faster}
+        found["torch"] = records.ratios(rounds[faster], rounds["step"])
+        found["torch_layout"] = faster
     if "step in float32" in rounds:
-        found["gain"] = median_ratio("step in float32", "step")
-        found["convolution_gain"] = median_ratio("convolution in float32", "convolution")
+        found["gain"] = records.ratios(rounds["step in float32"], rounds["step"])
+        found["convolution_gain"] = records.ratios(
+            rounds["convolution in float32"], rounds["convolution"]
+        )
     return found
 
 
@@ -196,29 +181,29 @@ def start_torch(arguments: argparse.Namespace, row: dict[str, Any]) -> Process:
     return torch
 
 
-def table(rows: list[dict[str, Any]], columns: Sequence[tuple[str, str, str]] = COLUMNS) -> str:
-    """The rows as text, without the columns that no row has."""
-    shown = [column for column in columns if any(column[0] in row for row in rows)]
-    lines = [[heading for _, heading, _ in shown]]
-    for row in rows:
-        lines.append([format(row[key], how) if key in row else "" for key, _, how in shown])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        " ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
+def record(recorder: records.Recorder, row: dict[str, Any]) -> None:
+    """Adds what was measured of a model."""
+    name = f"{row['model']}, batch {row['batch_size']}"
+    for key, (column, unit, factor) in COLUMNS.items():
+        if key in row:
+            found = row[key]
+            many = isinstance(found, list)
+            recorder.add(
+                name, column, [factor * each for each in found] if many else factor * found, unit
+            )
 
 
 def operations_table(row: dict[str, Any], least: float = 0.005) -> str:
     """Where the time of a step's products goes: those that take a share of `least` of the step."""
+    step = statistics.median(row["seconds"])
     lines = [f"{row['model']}: products timed alone: ms, GFLOP/s, how many"]
     for item in row["operations"]:
-        if item["seconds"] >= least * row["seconds"]:
+        if item["seconds"] >= least * step:
             rate = item["operations"] / item["seconds"] / 1e9
             number = f"{item['seconds'] * 1e3:8.1f} {rate:6.0f} {item['times']:4d}"
             lines.append(f"{number}  {item['signature']}")
     total = sum(item["seconds"] for item in row["operations"])
-    lines.append(f"{total * 1e3:8.1f} all of them, {total / row['seconds']:.2f} of the step's time")
+    lines.append(f"{total * 1e3:8.1f} all of them, {total / step:.2f} of the step's time")
     return "\n".join(lines)
 
 
@@ -233,24 +218,21 @@ def note_on_bfloat16(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
 
 def main() -> None:
     arguments = parse_arguments()
+    recorder = records.Recorder(arguments.json)
     if arguments.worker:
-        print(json.dumps(measure(arguments, arguments.worker)))
+        row = measure(arguments, arguments.worker)
+        record(recorder, row)
+        if arguments.operations:
+            print(operations_table(row), flush=True)
         return
     if arguments.precision == "bfloat16":
-        print(note_on_bfloat16())
-    rows = []
+        print(note_on_bfloat16(), flush=True)
+    if not arguments.torch_python:
+        recorder.missing("PyTorch", "no --torch_python was given")
     for model in arguments.models:
         command = [sys.executable, __file__, *sys.argv[1:], "--worker", model]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{model}: the process ended with {done.returncode}; its error is above.")
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
-        if arguments.operations:
-            print(operations_table(rows[-1]), flush=True)
-    print(table(rows))
-    print(LEGEND)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1))
+        if code := subprocess.run(command, check=False).returncode:
+            sys.exit(f"{model}: the process ended with {code}; its error is above.")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import keras
 
-from benchmarks import candidates
+from benchmarks import candidates, records
 from benchmarks.timing import Candidate, take_turns
 from tf_diffaug.data import ImageData, batches
 from tf_diffaug.runs import RunDirectory, hooks
@@ -46,6 +45,7 @@ def main() -> None:
     parser.add_argument("--policy", default="color,translation,cutout")
     parser.add_argument("--steps", type=int, default=5 * MOST_STEPS, help="of each, in a round")
     parser.add_argument("--repeats", type=int, default=9, help="rounds")
+    records.add_flag(parser)
     arguments = parser.parse_args()
     recipe = {
         "model": arguments.model,
@@ -63,15 +63,17 @@ def main() -> None:
             "fit": _fit(recipe, arguments.steps),
         }
         rounds = take_turns(turns, repeats=arguments.repeats, warmups=1)
-    for name, seconds in rounds.items():
-        print(f"{name:5} {1000 * statistics.median(seconds):8.3f} ms a step")
+    recorder = records.Recorder(arguments.json)
     beyond = {
         name: [whole - bare for whole, bare in zip(rounds[name], rounds["step"], strict=True)]
         for name in ("loop", "fit")
     }
-    for name, seconds in beyond.items():
-        print(f"{name:5} {1000 * statistics.median(seconds):8.3f} ms beyond the compiled step")
-    print(f"loop / fit, beyond the step: {_median_ratio(beyond['loop'], beyond['fit']):.2f}")
+    for name, seconds in rounds.items():
+        recorder.add(name, "a step", [1000 * some for some in seconds], "ms")
+        if name in beyond:
+            more = [1000 * some for some in beyond[name]]
+            recorder.add(name, "beyond the compiled step", more, "ms")
+    recorder.add("loop", "of `fit`'s", records.ratios(beyond["loop"], beyond["fit"]))
 
 
 def overhead(
@@ -80,7 +82,7 @@ def overhead(
     step: candidates.Step,
     steps: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, float]:
+) -> dict[str, list[float]]:
     """What a run takes beyond the compiled step, as shares of it.
 
     Args:
@@ -91,8 +93,8 @@ def overhead(
         clock: seconds.
 
     Returns:
-        `loop`, the median of what the loop's steps take over the bare steps' time, less 1;
-        `logging`, a record of the metrics every so many steps as by default.
+        A share for each round: `loop`, what the loop's steps take over the bare steps' time, less
+        1; `metrics`, a record of the metrics every so many steps as by default.
     """
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(folder)
@@ -103,14 +105,11 @@ def overhead(
             "record": _record(gan, recipe, run, clock),
         }
         rounds = take_turns(turns, repeats=5, warmups=1)
+    loop, record = (records.ratios(rounds[name], rounds["step"]) for name in ("loop", "record"))
     return {
-        "loop": _median_ratio(rounds["loop"], rounds["step"]) - 1,
-        "logging": _median_ratio(rounds["record"], rounds["step"]) / Config().log_every,
+        "loop": [ratio - 1 for ratio in loop],
+        "metrics": [ratio / Config().log_every for ratio in record],
     }
-
-
-def _median_ratio(above: list[float], below: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
 def _data(recipe: Mapping[str, Any]) -> ImageData:

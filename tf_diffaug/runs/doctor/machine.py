@@ -43,7 +43,7 @@ class Card(NamedTuple):
 
 def software() -> Iterator[Finding]:
     """The platform and the versions of everything that computes."""
-    yield Finding("platform", f"{platform.platform()}, {_processor()}")
+    yield Finding("platform", f"{platform.platform()}, {processor()}")
     build = tf.sysconfig.get_build_info()
     cuda = f" for CUDA {build['cuda_version']}" if build.get("cuda_version") else ""
     cudnn = f", cuDNN {build['cudnn_version']}" if build.get("cudnn_version") else ""
@@ -158,7 +158,8 @@ def _shown(name: str) -> str:
     return "..." if name == "TF_CONFIG" else os.environ[name]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The model of the processor, with what it has of instructions that matter."""
     path = pathlib.Path("/proc/cpuinfo")
     if not path.exists():
         return platform.processor() or platform.machine()
