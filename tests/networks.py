@@ -81,7 +81,7 @@ def update_d(gan: GAN, reals, draws, index) -> dict:
 
 
 def update_g(gan: GAN, draws, index) -> dict:
-    return generator_step(gan.objective, draws, index, gan.g_update)
+    return generator_step(gan.objective, None, draws, index, gan.g_update)
 
 
 def make_images(count: int = 64, seed: int = 0) -> np.ndarray:

@@ -22,15 +22,33 @@ RESTATED = {
 }
 
 
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("part", [0, 1, 2])
+# Of the logits of a real less those of the fake beside it (R3GAN, equation 2).
+PAIRED = {
+    "relativistic": (
+        lambda x: -np.log(1 / (1 + np.exp(-x))),
+        lambda x: -np.log(1 / (1 + np.exp(-x))),
+    )
+}
+PARTS = [(name, part) for name in RESTATED for part in ("real", "fake", "generator")]
+PARTS += [(name, part) for name in PAIRED for part in ("real", "generator")]
+
+
+def test_every_loss_is_restated():
+    assert {name: loss.paired for name, loss in LOSSES.items()} == {
+        **dict.fromkeys(RESTATED, False),
+        **dict.fromkeys(PAIRED, True),
+    }
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
 def test_losses_are_the_papers(name, part):
-    loss = (LOSSES[name].real, LOSSES[name].fake, LOSSES[name].generator)[part]
-    np.testing.assert_allclose(loss(tf.constant(LOGITS)), RESTATED[name][part](LOGITS), atol=1e-12)
+    restated = {**RESTATED, **PAIRED}[name][0 if part == "real" else -1]
+    restated = RESTATED[name][1] if part == "fake" else restated
+    found = getattr(LOSSES[name], part)(tf.constant(LOGITS))
+    np.testing.assert_allclose(found, restated(LOGITS), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("part", ["real", "fake", "generator"])
+@pytest.mark.parametrize(("name", "part"), PARTS)
 def test_gradients_are_the_finite_differences(name, part):
     loss, epsilon = getattr(LOSSES[name], part), 1e-6
     points = tf.constant([-3.0, -0.5, 0.25, 4.0], tf.float64)
@@ -39,6 +57,19 @@ def test_gradients_are_the_finite_differences(name, part):
         total = tf.reduce_sum(loss(points))
     differences = (loss(points + epsilon) - loss(points - epsilon)) / (2 * epsilon)
     np.testing.assert_allclose(tape.gradient(total, points), differences, atol=1e-6)
+
+
+def test_both_networks_pay_for_single_logits_or_for_pairs():
+    real, fake = LOGITS.astype(np.float32), LOGITS[::-1].astype(np.float32).copy()
+    hinge, paired = LOSSES["hinge"], LOSSES["relativistic"]
+    expected = np.maximum(0, 1 - real) + np.maximum(0, 1 + fake)
+    np.testing.assert_allclose(hinge.of_discriminator(real, fake), expected, rtol=1e-6)
+    np.testing.assert_allclose(hinge.of_generator(fake), -fake)
+    margin = (real - fake).astype(np.float64)
+    np.testing.assert_allclose(
+        paired.of_discriminator(real, fake), np.log1p(np.exp(-margin)), rtol=1e-5
+    )
+    np.testing.assert_allclose(paired.of_generator(fake, real), np.log1p(np.exp(margin)), rtol=1e-5)
 
 
 def test_per_example_takes_patches_and_low_precision():

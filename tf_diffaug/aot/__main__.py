@@ -16,12 +16,13 @@ def _trace(folder: pathlib.Path) -> None:
 
     from tf_diffaug.aot import trace
     from tf_diffaug.runs import Config, parts, settle
+    from tf_diffaug.runs.recipe import images_per_step
 
     case = Case(**json.loads((folder / "case.json").read_text()))
     trace.make_cores(case.replicas)
     recipe = settle(Config(**case.settings))
     gan = parts.make_gan(recipe, trace.tpu_strategy(case.replicas), case.facts)
-    rows = recipe.config.batch_size * recipe.config.d_steps // case.replicas
+    rows = images_per_step(recipe.config) // case.replicas
     graph = trace.trace_step(gan, rows)
     (folder / GRAPH).write_bytes(graph.SerializeToString())
     by = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"

@@ -28,7 +28,7 @@ from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.leak import LeakWatch
 from tf_diffaug.runs.parts import Parts, build, is_flipped, make_dataset, parameter_counts
 from tf_diffaug.runs.progress import Progress
-from tf_diffaug.runs.recipe import Recipe
+from tf_diffaug.runs.recipe import Recipe, images_per_step
 from tf_diffaug.runs.report import write_report
 from tf_diffaug.runs.saved import make_saved, refuse_other_start, version_changes
 from tf_diffaug.training import NonFiniteLossError
@@ -286,7 +286,7 @@ def _hooks(ready: Ready, store: CheckpointStore) -> list[Hook]:
             every["log"],
             images=data.images,
             labels=data.labels if config.conditional else None,
-            batch_size=config.batch_size * config.d_steps,
+            batch_size=images_per_step(config),
             held_out=data.test,
             held_out_labels=data.test_labels if config.conditional else None,
         ),

@@ -19,7 +19,7 @@ from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.init_from import InitialWeights, initialize
 from tf_diffaug.runs.reals import Progress, check_evaluation
-from tf_diffaug.runs.recipe import Recipe, check_place
+from tf_diffaug.runs.recipe import Recipe, check_place, images_per_step
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.runs.saved import refuse_other_data
 from tf_diffaug.training import EMA, GAN, make_strategy
@@ -179,7 +179,7 @@ def make_dataset(
     """
     if not config.conditional:  # labels that are not read are not shuffled along
         data = dataclasses.replace(data, labels=None, class_names=None)
-    size = config.batch_size * config.d_steps
+    size = images_per_step(config)
     alone = context is None or context.num_replicas_in_sync == 1
     dataset = data_lib.batches(
         data,

@@ -12,6 +12,7 @@ from tf_diffaug.evaluation.metrics import METRICS, parse_metrics
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
 from tf_diffaug.training import REGULARIZERS, Regularizer, get_loss, parse_regularizers
+from tf_diffaug.training.losses import refuse_free_signs
 from tf_diffaug.training.modes import resolve_augment
 
 
@@ -37,6 +38,11 @@ class Recipe:
         return dataclasses.replace(self, config=dataclasses.replace(self.config, **settings))
 
 
+def images_per_step(config: Config) -> int:
+    """The reals that one step takes: a batch for each update of D, and one for G's if paired."""
+    return config.batch_size * (config.d_steps + int(get_loss(config.loss).paired))
+
+
 def settle(config: Config) -> Recipe:
     """Reads the three choices and decides what was left open.
 
@@ -48,7 +54,7 @@ def settle(config: Config) -> Recipe:
     policy = parse_policy(config.policy)
     # A saved run is resumed with the order in which it was trained, whatever was typed.
     regularizers = tuple(sorted(parse_regularizers(config.regularizers), key=str))
-    get_loss(config.loss)
+    refuse_free_signs(get_loss(config.loss), regularizers)
     model = networks.spell_model(config.model)
     _check_labels(config, regularizers)
     _check_styles(config, regularizers)
@@ -95,6 +101,11 @@ def _check_labels(config: Config, regularizers: tuple[Regularizer, ...]) -> None
     if config.conditional and not networks.take_labels(config.model):
         known = " or ".join(f"--model={name}" for name in networks.conditional_models())
         raise UserError(f"{config.family} knows no classes: add {known}. Received: --conditional.")
+    if get_loss(config.loss).paired and config.fake_labels != "uniform":
+        raise UserError(
+            f"--loss={config.loss} gives a fake the label of the real beside it: leave "
+            f"--fake_labels out. Received: --fake_labels={config.fake_labels}."
+        )
     about_labels = [regularizer.name for regularizer in regularizers if regularizer.fills_labels]
     if about_labels and not config.conditional:
         raise UserError(

@@ -171,7 +171,9 @@ def _networks(config: Config) -> str:
     if not config.conditional:
         return f"{text}; labels are not looked at."
     drawn = {"uniform": "drawn uniformly", "data": "drawn as often as the data has them"}
-    text += f", and the class: fakes' labels are {drawn[config.fake_labels]}"
+    beside = get_loss(config.loss).paired and config.label_fraction is None
+    labels = "those of the reals beside them" if beside else drawn[config.fake_labels]
+    text += f", and the class: fakes' labels are {labels}"
     if config.label_fraction is None:
         return f"{text}."
     known = f"{100 * config.label_fraction:g} % of the reals' labels are known"
@@ -213,7 +215,8 @@ def _training(config: Config) -> str:
     steps = "one D step" if config.d_steps == 1 else f"{config.d_steps} D steps"
     return (
         f"{config.steps:,} G steps, {steps} before each, of {config.batch_size} images; "
-        f"{config.loss} loss: {get_loss(config.loss).summary}. "
+        f"{config.loss} loss: {get_loss(config.loss).summary}"
+        f"{', in its update beside reals of its own' if get_loss(config.loss).paired else ''}. "
         f"Adam({config.g_lr:g} for G, {config.d_lr:g} for D, "
         f"betas {config.beta1:g} and {config.beta2:g}). Seed {config.seed} and the step decide "
         f"every draw.{_computing(config)}"

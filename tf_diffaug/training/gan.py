@@ -18,7 +18,7 @@ from tf_diffaug.training.calls import call_generator, draw_latents
 from tf_diffaug.training.ema import EMA, averaged_copy, update_average
 from tf_diffaug.training.finite import StopOnNonFinite, check_finite
 from tf_diffaug.training.inputs import checked_data, checked_optimizers, refuse_weights, unpacked
-from tf_diffaug.training.losses import Loss, get_loss
+from tf_diffaug.training.losses import Loss, get_loss, refuse_free_signs
 from tf_diffaug.training.measure import measure
 from tf_diffaug.training.modes import FAILURES, MODES, resolve_augment
 from tf_diffaug.training.network_optimizer import Compiled, network_optimizers
@@ -36,8 +36,8 @@ class GAN(keras.Model):
 
     `fit` takes real images: uint8, or floats in [-1, 1]; NHWC; for conditional networks with their
     labels, `fit(images, labels)` or a dataset of pairs. One batch holds `d_steps` batches
-    for D, and batches are of one size. Every draw is a function of the seed and the step, so that
-    the state of a run is its variables alone (Keras 2's random layers, such as dropout in your own
+    for D, and one for G if the loss is paired; batches are of one size. Every draw is a function of
+    the seed and the step, so that the state of a run is its variables alone (Keras 2's random layers, such as dropout in your own
     networks, keep a state outside of them). Under a `tf.distribute` strategy, build and compile it
     in the strategy's scope.
 
@@ -56,7 +56,7 @@ class GAN(keras.Model):
             `"d_only"` (D's, not G's) or `"both"` (DiffAugment, arXiv 2006.10738, section 3). By
             default `both` if there is a policy that no regularizer uses. The two that the papers
             saw fail are logged as a warning.
-        loss: `"hinge"`, `"non_saturating"`, `"wasserstein"`, or a `Loss`.
+        loss: `"hinge"`, `"non_saturating"`, `"wasserstein"`, `"relativistic"`, or a `Loss`.
         regularizers: what else is asked of the networks: a string (`"r1:10"`) or `Regularizer`s.
         d_steps: updates of D per update of G.
         ema: how the average of G's weights is kept; None for none.
@@ -102,6 +102,7 @@ class GAN(keras.Model):
         if self.augment in FAILURES:
             _log.warning("%s", FAILURES[self.augment])
         self.adversarial_loss = get_loss(loss)
+        refuse_free_signs(self.adversarial_loss, self.regularizers)
         self.d_steps = d_steps
         self.ema = ema
         self.networks = build_networks(
@@ -204,7 +205,7 @@ class GAN(keras.Model):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Keras' hook: one step on one batch; returns the losses by name."""
         images, labels = unpacked(data, self.num_classes)
-        batch_size = rows_of(images) // self.d_steps
+        batch_size = rows_of(images) // self.objective.batches
         check_groups(self.discriminator, batch_size)
         step = tf.identity(self.step)
         logs = train_step(

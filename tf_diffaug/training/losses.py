@@ -7,11 +7,15 @@ the trainer alone decides over what they are averaged (the global batch).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from tf_diffaug.naming import unknown
+
+if TYPE_CHECKING:
+    from tf_diffaug.training.regularizers import Regularizer
 
 
 def per_example(values: tf.Tensor) -> tf.Tensor:
@@ -31,13 +35,31 @@ class Loss:
         fake: what D pays for the logits of generated images.
         generator: what G pays for the logits of generated images.
         summary: what the networks want, in a line for `--explain`.
+        paired: whether each fake is judged beside a real image: `real` is then of the logits of
+            the real less those of the fake, `generator` of the contrary, `fake` is left out, and
+            G's update takes reals of its own.
     """
 
     name: str
     real: Callable[[tf.Tensor], tf.Tensor]
-    fake: Callable[[tf.Tensor], tf.Tensor]
+    fake: Callable[[tf.Tensor], tf.Tensor] | None
     generator: Callable[[tf.Tensor], tf.Tensor]
     summary: str = ""
+    paired: bool = False
+
+    def of_discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+        """What D pays for each example, float32 (batch,)."""
+        if self.paired:
+            return per_example(self.real(real_logits - fake_logits))
+        return per_example(self.real(real_logits)) + per_example(self.fake(fake_logits))
+
+    def of_generator(
+        self, fake_logits: tf.Tensor, real_logits: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """What G pays for each fake, float32 (batch,); `real_logits` for a paired loss alone."""
+        if self.paired:
+            return per_example(self.generator(fake_logits - real_logits))
+        return per_example(self.generator(fake_logits))
 
 
 LOSSES: dict[str, Loss] = {}
@@ -87,6 +109,18 @@ register_loss(
         summary="D's logits apart by as much as it can, G wants them high",
     )
 )
+# Relativistic pairing: Jolicoeur-Martineau 2018 (arXiv 1807.00734), section 4.1, with the logistic
+# loss of R3GAN (Huang et al. 2024, arXiv 2501.05441, equation 2): RpGAN.
+register_loss(
+    Loss(
+        "relativistic",
+        real=lambda margin: tf.nn.softplus(-margin),
+        fake=None,
+        generator=lambda margin: tf.nn.softplus(-margin),
+        summary="D wants the logit of a real above that of the fake beside it, G the contrary",
+        paired=True,
+    )
+)
 
 
 def get_loss(loss: str | Loss) -> Loss:
@@ -100,3 +134,18 @@ def get_loss(loss: str | Loss) -> Loss:
     if loss not in LOSSES:
         raise ValueError(unknown("loss", loss, LOSSES))
     return LOSSES[loss]
+
+
+def refuse_free_signs(loss: Loss, regularizers: Sequence[Regularizer]) -> None:
+    """Refuses regularizers that read the sign of D's logits beside a loss that leaves it free.
+
+    Raises:
+        ValueError: naming them.
+    """
+    readers = [regularizer.name for regularizer in regularizers if regularizer.reads_signs]
+    if loss.paired and readers:
+        choices = ", ".join(name for name, other in LOSSES.items() if not other.paired)
+        raise ValueError(
+            f"{' and '.join(readers)} reads the sign of D's logits, which a paired loss leaves "
+            f"free: choose a loss of {choices}. Received: loss={loss.name!r}."
+        )

@@ -8,9 +8,7 @@ from tf_diffaug import random
 from tf_diffaug.training.calls import call_discriminator, call_generator, draw_latents
 from tf_diffaug.training.draws import augment
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.step import Objective
-
-Examples = tuple[tf.Tensor, tf.Tensor | None]
+from tf_diffaug.training.step import Examples, Objective
 
 
 def measure(
@@ -25,7 +23,8 @@ def measure(
         reads D's overfitting and the failure of `d_only` off these). The overfitting gauges `r_t`
         and, with images held out, `r_v` (arXiv 2006.06676, equation 1): E[sign D(x)] and (E[D(x)] -
         E[D(v)]) / (E[D(x)] - E[D(G(z))]), all images augmented as D's loss sees them; near 0 for a
-        D that has not memorised its training images, near 1 for one that has.
+        D that has not memorised its training images, near 1 for one that has. Under a paired loss a
+        sign is that of the difference between the logits of a real and a fake.
     """
     networks, mode = objective.networks, objective.mode
     count = tf.shape(reals[0])[0]
@@ -51,15 +50,16 @@ def measure(
     real_aug, fake_aug = judge(reals, augmented=True), judge(fakes, augmented=True)
     real = real_aug if mode.d_real == "real_aug" else plain["real"]
     logs = {f"d_{name}": tf.reduce_mean(logits) for name, logits in plain.items()}
+    fake = fake_aug if mode.d_fake == "fake_aug" else plain["fake"]
+    paired = tf.constant(float(objective.loss.paired))
     logs |= {
-        "accuracy_real_aug": _share(real_aug > 0),
-        "accuracy_fake_aug": _share(fake_aug < 0),
-        "accuracy_fake": _share(plain["fake"] < 0),
-        "r_t": tf.reduce_mean(tf.sign(real)),
+        "accuracy_real_aug": _share(real_aug > paired * fake_aug),
+        "accuracy_fake_aug": _share(fake_aug < paired * real_aug),
+        "accuracy_fake": _share(plain["fake"] < paired * plain["real"]),
+        "r_t": tf.reduce_mean(tf.sign(real - paired * fake)),
     }
     if held_out is not None:
         seen = judge(held_out, augmented=True) if mode.d_real == "real_aug" else plain["held_out"]
-        fake = fake_aug if mode.d_fake == "fake_aug" else plain["fake"]
         mean = tf.reduce_mean(real)
         gap, whole = mean - tf.reduce_mean(seen), mean - tf.reduce_mean(fake)
         logs["r_v"] = tf.math.divide_no_nan(gap, whole)

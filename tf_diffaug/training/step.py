@@ -16,12 +16,14 @@ import tensorflow as tf
 from tf_diffaug.layers import advance_power_iteration, hold_power_iteration
 from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
-from tf_diffaug.training.losses import Loss, per_example
+from tf_diffaug.training.losses import Loss
 from tf_diffaug.training.network_optimizer import NetworkOptimizer
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers import Regularizer, Update
 from tf_diffaug.training.strategy import global_mean, global_size, rows_of, sum_over_replicas
 from tf_diffaug.training.views import Mode, Views, discriminate
+
+Examples = tuple[tf.Tensor, tf.Tensor | None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,15 @@ class Objective:
         known = [regularizer.probability() for regularizer in self.regularizers]
         return next((p for p in known if p is not None), None)
 
+    @property
+    def batches(self) -> int:
+        """The batches of reals in a step: one for each update of D, and one for G's if paired."""
+        return self.networks.d_steps + int(self.loss.paired)
+
+    def pairs_labels(self) -> bool:
+        """Whether a fake has the label of the real beside it, which is then known."""
+        return self.loss.paired and not any(r.fills_labels for r in self.regularizers)
+
 
 def train_step(
     objective: Objective,
@@ -68,7 +79,7 @@ def train_step(
 
     Args:
         objective: what is trained, and for what.
-        images: reals in [-1, 1], `d_steps` batches in one.
+        images: reals in [-1, 1], the objective's `batches` in one.
         labels: theirs, int32, if the networks are conditional.
         step: int64 scalar, the number of this step.
         g_optimizer: of G's trainable variables.
@@ -76,25 +87,28 @@ def train_step(
     """
     networks = objective.networks
     d_steps = networks.d_steps
-    batch_size = _checked(rows_of(images) // d_steps, d_steps)
-    images = images[: batch_size * d_steps]
+    batches = objective.batches
+    batch_size = _checked(rows_of(images) // batches, batches)
     probability = objective.probability()
 
     def draws(update: int) -> Draws:
         number = step * (d_steps + 1) + update
         return Draws(networks.seed, number, batch_size, networks.augmenter, probability)
 
+    def reals_of(update: int) -> Examples:
+        # Strided, so that each of several replicas takes the updates that a single one would.
+        rows = slice(update, batch_size * batches, batches)
+        return images[rows], None if labels is None else labels[rows]
+
     d_logs = []
     for update in range(d_steps):
-        # Strided, so that each of several replicas takes the updates that a single one would.
-        rows = slice(update, batch_size * d_steps, d_steps)
-        reals = images[rows], None if labels is None else labels[rows]
         index = step * d_steps + update
-        one = objective, reals, draws(update), index, d_optimizer
+        one = objective, reals_of(update), draws(update), index, d_optimizer
         d_logs.append(d_optimizer.run(functools.partial(discriminator_step, *one)))
     # The last update's alone would never show a term that is due in others only.
     logs = {name: tf.add_n([one[name] for one in d_logs]) / d_steps for name in d_logs[0]}
-    one = objective, draws(d_steps), step, g_optimizer
+    reals = reals_of(d_steps) if objective.loss.paired else None
+    one = objective, reals, draws(d_steps), step, g_optimizer
     logs |= g_optimizer.run(functools.partial(generator_step, *one))
     logs = sum_over_replicas(logs)
     for regularizer in objective.regularizers:
@@ -120,15 +134,15 @@ def _holding_norms(step: Callable) -> Callable:
 @_holding_norms
 def discriminator_step(
     objective: Objective,
-    reals: tuple[tf.Tensor, tf.Tensor | None],
+    reals: Examples,
     draws: Draws,
     index: tf.Tensor,
     optimizer: NetworkOptimizer,
 ) -> dict[str, tf.Tensor]:
     """One update of D, its `index`-th, on a batch of reals, with labels or None, and of fakes."""
-    networks, mode, loss = objective.networks, objective.mode, objective.loss
+    networks, mode = objective.networks, objective.mode
     advance_power_iteration(networks.discriminator, trainable_only=True)
-    fake_labels = draws.labels(networks.label_frequencies)
+    fake_labels = _fake_labels(objective, draws, reals)
     fakes = _fakes(networks, draws, fake_labels)
     for regularizer in objective.regularizers:
         reals = regularizer.exchange_reals(networks, draws, reals, (fakes, fake_labels))
@@ -145,8 +159,8 @@ def discriminator_step(
         names += regularizer.discriminator_views(update)
     with tf.GradientTape() as tape:
         update.outputs.update(_judge(objective, views, names))
-        adversarial = per_example(loss.real(update.outputs[mode.d_real].logits))
-        adversarial += per_example(loss.fake(update.outputs[mode.d_fake].logits))
+        logits = (update.outputs[name].logits for name in (mode.d_real, mode.d_fake))
+        adversarial = objective.loss.of_discriminator(*logits)
         logs = {"d_loss": global_mean(adversarial)}
         for regularizer in objective.regularizers:
             _add(logs, regularizer.name, regularizer.discriminator_term(update))
@@ -157,26 +171,31 @@ def discriminator_step(
 
 @_holding_norms
 def generator_step(
-    objective: Objective, draws: Draws, index: tf.Tensor, optimizer: NetworkOptimizer
+    objective: Objective,
+    reals: Examples | None,
+    draws: Draws,
+    index: tf.Tensor,
+    optimizer: NetworkOptimizer,
 ) -> dict[str, tf.Tensor]:
-    """One update of G, its `index`-th, on a batch of fakes of its own."""
+    """One update of G, its `index`-th, on a batch of fakes of its own; paired: and of reals."""
     networks, mode = objective.networks, objective.mode
     advance_power_iteration(networks.generator, trainable_only=True)
-    labels = draws.labels(networks.label_frequencies)
+    labels = _fake_labels(objective, draws, reals)
     with tf.GradientTape() as tape:
         views = Views(
-            None,
+            None if reals is None else reals[0],
             _fakes(networks, draws, labels),
-            augment_real=None,
+            augment_real=lambda images: draws.augment(images, "augment_real"),
             augment_fake=lambda images: draws.augment(images, "augment_generator"),
-            labels={"fake": labels},
+            labels={"real": None if reals is None else reals[1], "fake": labels},
         )
         update = Update(networks, draws, views, {}, mode, index)
-        names = [mode.g_fake]
+        judged = [mode.g_fake] if reals is None else [mode.g_fake, mode.d_real]
+        names = list(judged)
         for regularizer in objective.regularizers:
             names += regularizer.generator_views(update)
         update.outputs.update(_judge(objective, views, names))
-        values = per_example(objective.loss.generator(update.outputs[mode.g_fake].logits))
+        values = objective.loss.of_generator(*(update.outputs[name].logits for name in judged))
         for regularizer in objective.regularizers:
             values = regularizer.weigh_fakes(update, values)
         logs = {"g_loss": global_mean(values)}
@@ -187,10 +206,16 @@ def generator_step(
     return logs
 
 
-def _checked(batch_size: int | tf.Tensor, d_steps: int) -> int | tf.Tensor:
+def _fake_labels(objective: Objective, draws: Draws, reals: Examples | None) -> tf.Tensor | None:
+    if objective.pairs_labels():
+        return reals[1]
+    return draws.labels(objective.networks.label_frequencies)
+
+
+def _checked(batch_size: int | tf.Tensor, batches: int) -> int | tf.Tensor:
     # A dataset may end with fewer images, how many is known in the graph alone; a replica may then
     # have none.
-    message = f"A batch has at least one image for each of the {d_steps} updates of D in a step"
+    message = f"A batch has at least one image for each of the {batches} updates that take reals"
     check = tf.debugging.assert_positive(global_size(batch_size), message)
     if isinstance(batch_size, int):
         return batch_size

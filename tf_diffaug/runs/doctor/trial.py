@@ -16,7 +16,7 @@ from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.doctor.findings import Finding, gib, reason
 from tf_diffaug.runs.doctor.memory import process_peak
 from tf_diffaug.runs.parts import make_gan
-from tf_diffaug.runs.recipe import Recipe, settle
+from tf_diffaug.runs.recipe import Recipe, images_per_step, settle
 
 CLASSES = 10
 # Losses are near 1. Ampere's TensorFloat-32 keeps 10 bits of a factor.
@@ -232,7 +232,7 @@ def _way_out(error: Exception, label: str) -> str:
 
 def _batch(config: Config, strategy: tf.distribute.Strategy) -> Any:
     """A global batch of noise, each replica's rows on it."""
-    rows = config.batch_size * config.d_steps
+    rows = images_per_step(config)
     rng = np.random.default_rng(0)
     shape = (rows, config.resolution, config.resolution, 3)
     images = rng.integers(0, 256, shape, np.uint8)

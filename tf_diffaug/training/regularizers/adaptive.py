@@ -40,6 +40,8 @@ class Adaptive(Regularizer):
         ValueError: if an argument is out of its range.
     """
 
+    reads_signs = True
+
     def __init__(
         self, target: float = 0.6, every: int = 4, kimg: float = 500.0, limit: float = 0.85
     ) -> None:

@@ -43,6 +43,7 @@ class Regularizer:
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
     steers_policy: bool = False  # whether it changes how the losses augment
+    reads_signs: bool = False  # whether it takes the sign of D's logit for D's verdict
     needs_features: bool = False  # whether it looks at D's features
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
     excludes: tuple[str, ...] = ()  # names of those that exclude it
