@@ -4,7 +4,7 @@
 # make audit   known vulnerabilities of the pinned packages (needs the network)
 # make test-tpu  training steps compiled for TPUs, without one (test-tpu-published: those of papers)
 # make test-workers  several workers on this machine, with each network that is tried
-# make soak    interrupt runs in many ways for 20 minutes, and compare the bits of their weights
+# make soak    strike runs in many ways for 20 minutes, and compare the bits of their weights
 # make lint    ruff
 
 PYTHON ?= python3
@@ -62,7 +62,7 @@ test-workers: setup
 	TEST_WORKERS=1 $(RUN) -m pytest tests/test_several_workers.py $(ARGS)
 
 soak: setup
-	$(RUN) tools/soak.py $(ARGS)
+	$(RUN) -m tools.soak $(ARGS)
 
 # In an environment of its own; a package that the service does not know is an error too.
 audit: setup
