@@ -165,6 +165,7 @@ def weights(path: str) -> dict[str, bytes]:
 
 
 def _read(process: subprocess.Popen, lines: queue.Queue) -> None:
-    for line in process.stdout:
-        lines.put(line.rstrip("\n").rpartition("\r")[2])
+    with process.stdout as output:
+        for line in output:
+            lines.put(line.rstrip("\n").rpartition("\r")[2])
     lines.put(None)
