@@ -125,6 +125,16 @@ def test_half_of_the_kills_are_of_each_run_and_all_moments_among_them():
         assert {kills.count(moment) for moment in faults.MOMENTS} == {5}
 
 
+def test_each_kind_comes_once_before_any_comes_twice():
+    kinds = faults.all_faults(1, 25, has_disk=True)
+    order = faults.shuffled(kinds, random.Random(0))
+    names = [fault.name for fault in order]
+    assert sorted(names) == sorted(fault.name for fault in kinds)
+    count = len(set(names))
+    assert len(set(names[:count])) == count
+    assert order != faults.shuffled(kinds, random.Random(1))
+
+
 def test_table_has_a_line_for_each_fault_and_sums(capsys):
     lists = []
     for workers in (1, 2):

@@ -31,7 +31,7 @@ from PIL import Image
 
 from tf_diffaug.data import load
 from tools.soak.course import Course
-from tools.soak.faults import all_faults, on_new_disk
+from tools.soak.faults import all_faults, on_new_disk, shuffled
 from tools.soak.run import FINISHED, Run
 
 COLUMNS = ("injected", "resumed", "failed", "bits that differ")
@@ -56,10 +56,9 @@ def main() -> int:
         rng = random.Random(f"{arguments.seed} {workers}")
         with on_new_disk(folder / f"disk-{workers}", can_mount=can_mount) as disk:
             faults = all_faults(workers, arguments.kills // 2, has_disk=disk.is_mount())
-            rng.shuffle(faults)
             planned += len(faults)
             course = Course(Run(disk / "run", dataset, workers))
-            course.suffer(faults, rng, until=begin + 60 * part * arguments.minutes)
+            course.suffer(shuffled(faults, rng), rng, until=begin + 60 * part * arguments.minutes)
             course.finish()
             whole = Run(folder / f"whole-{workers}", dataset, workers)
             whole.start(course.run.saved, "--keep_checkpoints=100000")

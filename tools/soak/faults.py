@@ -6,6 +6,7 @@ cannot go on says so. Either raises `Wrong` if the run does not do what it shoul
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -198,6 +199,16 @@ def all_faults(workers: int, kills: int, *, has_disk: bool) -> list[Fault]:
             *(Fault(f"SIGKILL, then an image {how}", kill, do) for how, do in changes.items()),
         ]
     return faults
+
+
+def shuffled(faults: list[Fault], rng: random.Random) -> list[Fault]:
+    """In random order, but one of each kind before the second of any, lest the time runs out."""
+    order: dict[str, int] = collections.defaultdict(int)
+    rounds = []
+    for fault in rng.sample(faults, len(faults)):
+        rounds.append((order[fault.name], fault))
+        order[fault.name] += 1
+    return [fault for _, fault in sorted(rounds, key=lambda pair: pair[0])]
 
 
 def _must_refuse_images(run: Run) -> None:
