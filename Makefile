@@ -4,7 +4,7 @@
 # make audit   known vulnerabilities of the pinned packages (needs the network)
 # make test-tpu  training steps compiled for TPUs, without one (test-tpu-published: those of papers)
 # make test-workers  several workers on this machine, with each network that is tried
-# make soak    interrupt runs in many ways for 20 minutes, and compare the bits of their weights
+# make soak    strike runs in many ways for 20 minutes, and compare the bits of their weights
 # make bench   all benchmarks, and their page: docs/benchmarks.md (half an hour; ARGS=--quick: a trial)
 # make lint    ruff
 
@@ -63,7 +63,7 @@ test-workers: setup
 	TEST_WORKERS=1 $(RUN) -m pytest tests/test_several_workers.py $(ARGS)
 
 soak: setup
-	$(RUN) tools/soak.py $(ARGS)
+	$(RUN) -m tools.soak $(ARGS)
 
 bench: setup
 	$(RUN) -m benchmarks $(ARGS)

@@ -18,11 +18,11 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import records
 
+ROOT = Path(__file__).resolve().parent.parent
 EVERY = 50
 WINDOW = 100
 FLAGS = [

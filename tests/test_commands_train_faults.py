@@ -92,7 +92,9 @@ def test_other_images_are_refused_before_anything_is_built(here, monkeypatch, ca
     paint(200)
     monkeypatch.setattr("tf_diffaug.runs.parts.make_gan", lambda *_: pytest.fail("it was built"))
     assert run("--steps=2", *flags) == 2
-    assert "was trained on other images" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "was trained on other images" in error
+    assert f"Put those back, or give another --run_dir. Received: folder:{folder}." in error
 
 
 def test_a_folder_in_use_is_left_alone(here, capsys):

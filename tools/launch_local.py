@@ -39,10 +39,12 @@ def main() -> int:
     return next((code if code > 0 else 128 - code for code in codes if code), 0)
 
 
-def start(count: int, flags: list[str], **options: Any) -> list[subprocess.Popen]:
+def start(
+    count: int, flags: list[str], *, module: str = "tf_diffaug", **options: Any
+) -> list[subprocess.Popen]:
     """Starts the processes, the chief first; `options` are `subprocess.Popen`'s."""
     environment = options.pop("env", os.environ)
-    command = [sys.executable, "-m", "tf_diffaug", "train", *flags, "--strategy=multi_worker"]
+    command = [sys.executable, "-m", module, "train", *flags, "--strategy=multi_worker"]
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
     return [
         subprocess.Popen(

@@ -151,7 +151,8 @@ def refuse_other_data(
     if before.get("fingerprint") != facts["fingerprint"]:
         raise UserError(
             f"{run_dir} was trained on other images: {before.get('num_images')} then, "
-            f"{facts['num_images']} now, or with other content. Give another --run_dir."
+            f"{facts['num_images']} now, or with other content. Put those back, or give another "
+            f"--run_dir. Received: {facts['name']}."
         )
 
 

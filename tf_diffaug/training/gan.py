@@ -35,11 +35,11 @@ class GAN(keras.Model):
     """Trains a generator against a discriminator, on little data if need be.
 
     `fit` takes real images: uint8, or floats in [-1, 1]; NHWC; for conditional networks with their
-    labels, `fit(images, labels)` or a dataset of pairs. One batch holds `d_steps` batches
-    for D, and one for G if the loss is paired; batches are of one size. Every draw is a function of
-    the seed and the step, so that the state of a run is its variables alone (Keras 2's random layers, such as dropout in your own
-    networks, keep a state outside of them). Under a `tf.distribute` strategy, build and compile it
-    in the strategy's scope.
+    labels, `fit(images, labels)` or a dataset of pairs. One batch holds `d_steps` batches for D,
+    and one for G if the loss is paired; batches are of one size. Every draw is a function of the
+    seed and the step, so that the state of a run is its variables alone (Keras 2's random layers,
+    such as dropout in your own networks, keep a state outside of them). Under a `tf.distribute`
+    strategy, build and compile it in the strategy's scope.
 
     Args:
         generator: a Keras model from latents (batch, latent_dim) to images in [-1, 1].
