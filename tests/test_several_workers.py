@@ -31,6 +31,10 @@ FLAGS = [
     *("--sample_every=10", "--eval_every=10", "--checkpoint_every=4", "--noreport"),
     *("--fid_features=emoji-cnn", "--policy=color,translation,cutout"),
 ]
+# Adam makes whole steps of what is rounding alone, as of the gradient of a bias before a batch norm,
+# and 20 of its usual ones are then another run. With these the gradients are what is compared, in
+# its moments, and what came of them is measured; tests/test_cells.py has the weights.
+CAREFUL = ["--g_lr=1e-7", "--d_lr=1e-7"]
 # What is most unlike: batch norm, labels with several D steps, penalties that are due now and then.
 CASES = {
     "sndcgan": ["--batch_size=12", "--regularizers=r1:0.1"],
@@ -94,18 +98,21 @@ def test_they_train_what_one_device_does(tmp_path, case, workers):
     if not ALL and (case, workers) != ("sndcgan", 2):
         pytest.skip("by make test-workers")
     one, several = tmp_path / "one", tmp_path / "several"
-    command = [sys.executable, "-m", "tf_diffaug", "train", *FLAGS, *CASES[case]]
+    flags = [*CAREFUL, *CASES[case]]
+    command = [sys.executable, "-m", "tf_diffaug", "train", *FLAGS, *flags]
     subprocess.run([*command, f"--run_dir={one}"], env=ENVIRONMENT, check=True, capture_output=True)
-    finish(several, *CASES[case], workers=workers)
+    finish(several, *flags, workers=workers)
     expected, found = state(one), state(several)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=2e-3, atol=2e-3, err_msg=name)
+        room = 1e-4 * np.abs(value).max() + 1e-5
+        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=room, err_msg=name)
     for alone, shared in zip(records(one, "eval"), records(several, "eval"), strict=True):
-        assert shared["fid"] == pytest.approx(alone["fid"], rel=2e-3)
+        assert shared["fid"] == pytest.approx(alone["fid"], rel=1e-4)
         assert shared["protocol"] == alone["protocol"]
     for alone, shared in zip(records(one, "train"), records(several, "train"), strict=True):
-        assert shared["d_loss"] == pytest.approx(alone["d_loss"], rel=2e-3, abs=2e-3)
+        for term in ("d_loss", "g_loss"):
+            assert shared[term] == pytest.approx(alone[term], rel=1e-4, abs=1e-5)
 
 
 def interrupt(run_dir, which, number):
