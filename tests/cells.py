@@ -23,13 +23,10 @@ LEFT_OVER = (5, 2)
 
 
 def _can_have(network, name):
-    missing = {
-        "sndcgan": ("path_length",),
-        "biggan": ("path_length",),
-        "stylegan2": ("orthogonal",),
-    }
+    # G needs styles for the one, and dense or convolutional layers of Keras for the other.
+    missing = "orthogonal" if network == "stylegan2" else "path_length"
     # It shares a GAN with all others but apa.
-    return name not in (*missing[network], "s3gan")
+    return name not in (missing, "s3gan")
 
 
 def cells():

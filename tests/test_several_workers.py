@@ -31,9 +31,9 @@ FLAGS = [
     *("--sample_every=10", "--eval_every=10", "--checkpoint_every=4", "--noreport"),
     *("--fid_features=emoji-cnn", "--policy=color,translation,cutout"),
 ]
-# Adam makes whole steps of what is rounding alone, as of the gradient of a bias before a batch norm,
-# and 20 of its usual ones are then another run. With these the gradients are what is compared, in
-# its moments, and what came of them is measured; tests/test_cells.py has the weights.
+# Adam makes whole steps of what is rounding, as of the gradient of a bias before a batch norm:
+# after 20 of its usual ones two runs are far apart. With these the gradients are what is compared,
+# in its moments; tests/test_cells.py has the weights.
 CAREFUL = ["--g_lr=1e-7", "--d_lr=1e-7"]
 # What is most unlike: batch norm, labels with several D steps, penalties that are due now and then.
 CASES = {
