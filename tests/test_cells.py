@@ -26,6 +26,8 @@ by_make_test_workers = [
 # One thread: else TensorFlow's own sums differ from run to run.
 ENVIRONMENT = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 ENVIRONMENT.pop("TF_CONFIG", None)
+# Of the way that a weight went: at most a tenth of that was seen, most of it a hundredth.
+SHARE = 0.003
 # Seconds: about ten times what it takes on two cores.
 LONGEST = 3600
 WORKERS = (2, 3)
@@ -100,11 +102,13 @@ def assert_alike(one, several, name):
     for group, expected in alone["start"].items():
         for a, b in zip(expected, shared["start"][group], strict=True):
             np.testing.assert_array_equal(b, a, err_msg=group)
-    assert_same_updates(alone["start"], alone["end"], shared["end"])
+    assert_same_updates(alone["start"], alone["end"], shared["end"], share=SHARE)
     assert losses.keys() == other_losses.keys()
     for term, expected in losses.items():
         assert np.isfinite(expected).all()
-        np.testing.assert_allclose(other_losses[term], expected, rtol=2e-3, atol=1e-5, err_msg=term)
+        # Of the largest: one near 0 may be the mean of large logits.
+        room = SHARE * np.abs(expected).max() + 1e-5
+        np.testing.assert_allclose(other_losses[term], expected, rtol=0, atol=room, err_msg=term)
 
 
 def read(path):

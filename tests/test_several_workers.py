@@ -126,6 +126,11 @@ def interrupt(run_dir, which, number):
     for index in which:
         processes[index].send_signal(number)
     sent = time.monotonic()
+    if number == signal.SIGSTOP:
+        (other,) = {0, 1} - {*which}
+        processes[other].wait(timeout=240)
+        for index in which:
+            processes[index].kill()
     codes, outputs = ended(processes)
     return codes, outputs, time.monotonic() - sent
 
@@ -153,6 +158,15 @@ def test_killed_and_stopped_they_end_together_and_go_on_to_the_same_bits(tmp_pat
     assert "the same command goes on" in outputs[0]
     finish(broken, "--batch_size=12")
     assert_same(whole, broken)
+
+
+@pytest.mark.skipif(not ALL, reason="by make test-workers")
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_other_ends_when_one_hangs(tmp_path, index):
+    # As if its machine were lost: no connection is closed, and nothing answers.
+    codes, outputs, _ = interrupt(tmp_path / "run", [index], signal.SIGSTOP)
+    assert codes[1 - index] == FAILED, outputs[1 - index]
+    assert "Another worker is gone" in outputs[1 - index].splitlines()[-1]
 
 
 def assert_same(one, other):
