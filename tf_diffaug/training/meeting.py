@@ -26,13 +26,15 @@ _TRY_EVERY = 0.5
 # Seconds that one try may take.
 _PATIENCE = 2.0
 _LONGEST_GREETING = 64
+# The last two of an address that is none.
+_WRONG = (OSError, OverflowError, UnicodeError)
 
 
 def meet(worker: Worker, *, within: float = WITHIN) -> None:
     """Waits until all workers have reached each other, each at its address.
 
     Who is waited for is logged every half a minute. A host name that is not known is an error at
-    once, but in a pod of Kubernetes, which knows those of other pods only when they start.
+    once, but in a pod of Kubernetes: there names come to be known when their pods have started.
 
     Args:
         worker: which of them this one is.
@@ -41,17 +43,10 @@ def meet(worker: Worker, *, within: float = WITHIN) -> None:
     Raises:
         ValueError: naming the address at which this worker cannot listen, or no other was reached.
     """
-    patient = "KUBERNETES_SERVICE_HOST" in os.environ  # set in every container of a pod
-    own = worker.addresses[worker.index]
-    for address in worker.addresses:
-        # Its own name too, which says on which kind of network it listens.
-        if (reason := _unknown_host(address)) and not (patient and address != own):
-            raise ValueError(
-                f"TF_CONFIG names a host that is not known ({reason}). Received: {address}."
-            )
+    until = time.monotonic() + within
+    _await_names(worker, until)
     with _Listener(worker) as listener:
-        until, tell = time.monotonic() + within, time.monotonic() + _TELL_EVERY
-        missing: dict[str, str] = {}
+        tell = time.monotonic() + _TELL_EVERY
         reached: set[int] = set()
         while missing := _missing(worker, reached, listener.heard):
             if time.monotonic() > until:
@@ -66,13 +61,29 @@ def meet(worker: Worker, *, within: float = WITHIN) -> None:
             time.sleep(_TRY_EVERY)
 
 
+def _await_names(worker: Worker, until: float) -> None:
+    patient = "KUBERNETES_SERVICE_HOST" in os.environ  # set in every container of a pod
+    # Its own says on which kind of network it listens.
+    for address in [worker.addresses[worker.index]] if patient else worker.addresses:
+        while reason := _unknown_host(address):
+            if not patient or time.monotonic() > until:
+                raise ValueError(
+                    f"TF_CONFIG names a host that is not known ({reason}). Received: {address}."
+                )
+            time.sleep(_TRY_EVERY)
+
+
 def _unknown_host(address: str) -> str | None:
     """Why the name of a host is not known; None if it is."""
     try:
         _look_up(address)
-    except (OSError, OverflowError, UnicodeError) as error:
-        return getattr(error, "strerror", None) or str(error)
+    except _WRONG as error:
+        return _reason(error)
     return None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _look_up(address: str) -> tuple:
@@ -106,8 +117,8 @@ def _reach(worker: Worker, index: int) -> str | None:
             connection.sendall(_greeting(worker, worker.index))
             with connection.makefile("rb") as answer:
                 answered = answer.readline(_LONGEST_GREETING)
-    except OSError as error:
-        return error.strerror or str(error)
+    except _WRONG as error:
+        return _reason(error)
     return None if answered == _greeting(worker, index) else "another program answers"
 
 
