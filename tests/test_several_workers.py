@@ -38,8 +38,8 @@ CAREFUL = ["--g_lr=1e-7", "--d_lr=1e-7"]
 # What is most unlike: batch norm, labels with several D steps, penalties that are due now and then.
 CASES = {
     "sndcgan": ["--batch_size=12", "--regularizers=r1:0.1"],
-    "stylegan2": [
-        *("--model=stylegan2", "--batch_size=12", "--loss=non_saturating"),
+    "stylegan2": [  # whose discriminator compares 4 images of a worker's own
+        *("--model=stylegan2", "--batch_size=24", "--loss=non_saturating"),
         "--regularizers=r1(10, every=4),path_length",
     ],
     "bcr": ["--batch_size=12", "--regularizers=bcr:10,lecam", "--augment=none", "--d_steps=2"],
