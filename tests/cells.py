@@ -28,7 +28,7 @@ TEXTS = {name: f"{name}(-0.9, every=3, kimg=0.5)" for name in ("ada", "apa")}
 def _can_have(network, name):
     # G needs styles for the one, and dense or convolutional layers of Keras for the other.
     missing = "orthogonal" if network == "stylegan2" else "path_length"
-    # It shares a GAN with all others but apa.
+    # The last excludes apa, and is among those alone.
     return name not in (missing, "s3gan")
 
 

@@ -28,7 +28,7 @@ ENVIRONMENT = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVE
 ENVIRONMENT.pop("TF_CONFIG", None)
 # Of the way that a weight went: at most a tenth of that was seen, most of it a hundredth.
 SHARE = 0.003
-# Seconds: about ten times what it takes on two cores.
+# Seconds; one that waits for ever is an error.
 LONGEST = 3600
 WORKERS = (2, 3)
 REPLICAS = (2, 4)
