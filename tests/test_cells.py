@@ -51,8 +51,8 @@ def trained(tmp_path_factory):
     def train(strategy, count, *flags):
         folder = tmp_path_factory.mktemp("cells") / "results"
         module = ["tests.cells", strategy, str(folder), *flags]
-        # By oneDNN a convolution with a bias gives an empty batch, of a replica that has no row, the
-        # shape of its input, and the next one fails (TensorFlow 2.15.1 and 2.21.0).
+        # By oneDNN a convolution with a bias gives an empty batch the shape of its input, and the
+        # next one fails (TensorFlow 2.15.1 and 2.21.0): that of a replica that has no row.
         plain = {"TF_ENABLE_ONEDNN_OPTS": "0"} if "--partial" in flags else {}
         options = {"env": {**ENVIRONMENT, **plain}, "stdout": subprocess.PIPE}
         if strategy == "multi_worker":
