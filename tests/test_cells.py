@@ -26,7 +26,7 @@ by_make_test_workers = [
 # One thread: else TensorFlow's own sums differ from run to run.
 ENVIRONMENT = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 ENVIRONMENT.pop("TF_CONFIG", None)
-# Of the way that a weight went: at most a tenth of that was seen, most of it a hundredth.
+# Of the way that a weight went: an eighth of that was seen at most.
 SHARE = 0.003
 # Seconds; one that waits for ever is an error.
 LONGEST = 3600
