@@ -3,7 +3,7 @@
 # make fuzz    the fuzz tests with many more examples, other ones each time
 # make audit   known vulnerabilities of the pinned packages (needs the network)
 # make test-tpu  training steps compiled for TPUs, without one (test-tpu-published: those of papers)
-# make test-workers  several workers on this machine, with each network that is tried
+# make test-workers  several workers and devices on this machine, held equal to one
 # make soak    strike runs in many ways for 20 minutes, and compare the bits of their weights
 # make bench   all benchmarks, and their page: docs/benchmarks.md (half an hour; ARGS=--quick: a trial)
 # make lint    ruff
@@ -60,7 +60,7 @@ fuzz: setup
 	HYPOTHESIS_PROFILE=fuzz $(TEST) tests/fuzz $(ARGS)
 
 test-workers: setup
-	TEST_WORKERS=1 $(RUN) -m pytest tests/test_several_workers.py $(ARGS)
+	TEST_WORKERS=1 $(RUN) -m pytest tests/test_several_workers.py tests/test_cells.py $(ARGS)
 
 soak: setup
 	$(RUN) -m tools.soak $(ARGS)

@@ -1,5 +1,6 @@
 """train.py as a user sees it: exit codes, one line for a mistake, and nothing written."""
 
+import functools
 import importlib.util
 import json
 import os
@@ -11,6 +12,8 @@ import pytest
 
 from tests.train_command import SMALL, run, written
 from tf_diffaug.commands import main
+from tf_diffaug.training import strategy
+from tools.launch_local import free_ports
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -94,6 +97,27 @@ MISTAKES = {
     "preview of nothing": (["--preview"], "--policy="),
     "damaged run": (["--run_dir=damaged"], "config.json"),
 }
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("no.such.host.invalid:2222", "names a host that is not known"),
+        ("127.0.0.1:9", "there is no worker of this run"),
+    ],
+)
+def test_a_worker_at_a_wrong_address_is_one_line(here, capsys, monkeypatch, host, reason):
+    soon = functools.partial(strategy.meet, within=0.1)
+    monkeypatch.setattr(strategy, "meet", soon)
+    own = f"127.0.0.1:{free_ports(1)[0]}"
+    task = {"cluster": {"worker": [own, host]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+    assert run("--strategy=multi_worker", "--fid_features=none", *SMALL[:1]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert reason in error
+    assert f"Received: {host}" in error
+    assert written(here) == []
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -31,11 +31,15 @@ FLAGS = [
     *("--sample_every=10", "--eval_every=10", "--checkpoint_every=4", "--noreport"),
     *("--fid_features=emoji-cnn", "--policy=color,translation,cutout"),
 ]
+# Adam makes whole steps of what is rounding, as of the gradient of a bias before a batch norm:
+# after 20 of its usual ones two runs are far apart. With these the gradients are what is compared,
+# in its moments; tests/test_cells.py has the weights.
+CAREFUL = ["--g_lr=1e-7", "--d_lr=1e-7"]
 # What is most unlike: batch norm, labels with several D steps, penalties that are due now and then.
 CASES = {
     "sndcgan": ["--batch_size=12", "--regularizers=r1:0.1"],
-    "stylegan2": [
-        *("--model=stylegan2", "--batch_size=12", "--loss=non_saturating"),
+    "stylegan2": [  # whose discriminator compares 4 images of a worker's own
+        *("--model=stylegan2", "--batch_size=24", "--loss=non_saturating"),
         "--regularizers=r1(10, every=4),path_length",
     ],
     "bcr": ["--batch_size=12", "--regularizers=bcr:10,lecam", "--augment=none", "--d_steps=2"],
@@ -82,24 +86,32 @@ def test_they_train_what_one_device_does(tmp_path, case, workers):
     if not ALL and (case, workers) != ("sndcgan", 2):
         pytest.skip("by make test-workers")
     one, several = tmp_path / "one", tmp_path / "several"
-    command = [sys.executable, "-m", "tf_diffaug", "train", *FLAGS, *CASES[case]]
+    flags = [*CAREFUL, *CASES[case]]
+    command = [sys.executable, "-m", "tf_diffaug", "train", *FLAGS, *flags]
     subprocess.run([*command, f"--run_dir={one}"], env=ENVIRONMENT, check=True, capture_output=True)
-    finish(several, *CASES[case], workers=workers)
+    finish(several, *flags, workers=workers)
     expected, found = state(one), state(several)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=2e-3, atol=2e-3, err_msg=name)
+        room = 1e-4 * np.abs(value).max() + 1e-5
+        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=room, err_msg=name)
     for alone, shared in zip(records(one, "eval"), records(several, "eval"), strict=True):
-        assert shared["fid"] == pytest.approx(alone["fid"], rel=2e-3)
+        assert shared["fid"] == pytest.approx(alone["fid"], rel=1e-4)
         assert shared["protocol"] == alone["protocol"]
     for alone, shared in zip(records(one, "train"), records(several, "train"), strict=True):
-        assert shared["d_loss"] == pytest.approx(alone["d_loss"], rel=2e-3, abs=2e-3)
+        for term in ("d_loss", "g_loss"):
+            assert shared[term] == pytest.approx(alone[term], rel=1e-4, abs=1e-5)
 
 
 def interrupted(run_dir, which, number):
     """What comes of two workers of which some get a signal once they have saved a step."""
     processes = launch(run_dir, "--batch_size=12")
     sent = interrupt(processes, run_dir, number, which=which)
+    if number == signal.SIGSTOP:
+        (other,) = {0, 1} - {*which}
+        processes[other].wait(timeout=240)
+        for index in which:
+            processes[index].kill()
     codes, outputs = ended(processes)
     return codes, outputs, time.monotonic() - sent
 
@@ -127,6 +139,15 @@ def test_killed_and_stopped_they_end_together_and_go_on_to_the_same_bits(tmp_pat
     assert "the same command goes on" in outputs[0]
     finish(broken, "--batch_size=12")
     assert_same_bits(whole, broken)
+
+
+@pytest.mark.skipif(not ALL, reason="by make test-workers")
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_other_ends_when_one_hangs(tmp_path, index):
+    # As if its machine were lost: no connection is closed, and nothing answers.
+    codes, outputs, _ = interrupted(tmp_path / "run", [index], signal.SIGSTOP)
+    assert codes[1 - index] == FAILED, outputs[1 - index]
+    assert "Another worker is gone" in outputs[1 - index].splitlines()[-1]
 
 
 def test_workers_of_other_flags_are_refused(tmp_path):

@@ -39,13 +39,16 @@ def main() -> int:
     return next((code if code > 0 else 128 - code for code in codes if code), 0)
 
 
-def start(
-    count: int, flags: list[str], *, module: str = "tf_diffaug", **options: Any
-) -> list[subprocess.Popen]:
-    """Starts the processes, the chief first; `options` are `subprocess.Popen`'s."""
+def start(count: int, flags: list[str], **options: Any) -> list[subprocess.Popen]:
+    """Starts the processes of a run, the chief first; `options` are `subprocess.Popen`'s."""
+    return spawn(count, ["tf_diffaug", "train", *flags, "--strategy=multi_worker"], **options)
+
+
+def spawn(count: int, module: list[str], **options: Any) -> list[subprocess.Popen]:
+    """Starts so many processes of a module of Python, with its arguments, as workers."""
     environment = options.pop("env", os.environ)
-    command = [sys.executable, "-m", module, "train", *flags, "--strategy=multi_worker"]
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+    command = [sys.executable, "-m", *module]
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
     return [
         subprocess.Popen(
             command,
@@ -65,7 +68,8 @@ def _config(addresses: list[str], index: int) -> str:
     return json.dumps({"cluster": {"worker": addresses}, "task": task})
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens at."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:

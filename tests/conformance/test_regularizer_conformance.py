@@ -101,7 +101,9 @@ def features():
 NETWORKS = {"sndcgan": sndcgan, "biggan": biggan, "stylegan2": stylegan2}
 
 
-def make_gan(names, *, networks=None, texts=None, policy="color,translation"):
+def make_gan(
+    names, *, networks=None, texts=None, policy="color,translation", loss="non_saturating"
+):
     """A GAN, conditional if the networks can be, whose losses see augmented images."""
     if networks is None:
         styles = any(REGULARIZERS[name].needs_styles for name in names)
@@ -115,7 +117,7 @@ def make_gan(names, *, networks=None, texts=None, policy="color,translation"):
         policy=policy,
         augment=None if policy is None else "both",
         regularizers=", ".join(texts),
-        loss="non_saturating",
+        loss=loss,
     )
     gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3))
     return gan

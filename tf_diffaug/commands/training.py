@@ -37,8 +37,13 @@ from tf_diffaug.training.modes import FAILURES
 from tf_diffaug.training.strategy import refuse_unlike
 from tf_diffaug.training.workers import this_worker
 
-# What a worker sees when another one is gone.
-_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+# What a worker sees when another one is gone; the last if the chief hangs, which answers no more.
+_GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 class Ready(NamedTuple):

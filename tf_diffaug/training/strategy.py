@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.naming import unknown
-from tf_diffaug.training.workers import check_addresses, this_worker
+from tf_diffaug.training.meeting import meet
+from tf_diffaug.training.workers import this_worker
 
 # TensorFlow's TPU wheels end with it.
 TPU_WHEEL = "tensorflow-tpu==2.20.0"
@@ -24,10 +25,11 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     Args:
         name: `auto` takes a TPU if the environment names one (`TPU_NAME`, `local` on a TPU VM), all
             GPUs if there are several, else one device. `mirrored` takes all GPUs, or without any
-            all logical CPUs. `multi_worker` reads `TF_CONFIG`.
+            all logical CPUs. `multi_worker` reads `TF_CONFIG`, and waits for the other workers.
 
     Raises:
-        ValueError: for an unknown name, or a kind of device that is not there.
+        ValueError: for an unknown name, a kind of device that is not there, or workers that do not
+            come.
     """
     if name not in STRATEGIES:
         raise ValueError(unknown("strategy", name, STRATEGIES))
@@ -39,7 +41,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name == "tpu":
         return _tpu_strategy()
     if name == "multi_worker":
-        check_addresses(this_worker())
+        meet(this_worker())
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")

@@ -6,11 +6,6 @@ import dataclasses
 import json
 import os
 import re
-import socket
-import time
-
-# Seconds in which a host's name must come to be known: of a pod that starts it is not at once.
-_NAMES_WITHIN = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,42 +59,3 @@ def this_worker() -> Worker:
             f"Received: TF_CONFIG={text}."
         ) from None
     return Worker(index, addresses)
-
-
-def check_addresses(worker: Worker) -> None:
-    """Looks whether this worker can listen where it should, and knows the others' hosts.
-
-    Raises:
-        ValueError: naming the address that is wrong.
-    """
-    until = time.monotonic() + _NAMES_WITHIN
-    for address in worker.addresses:
-        found = _resolved(address, until)
-        if address == worker.addresses[worker.index]:
-            _try_to_listen(address, found)
-
-
-def _resolved(address: str, until: float) -> list:
-    host, port = address.rsplit(":", 1)
-    while True:
-        try:
-            return socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-        except (OSError, OverflowError, UnicodeError) as error:
-            if time.monotonic() > until:
-                raise ValueError(
-                    f"TF_CONFIG names a worker that cannot be found ({error}). Received: {address}."
-                ) from error
-        time.sleep(1.0)
-
-
-def _try_to_listen(address: str, found: list) -> None:
-    family, kind, protocol, _, place = found[0]
-    with socket.socket(family, kind, protocol) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(place)
-        except OSError as error:
-            raise ValueError(
-                f"This worker cannot listen at its address in TF_CONFIG ({error.strerror}). "
-                f"Received: {address}."
-            ) from error

@@ -15,7 +15,7 @@ import time
 
 import tensorflow as tf
 
-from tools.launch_local import start
+from tools.launch_local import spawn
 
 TOLD = "tools.soak.told"
 EVERY = 4
@@ -65,7 +65,8 @@ class Run:
         given.append(f"--run_dir={self.path}")
         options = {"env": ENVIRONMENT, "stdout": subprocess.PIPE}
         if self.workers > 1:
-            self.processes = start(self.workers, given, module=TOLD, **options)
+            module = [TOLD, "train", *given, "--strategy=multi_worker"]
+            self.processes = spawn(self.workers, module, **options)
         else:
             command = [sys.executable, "-m", TOLD, "train", *given]
             options |= {"stderr": subprocess.STDOUT, "text": True}
