@@ -175,12 +175,15 @@ def test_a_step_that_fails_is_a_line(monkeypatch, error, way_out):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", NETWORKS)
-def test_every_network_runs_in_each_precision_and_with_xla(family):
-    found = list(trial.try_family(family, make_strategy("one_device"), kind="CPU", xla=True))
-    words = ("", " in bfloat16", " in float16", " with XLA")
+def test_every_network_runs_in_each_precision_and_with_xla(family, monkeypatch):
+    monkeypatch.setattr(trial, "TIMED_SECONDS", 0)
+    # The networks' own tests compile each of them.
+    xla = family == "sndcgan"
+    found = list(trial.try_family(family, make_strategy("one_device"), kind="CPU", xla=xla))
+    words = ["", " in bfloat16", " in float16", *([" with XLA"] if xla else [])]
     assert [one.label for one in found] == [family + word for word in words]
-    assert [one.problem for one in found] == [None] * 4
-    assert found[-1].text.startswith("runs, losses finite;")
+    assert [one.problem for one in found] == [None] * len(words)
+    assert found[-1].text.startswith("runs, losses finite;") or not xla
 
 
 @pytest.mark.slow
