@@ -105,7 +105,7 @@ class Config:
     # Adam's constants are those recalled of the second paper's SNDCGAN.
     loss: str = _option(
         "hinge",
-        "the adversarial loss, such as hinge, non_saturating, wasserstein or relativistic",
+        "adversarial: hinge, non_saturating, wasserstein or relativistic",
         group="Training",
     )
     steps: int = _option(5000, "G steps in all", least=1, changeable=True)
