@@ -3,6 +3,7 @@
 import json
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -39,6 +40,23 @@ def test_a_model_comes_back(tmp_path, name):
     made = save(tmp_path / name, keras.layers.Conv2D(2, 3, activation="relu"))
     images = tf.random.uniform((2, 4, 4, 3))
     found = load_keras_file(tmp_path / name)
+    np.testing.assert_array_equal(found(images), made(images))
+
+
+def test_a_model_whose_weights_lie_where_hdf5_looks_for_itself_comes_back(tmp_path):
+    made = save(tmp_path / "plain.keras", keras.layers.Conv2D(2, 3))
+    with zipfile.ZipFile(tmp_path / "plain.keras") as plain:
+        parts = {name: plain.read(name) for name in plain.namelist()}
+    weights = parts.pop("model.weights.h5")
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        # A file's bytes come after 30 of the archive's own and its name.
+        archive.writestr("filling", bytes(512 - 2 * 30 - len("filling" + "model.weights.h5")))
+        archive.writestr("model.weights.h5", weights)
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert h5py.is_hdf5(tmp_path / "model.keras")
+    images = tf.random.uniform((2, 4, 4, 3))
+    found = load_keras_file(tmp_path / "model.keras")
     np.testing.assert_array_equal(found(images), made(images))
 
 

@@ -149,7 +149,7 @@ def test_a_ragged_batch_is_cut_to_whole_turns():
 def test_a_batch_of_too_few_for_every_turn_is_named():
     gan = make_gan(d_steps=2)
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="for each of the 2 updates of D in a step"
+        tf.errors.InvalidArgumentError, match="for each of the 2 updates that take reals"
     ):
         gan.fit(make_images(17), batch_size=8, verbose=0)
 

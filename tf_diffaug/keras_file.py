@@ -57,9 +57,11 @@ def _configs(path: str) -> list[Any]:
             texts.append(archive.read(info))
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
+            if "model_config" in file.attrs:
+                texts.append(file.attrs["model_config"])
+            # In a `.keras` file HDF5 may find the weights, where they begin at 512, 1024, ...
+            elif not texts:
                 raise ValueError("it holds weights and no model")
-            texts.append(file.attrs["model_config"])
     if not texts:
         raise ValueError("it is no Keras file")
     try:
