@@ -66,6 +66,11 @@ def mixed_precision(dtype: str):
         set_policy("float32")
 
 
+def descent() -> keras.optimizers.Optimizer:
+    """One that makes no whole step of what is rounding alone."""
+    return keras.optimizers.SGD(0.02, momentum=0.5)
+
+
 def make_gan(
     *, optimizer=None, batch_norm: bool = False, jit_compile: bool | str = False, **options
 ) -> GAN:

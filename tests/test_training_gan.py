@@ -14,11 +14,11 @@ from tests.networks import (
     make_gan,
     make_generator,
     make_images,
+    mixed_precision,
     update_d,
     update_g,
     values,
 )
-from tf_diffaug._keras import KERAS_3
 from tf_diffaug.layers import MinibatchStddev, SpectralNormalization
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
 from tf_diffaug.training.views import check_groups
@@ -255,15 +255,9 @@ def test_weights_that_are_not_finite_are_found_before_a_loss_shows_them():
 
 
 def test_networks_may_compute_in_bfloat16():
-    set_policy = (
-        keras.config.set_dtype_policy if KERAS_3 else keras.mixed_precision.set_global_policy
-    )
-    set_policy("mixed_bfloat16")
-    try:
+    with mixed_precision("bfloat16"):
         gan = make_gan(policy=POLICY, regularizers="r1:1")
         gan.fit(make_images(8), batch_size=8, verbose=0)
-    finally:
-        set_policy("float32")
 
 
 def test_groups_of_a_discriminators_minibatch_never_mix_views():

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tests.networks import (
     assert_same_updates,
+    descent,
     make_gan,
     make_images,
     mixed_precision,
@@ -14,10 +15,6 @@ from tf_diffaug.runs import CheckpointStore
 from tf_diffaug.training.network_optimizer import LossScale, NetworkOptimizer
 
 POLICY = "color,translation,cutout"
-
-
-def descent():
-    return keras.optimizers.SGD(0.02, momentum=0.5)
 
 
 def make_half(dtype="float16", **options):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import SHAPE, make_conditional_gan, make_gan, make_images, values
+from tests.networks import SHAPE, descent, make_conditional_gan, make_gan, make_images, values
 from tf_diffaug.images import to_float
 from tf_diffaug.runs import CheckpointStore
 from tf_diffaug.training.calls import Outputs
@@ -23,10 +23,6 @@ def turn(logits, dtype=tf.float32):
 
 def set_p(gan, p):
     gan.regularizers[0].variables[0].assign([p, 0.0, 0.0])
-
-
-def descent():
-    return keras.optimizers.SGD(0.02, momentum=0.5)
 
 
 @pytest.mark.parametrize("kind", [ADA, APA])

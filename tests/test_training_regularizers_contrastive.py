@@ -1,11 +1,10 @@
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_discriminator, make_generator, make_images, values
+from tests.networks import make_discriminator, make_generator, make_images, mixed_precision, values
 from tests.networks import make_feature_gan as make_gan
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.training import GAN
@@ -167,11 +166,8 @@ def test_cntr_falls_when_it_is_asked_for():
 
 
 def test_it_is_compiled_by_xla_and_runs_in_bfloat16():
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    try:
+    with mixed_precision("bfloat16"):
         gan = make_gan(policy="color", regularizers="cntr", jit_compile=True)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
     (term,) = gan.regularizers
     assert all(v.dtype == tf.float32 for v in term.variables)
     history = gan.fit(make_images(16), batch_size=8, verbose=0).history["cntr"]

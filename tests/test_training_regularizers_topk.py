@@ -1,11 +1,10 @@
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_gan, make_images, values
+from tests.networks import descent, make_gan, make_images, values
 from tf_diffaug.runs import CheckpointStore
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.modes import MODES
@@ -21,10 +20,6 @@ def make_term(*args, **options):
     term = TopK(*args, **options)
     term.build(None)
     return term
-
-
-def descent():
-    return keras.optimizers.SGD(0.02, momentum=0.5)
 
 
 def test_topk_is_its_formula_update_by_update(rng):

@@ -9,6 +9,7 @@ from tests.networks import (
     LATENT_DIM,
     NUM_CLASSES,
     assert_same_updates,
+    descent,
     make_conditional_gan,
     make_gan,
     make_images,
@@ -114,7 +115,7 @@ def test_two_replicas_end_where_one_does(two_replicas):
                 loss="relativistic",
                 policy=POLICY,
                 regularizers="r1(1, every=2),r2(1)",
-                optimizer=lambda: keras.optimizers.SGD(0.02, momentum=0.5),
+                optimizer=descent,
             )
         start = values(gan, "generator", "discriminator")
         dataset = tf.data.Dataset.from_tensor_slices(make_images(64)).batch(16)

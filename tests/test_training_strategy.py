@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tests.networks import (
     assert_trained_alike,
+    descent,
     make_conditional_gan,
     make_discriminator,
     make_feature_gan,
@@ -19,10 +20,6 @@ from tf_diffaug.training import EMA, GAN
 from tf_diffaug.training.strategy import global_mean, make_strategy
 
 POLICY = "color,translation,cutout"
-
-
-def descent():
-    return keras.optimizers.SGD(0.02, momentum=0.5)
 
 
 def adam():

@@ -39,8 +39,8 @@ class Recipe:
 
 
 def images_per_step(config: Config) -> int:
-    """The reals that one step takes: a batch for each update of D, and one for G's if paired."""
-    return config.batch_size * (config.d_steps + int(get_loss(config.loss).paired))
+    """The reals that one step takes, over all replicas."""
+    return config.batch_size * get_loss(config.loss).batches(config.d_steps)
 
 
 def settle(config: Config) -> Recipe:

@@ -47,6 +47,10 @@ class Loss:
     summary: str = ""
     paired: bool = False
 
+    def batches(self, d_steps: int) -> int:
+        """The batches of reals in a step: one for each update of D, and one for G's if paired."""
+        return d_steps + int(self.paired)
+
     def of_discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         """What D pays for each example, float32 (batch,)."""
         if self.paired:

@@ -56,8 +56,8 @@ class Objective:
 
     @property
     def batches(self) -> int:
-        """The batches of reals in a step: one for each update of D, and one for G's if paired."""
-        return self.networks.d_steps + int(self.loss.paired)
+        """The batches of reals in a step."""
+        return self.loss.batches(self.networks.d_steps)
 
     def pairs_labels(self) -> bool:
         """Whether a fake has the label of the real beside it, which is then known."""
