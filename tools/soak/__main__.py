@@ -2,10 +2,10 @@
 
     python -m tools.soak --minutes=20
 
-A run of one process and one of two workers are struck again and again, and go on by the same
-command. A table says how often each fault was injected, after how many the run went on, and how
-many bits of the weights that were saved next differ from those of a run without faults at the same
-step; the exit code is 1 if one does, or if a run did anything else that it should not.
+A run of one process and, beside it, one of two workers are struck again and again, and go on by
+the same command. A table says how often each fault was injected, after how many the run went on,
+and how many bits of the weights that were saved next differ from those of a run without faults at
+the same step; the exit code is 1 if one does, or if a run did anything else that it should not.
 
 A full disk and a read-only folder need a disk of their own, which a user may make on Linux by
 `unshare -rm`. Elsewhere they are left out, and the table says so.
@@ -14,6 +14,7 @@ A full disk and a read-only folder need a disk of their own, which a user may ma
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import random
@@ -31,12 +32,13 @@ from PIL import Image
 
 from tf_diffaug.data import load
 from tools.soak.course import Course
-from tools.soak.faults import all_faults, on_new_disk, shuffled
+from tools.soak.faults import Fault, all_faults, on_new_disk, shuffled
 from tools.soak.run import FINISHED, Run
 
 COLUMNS = ("injected", "resumed", "failed", "bits that differ")
-# By the number of workers: the part of the time after which no fault is begun.
-UNTIL = {1: 0.35, 2: 0.85}
+WORKERS = (1, 2)
+# The part of the time after which no fault is begun.
+UNTIL = 0.85
 _UNSHARED = "SOAK_UNSHARED"
 
 
@@ -49,31 +51,42 @@ def main() -> int:
     _unshare()
     begin = time.monotonic()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="soak-"))
-    dataset = write_images(folder / "images")
-    courses, planned = [], 0
-    can_mount = _UNSHARED in os.environ
-    for workers, part in UNTIL.items():
+    until = begin + 60 * UNTIL * arguments.minutes
+    has_disk = _UNSHARED in os.environ
+
+    def take(workers: int) -> tuple[Course, int]:
         rng = random.Random(f"{arguments.seed} {workers}")
-        with on_new_disk(folder / f"disk-{workers}", can_mount=can_mount) as disk:
-            faults = all_faults(workers, arguments.kills // 2, has_disk=disk.is_mount())
-            planned += len(faults)
-            course = Course(Run(disk / "run", dataset, workers))
-            course.suffer(shuffled(faults, rng), rng, until=begin + 60 * part * arguments.minutes)
-            course.finish()
-            whole = Run(folder / f"whole-{workers}", dataset, workers)
-            whole.start(course.run.saved, "--keep_checkpoints=100000")
-            whole.must_end(FINISHED, says="Done: ")
-            course.compare(whole.path)
-            if course.wrong:
-                shutil.copytree(disk, folder / f"left-{workers}")
-            has_disk = disk.is_mount()
-        courses.append(course)
-    _print(courses, planned, (time.monotonic() - begin) / 60, has_disk)
+        faults = shuffled(all_faults(workers, arguments.kills // 2, has_disk=has_disk), rng)
+        return take_course(folder / str(workers), workers, faults, rng, until=until), len(faults)
+
+    # Most of the time goes to starts, of which one keeps a core busy.
+    with concurrent.futures.ThreadPoolExecutor(len(WORKERS)) as pool:
+        courses, planned = zip(*pool.map(take, WORKERS), strict=True)
+    _print(courses, sum(planned), (time.monotonic() - begin) / 60, has_disk)
     if any(course.wrong for course in courses):
         print(f"What is left of them is in {folder}.")
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def take_course(
+    folder: pathlib.Path, workers: int, faults: list[Fault], rng: random.Random, *, until: float
+) -> Course:
+    """Takes a run through faults and to its end, and holds it against one without faults."""
+    folder.mkdir()
+    dataset = write_images(folder / "images")
+    with on_new_disk(folder / "disk", can_mount=_UNSHARED in os.environ) as disk:
+        course = Course(Run(disk / "run", dataset, workers))
+        course.suffer(faults, rng, until=until)
+        course.finish()
+        whole = Run(folder / "whole", dataset, workers)
+        whole.start(course.run.saved, "--keep_checkpoints=100000")
+        whole.must_end(FINISHED, says="Done: ")
+        course.compare(whole.path)
+        if course.wrong:
+            shutil.copytree(disk, folder / "left")
+    return course
 
 
 def write_images(folder: pathlib.Path, count: int = 40) -> pathlib.Path:
@@ -122,7 +135,8 @@ def _unshare() -> None:
     command = ["unshare", "--map-root-user", "--mount"]
     if _UNSHARED in os.environ or shutil.which("unshare") is None:
         return
-    if subprocess.run([*command, "true"], capture_output=True).returncode == 0:
+    trial = ["mount", "-t", "tmpfs", "soak", tempfile.gettempdir()]
+    if subprocess.run([*command, *trial], capture_output=True).returncode == 0:
         again = [*command, sys.executable, "-m", "tools.soak", *sys.argv[1:]]
         os.execvpe("unshare", again, {**os.environ, _UNSHARED: "1"})
 

@@ -94,7 +94,7 @@ class Run:
                 self._next()
             if what == "start" or (self.doing is not None and self.doing[0] == what):
                 return
-            # Too late: it was shorter than usual.
+            part *= 0.8  # too late: it was shorter than usual
 
     def wait(self) -> list[int]:
         """The exit codes, once all processes have ended."""
