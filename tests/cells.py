@@ -23,6 +23,9 @@ ROWS = 24
 LEFT_OVER = (5, 2)
 # Their sums over the images since the last change are left over after the last step.
 TEXTS = {name: f"{name}(-0.9, every=3, kimg=0.5)" for name in ("ada", "apa")}
+# Of gradient descent, where that of the tests is too high: the slopes of all terms add up, and
+# BigGAN's D would be dead after five steps.
+RATES = {"biggan": 1e-5}
 
 
 def _can_have(network, name):
@@ -45,12 +48,18 @@ def cells():
     made |= {name: functools.partial(_make, [name]) for name in NAMES}
     for network, networks in NETWORKS.items():
         names = [name for name in NAMES if _can_have(network, name)]
-        made[f"{network}, all"] = functools.partial(_make, names, networks=networks)
+        options = {"networks": networks, "rate": RATES.get(network)}
+        made[f"{network}, all"] = functools.partial(_make, names, **options)
     return made
 
 
-def _make(names, **options):
-    return make_gan(names, texts=[TEXTS.get(name, text(name)) for name in names], **options)
+def _make(names, *, rate=None, **options):
+    import keras
+
+    gan = make_gan(names, texts=[TEXTS.get(name, text(name)) for name in names], **options)
+    if rate is not None:
+        gan.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate))
+    return gan
 
 
 def _data(gan):
