@@ -17,7 +17,8 @@ from tests.networks import NUM_CLASSES, values
 from tf_diffaug.training import LOSSES
 
 STEPS = 20
-# A multiple of 2, 3 and 4 replicas, each of which has whole groups of StyleGAN2's two images.
+# Of each batch in a step: a multiple of 2, 3 and 4 replicas, each of which has whole groups of
+# StyleGAN2's two images.
 ROWS = 24
 # The last batch of `fit`: some for each of 4 replicas, and none for some.
 LEFT_OVER = (5, 2)
@@ -53,6 +54,12 @@ def cells():
     return made
 
 
+def can_share_unevenly(name):
+    """Whether a last batch may leave some replicas fewer images than others, or none."""
+    # StyleGAN2's discriminator compares images in groups; a paired loss has two batches of them.
+    return not name.startswith("stylegan2") and "relativistic" not in name
+
+
 def _make(names, *, rate=None, **options):
     import keras
 
@@ -62,11 +69,15 @@ def _make(names, *, rate=None, **options):
     return gan
 
 
+def _rows(gan):
+    return ROWS * gan.objective.batches
+
+
 def _data(gan):
     from tf_diffaug.data import ImageData
 
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (5 * ROWS, *gan.image_shape), np.uint8)
+    images = rng.integers(0, 256, (5 * _rows(gan), *gan.image_shape), np.uint8)
     images[::2] //= 4  # neighbours in a batch are unlike
     labels = (np.arange(len(images)) % NUM_CLASSES).astype(np.int32)
     if any(term.fills_labels for term in gan.regularizers):
@@ -82,7 +93,7 @@ def _train(gan, data):
     from tf_diffaug.runs.parts import make_dataset
     from tf_diffaug.training.loop import Hook, Loop
 
-    config = Config(batch_size=ROWS, steps=STEPS, conditional=gan.num_classes is not None)
+    config = Config(batch_size=_rows(gan), steps=STEPS, conditional=gan.num_classes is not None)
     history = []
 
     class Noted(Hook):
@@ -98,10 +109,10 @@ def _fit(gan, data):
     """Trains by `fit`, whose batches need not be whole."""
     histories = []
     for left in LEFT_OVER:
-        count = 2 * ROWS + left
+        count = 2 * _rows(gan) + left
         labels = None if data.labels is None else data.labels[:count]
         fitted = gan.fit(
-            data.images[:count], labels, batch_size=ROWS, shuffle=False, epochs=2, verbose=0
+            data.images[:count], labels, batch_size=_rows(gan), shuffle=False, epochs=2, verbose=0
         )
         histories.append(fitted.history)
     return {name: np.concatenate([part[name] for part in histories]) for name in histories[0]}
@@ -134,8 +145,8 @@ def main():
     for name, make in cells().items():
         if not re.match(arguments.only, name):
             continue
-        if arguments.partial and name.startswith("stylegan2"):
-            continue  # its groups of images need whole batches
+        if arguments.partial and not can_share_unevenly(name):
+            continue
         with strategy.scope():
             gan = make()
         train = _fit if arguments.partial else _train

@@ -7,13 +7,15 @@ make whole steps of it.
 
 import functools
 import os
+import pathlib
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from tests.cells import cells
+from tests.cells import can_share_unevenly, cells
 from tests.networks import assert_same_updates
 from tf_diffaug.runs.networks import NETWORKS
 from tf_diffaug.training import LOSSES, REGULARIZERS
@@ -36,8 +38,7 @@ LONGEST = 3600
 WORKERS = (2, 3)
 REPLICAS = (2, 4)
 WHOLE = list(cells())
-# StyleGAN2's discriminator compares images in groups, which need whole batches.
-PARTIAL = [name for name in WHOLE if not name.startswith("stylegan2")]
+PARTIAL = list(filter(can_share_unevenly, WHOLE))
 
 
 def test_every_name_has_a_cell():
@@ -46,9 +47,30 @@ def test_every_name_has_a_cell():
     assert {f"{network}, all" for network in NETWORKS} <= set(WHOLE)
 
 
+class Results(NamedTuple):
+    """What a process made of the cells until it ended, or failed, and what it said."""
+
+    folder: pathlib.Path
+    output: str
+
+    def read(self, name):
+        """The state before and after, lists of arrays by group, and the losses by name."""
+        path = self.folder / f"{name}.npz"
+        assert path.exists(), self.output[-2000:]
+        state, losses = {"start": {}, "end": {}}, {}
+        with np.load(path) as arrays:
+            for key in sorted(arrays):
+                when, _, rest = key.partition("/")
+                if when == "loss":
+                    losses[rest] = arrays[key]
+                else:
+                    state[when].setdefault(rest.partition("/")[0], []).append(arrays[key])
+        return state, losses
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Trains all cells in one way; returns the folder of each worker's results."""
+    """Trains all cells in one way; returns the results of each worker."""
 
     @functools.cache
     def train(strategy, count, *flags):
@@ -69,9 +91,9 @@ def trained(tmp_path_factory):
         finally:
             for process in processes:
                 process.kill()
-        assert [process.returncode for process in processes] == [0] * len(processes), outputs
         several = strategy == "multi_worker"
-        return [folder / str(index) for index in range(count)] if several else [folder]
+        folders = [folder / str(index) for index in range(count)] if several else [folder]
+        return list(map(Results, folders, outputs))
 
     return train
 
@@ -83,8 +105,8 @@ class TestWorkers:
 
     def test_they_end_where_one_device_does(self, trained, count, name):
         (one,) = trained("one_device", 1)
-        for folder in trained("multi_worker", count):
-            assert_alike(one, folder, name)
+        for worker in trained("multi_worker", count):
+            assert_alike(one, worker, name)
 
 
 @pytest.mark.parametrize("count", REPLICAS)
@@ -104,8 +126,7 @@ class TestReplicas:
 
 
 def assert_alike(one, several, name):
-    results = [read(folder / f"{name}.npz") for folder in (one, several)]
-    (alone, losses), (shared, other_losses) = results
+    (alone, losses), (shared, other_losses) = (results.read(name) for results in (one, several))
     for group, expected in alone["start"].items():
         for a, b in zip(expected, shared["start"][group], strict=True):
             np.testing.assert_array_equal(b, a, err_msg=group)
@@ -117,16 +138,3 @@ def assert_alike(one, several, name):
         # Of the largest: one near 0 may be the mean of large logits.
         room = share * np.abs(expected).max() + 1e-5
         np.testing.assert_allclose(other_losses[term], expected, rtol=0, atol=room, err_msg=term)
-
-
-def read(path):
-    """The state before and after, lists of arrays by group, and the losses by name."""
-    state, losses = {"start": {}, "end": {}}, {}
-    with np.load(path) as arrays:
-        for key in sorted(arrays):
-            when, _, rest = key.partition("/")
-            if when == "loss":
-                losses[rest] = arrays[key]
-            else:
-                state[when].setdefault(rest.partition("/")[0], []).append(arrays[key])
-    return state, losses
