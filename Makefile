@@ -5,7 +5,7 @@
 # make test-tpu  training steps compiled for TPUs, without one (test-tpu-published: those of papers)
 # make test-workers  several workers and devices on this machine, held equal to one
 # make soak    strike runs in many ways for 20 minutes, and compare the bits of their weights
-# make bench   all benchmarks, and their page: docs/benchmarks.md (half an hour; ARGS=--quick: a trial)
+# make bench   all benchmarks, and their page: docs/benchmarks.md (45 minutes; ARGS=--quick: a trial)
 # make lint    ruff
 
 PYTHON ?= python3
