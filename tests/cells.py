@@ -26,7 +26,7 @@ LEFT_OVER = (5, 2)
 TEXTS = {name: f"{name}(-0.9, every=3, kimg=0.5)" for name in ("ada", "apa")}
 # Of gradient descent, where that of the tests is too high: BigGAN's D would be dead after a few
 # steps, and on the way there what was rounding grows.
-RATES = {"biggan": 1e-5}
+OPTIONS = {"biggan": {"rate": 1e-5}}
 
 
 def _can_have(network, name):
@@ -43,7 +43,7 @@ def cells():
     """
     made = {name: functools.partial(_make, [name]) for name in NAMES}
     for network, networks in NETWORKS.items():
-        make = functools.partial(_make, networks=networks, rate=RATES.get(network))
+        make = functools.partial(_make, networks=networks, **OPTIONS.get(network, {}))
         made |= {f"{network}, {loss}": functools.partial(make, (), loss=loss) for loss in LOSSES}
         names = [name for name in NAMES if _can_have(network, name)]
         made[f"{network}, all"] = functools.partial(make, names)
@@ -57,13 +57,8 @@ def can_share_unevenly(name):
     return not (name.startswith("stylegan2") or "relativistic" in name or name == "path_length")
 
 
-def _make(names, *, rate=None, **options):
-    import keras
-
-    gan = make_gan(names, texts=[TEXTS.get(name, text(name)) for name in names], **options)
-    if rate is not None:
-        gan.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate))
-    return gan
+def _make(names, **options):
+    return make_gan(names, texts=[TEXTS.get(name, text(name)) for name in names], **options)
 
 
 def _rows(gan):

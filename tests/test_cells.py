@@ -37,6 +37,12 @@ WIDE = {"biggan, all": 0.02}
 LONGEST = 3600
 WORKERS = (2, 3)
 REPLICAS = (2, 4)
+WAYS = [
+    ("one_device", 1),
+    ("one_device", 1, "--partial"),
+    *(("multi_worker", count) for count in WORKERS),
+    *(("mirrored", count, *flags) for count in REPLICAS for flags in ((), ("--partial",))),
+]
 WHOLE = list(cells())
 PARTIAL = list(filter(can_share_unevenly, WHOLE))
 
@@ -52,6 +58,7 @@ class Results(NamedTuple):
 
     folder: pathlib.Path
     output: str
+    code: int
 
     def read(self, name):
         """The state before and after, lists of arrays by group, and the losses by name."""
@@ -93,7 +100,7 @@ def trained(tmp_path_factory):
                 process.kill()
         several = strategy == "multi_worker"
         folders = [folder / str(index) for index in range(count)] if several else [folder]
-        return list(map(Results, folders, outputs))
+        return list(map(Results, folders, outputs, [process.wait() for process in processes]))
 
     return train
 
@@ -123,6 +130,15 @@ class TestReplicas:
         (one,) = trained("one_device", 1, "--partial")
         (several,) = trained("mirrored", count, "--partial")
         assert_alike(one, several, name)
+
+
+class TestProcesses:
+    pytestmark = by_make_test_workers
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_each_ends_well(self, trained, way):
+        for results in trained(*way):
+            assert results.code == 0, results.output[-2000:]
 
 
 def assert_alike(one, several, name):

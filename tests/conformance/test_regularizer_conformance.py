@@ -102,7 +102,13 @@ NETWORKS = {"sndcgan": sndcgan, "biggan": biggan, "stylegan2": stylegan2}
 
 
 def make_gan(
-    names, *, networks=None, texts=None, policy="color,translation", loss="non_saturating"
+    names,
+    *,
+    networks=None,
+    texts=None,
+    policy="color,translation",
+    loss="non_saturating",
+    rate=1e-3,
 ):
     """A GAN, conditional if the networks can be, whose losses see augmented images."""
     if networks is None:
@@ -119,7 +125,7 @@ def make_gan(
         regularizers=", ".join(texts),
         loss=loss,
     )
-    gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3))
+    gan.compile(keras.optimizers.SGD(rate), keras.optimizers.SGD(rate))
     return gan
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import functools
 import os
 import pathlib
 import random
@@ -32,7 +33,7 @@ from PIL import Image
 
 from tf_diffaug.data import load
 from tools.soak.course import Course
-from tools.soak.faults import Fault, all_faults, on_new_disk, shuffled
+from tools.soak.faults import all_faults, on_new_disk, shuffled
 from tools.soak.run import FINISHED, Run
 
 COLUMNS = ("injected", "resumed", "failed", "bits that differ")
@@ -51,18 +52,18 @@ def main() -> int:
     _unshare()
     begin = time.monotonic()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="soak-"))
-    until = begin + 60 * UNTIL * arguments.minutes
-    has_disk = _UNSHARED in os.environ
-
-    def take(workers: int) -> tuple[Course, int]:
-        rng = random.Random(f"{arguments.seed} {workers}")
-        faults = shuffled(all_faults(workers, arguments.kills // 2, has_disk=has_disk), rng)
-        return take_course(folder / str(workers), workers, faults, rng, until=until), len(faults)
-
+    take = functools.partial(
+        take_course,
+        folder,
+        kills=arguments.kills // 2,
+        seed=arguments.seed,
+        until=begin + 60 * UNTIL * arguments.minutes,
+        can_mount=_UNSHARED in os.environ,
+    )
     # Most of the time goes to starts, of which one keeps a core busy.
     with concurrent.futures.ThreadPoolExecutor(len(WORKERS)) as pool:
-        courses, planned = zip(*pool.map(take, WORKERS), strict=True)
-    _print(courses, sum(planned), (time.monotonic() - begin) / 60, has_disk)
+        courses = list(pool.map(take, WORKERS))
+    _print(courses, (time.monotonic() - begin) / 60, has_disk=_UNSHARED in os.environ)
     if any(course.wrong for course in courses):
         print(f"What is left of them is in {folder}.")
         return 1
@@ -71,12 +72,15 @@ def main() -> int:
 
 
 def take_course(
-    folder: pathlib.Path, workers: int, faults: list[Fault], rng: random.Random, *, until: float
+    folder: pathlib.Path, workers: int, *, kills: int, seed: int, until: float, can_mount: bool
 ) -> Course:
     """Takes a run through faults and to its end, and holds it against one without faults."""
+    folder = folder / str(workers)
     folder.mkdir()
     dataset = write_images(folder / "images")
-    with on_new_disk(folder / "disk", can_mount=_UNSHARED in os.environ) as disk:
+    rng = random.Random(f"{seed} {workers}")
+    faults = shuffled(all_faults(workers, kills, has_disk=can_mount), rng)
+    with on_new_disk(folder / "disk", can_mount=can_mount) as disk:
         course = Course(Run(disk / "run", dataset, workers))
         course.suffer(faults, rng, until=until)
         course.finish()
@@ -115,9 +119,10 @@ def table_of(courses: Sequence[Course]) -> rich.table.Table:
     return table
 
 
-def _print(courses: Sequence[Course], planned: int, minutes: float, has_disk: bool) -> None:
+def _print(courses: Sequence[Course], minutes: float, *, has_disk: bool) -> None:
     rich.console.Console(width=100).print(table_of(courses))
     injected = sum(row["injected"] for course in courses for row in course.rows.values())
+    planned = sum(course.planned for course in courses)
     steps = " and ".join(str(course.run.saved) for course in courses)
     print(f"{injected} of {planned} faults, {steps} steps, {minutes:.1f} minutes.")
     for course in courses:

@@ -28,6 +28,7 @@ class Course:
         self.rows: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
         self.wrong: list[str] = []
         self.final_bits = 0
+        self.planned = 0
         self._must_fall_back = False
         self._unresumed: list[str] = []
         # Faults after which nothing was saved yet; and what was saved first after which.
@@ -44,6 +45,7 @@ class Course:
 
     def suffer(self, faults: list[Fault], rng: random.Random, *, until: float) -> None:
         """Injects faults one after the other, until a time by `time.monotonic`."""
+        self.planned = len(faults)
         for fault in faults:
             if time.monotonic() > until:
                 return
