@@ -58,6 +58,15 @@ def test_gs_term_is_its_formula_with_the_same_labels(make):
     np.testing.assert_allclose(ZCR(sigma=1e-7).generator_term(turn), np.zeros(6), atol=1e-9)
 
 
+def test_the_labels_are_the_fakes_under_a_paired_loss_too():
+    # A step of no length leads to the same images, unless they have other labels.
+    gan = make_conditional_gan(loss="relativistic", regularizers="zcr(1, sigma=1e-7)")
+    labels = tf.constant(np.arange(16) % 3, tf.int32)
+    logs = gan.train_step((tf.constant(make_images(16)), labels))
+    assert abs(float(logs["zcr"])) < 1e-8
+    assert abs(float(logs["g_zcr"])) < 1e-8
+
+
 def test_the_step_is_normal_and_of_its_size():
     seen = []
 

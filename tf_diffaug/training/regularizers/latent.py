@@ -67,7 +67,7 @@ class ZCR(Regularizer):
         return call_generator(
             networks.generator,
             draws.latents(networks.latent_dim, networks.generator) + self.sigma * step,
-            draws.labels(networks.label_frequencies),
+            update.views.labels("fake"),  # a paired loss's are those of its reals
             training=True,
             seed=draws.seed("generator"),
         )
