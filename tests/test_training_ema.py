@@ -4,7 +4,14 @@ import pytest
 import tensorflow as tf
 
 from tests.networks import LATENT_DIM, make_gan, make_generator, make_images
-from tf_diffaug.training.ema import EMA, clone_network, copy_weights, update_average
+from tf_diffaug._keras import ordered_variables, raw_variables
+from tf_diffaug.training.ema import (
+    EMA,
+    averaged_copy,
+    clone_network,
+    copy_weights,
+    update_average,
+)
 
 
 def test_decay_is_the_papers():
@@ -77,6 +84,46 @@ class Subclassed(keras.Model):
 
     def get_config(self):
         return {"units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Blocks(keras.Model):
+    """Layers in a list, all alike, so that a wrong pair of them has the right shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = [keras.layers.Dense(LATENT_DIM) for _ in range(3)]
+        self.normalize = keras.layers.BatchNormalization()
+
+    def call(self, inputs, training=False):
+        for block in self.blocks:
+            inputs = block(inputs)
+        return self.normalize(inputs, training=training)
+
+    def get_config(self):
+        return {}
+
+
+@pytest.mark.parametrize("frozen", [0, 1, 2])
+def test_a_copy_of_a_partly_frozen_network_pairs_its_layers(frozen):
+    network = Blocks()
+    latents = tf.ones([2, LATENT_DIM])
+    network(latents)
+    network.blocks[frozen].trainable = False
+    rng = np.random.default_rng(0)
+    for variable in ordered_variables(network):
+        variable.assign(rng.uniform(0.5, 1.0, variable.shape))
+    assert len(ordered_variables(network)) == len(raw_variables(network))
+    copy = averaged_copy(network, latents)
+    np.testing.assert_array_equal(copy(latents), network(latents))
+    before = [v.numpy() for v in copy.blocks[1].weights]
+    for block in network.blocks:
+        for variable in block.weights:
+            variable.assign(variable + 1.0)
+    update_average(copy, network, tf.constant(0.75))
+    for old, new in zip(before, copy.blocks[1].weights, strict=True):
+        # What nothing trains is a buffer, which is copied.
+        np.testing.assert_allclose(new.numpy() - old, 1.0 if frozen == 1 else 0.25, rtol=1e-5)
 
 
 class NeedsItsArguments(Subclassed):

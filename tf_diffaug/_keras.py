@@ -126,6 +126,19 @@ def layer_variables(network: keras.layers.Layer) -> dict[str, list[tf.Variable]]
     return found
 
 
+def ordered_variables(network: keras.layers.Layer) -> list[tf.Variable]:
+    """The variables of a network, TensorFlow's own, in an order that a copy of it has too.
+
+    That of `raw_variables` depends on what is trainable: under Keras 2 a frozen layer of a list
+    moves behind the others, and a copy made from the configuration is not frozen.
+
+    Args:
+        network: a built network.
+    """
+    each = (v for variables in layer_variables(network).values() for v in variables)
+    return list({id(variable): variable for variable in each}.values())
+
+
 def raw_variables(owner: Any, *, trainable: bool = False) -> list[tf.Variable]:
     """The variables of a layer, model or optimizer as TensorFlow's own, in a fixed order.
 

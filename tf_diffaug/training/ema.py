@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_diffaug._keras import raw_variables
+from tf_diffaug._keras import ordered_variables, raw_variables
 from tf_diffaug.training.strategy import replica_context
 
 
@@ -91,7 +91,7 @@ def averaged_copy(network: keras.Model, inputs: Any) -> keras.Model:
 
 def copy_weights(target: keras.Model, source: keras.Model) -> None:
     """Gives `target` the values of all of `source`'s variables."""
-    for new, old in zip(raw_variables(target), raw_variables(source), strict=True):
+    for new, old in zip(ordered_variables(target), ordered_variables(source), strict=True):
         new.assign(old)
 
 
@@ -102,7 +102,7 @@ def update_average(average: keras.Model, network: keras.Model, decay: tf.Tensor)
     update theirs, once for all replicas.
     """
     trainable = {id(variable) for variable in raw_variables(network, trainable=True)}
-    pairs = list(zip(raw_variables(average), raw_variables(network), strict=True))
+    pairs = list(zip(ordered_variables(average), ordered_variables(network), strict=True))
     averaged = [pair for pair in pairs if id(pair[1]) in trainable]
     copied = [pair for pair in pairs if id(pair[1]) not in trainable]
 
