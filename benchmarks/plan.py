@@ -38,6 +38,7 @@ class Benchmark:
 _AUGMENT = (
     *("color", "translation", "cutout", "color,translation,cutout"),
     *("zoomout:0.4", "rotation:0.1", "scale:0.2,rotation:0.1,scale:0.2"),
+    *("instance_noise:0.04", "diffusion_noise"),
 )
 # One of each kind that takes as much as its like.
 _REMEMBERED = (

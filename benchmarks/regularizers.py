@@ -15,7 +15,7 @@ Beside the measured ratio stand two that follow from arithmetic, in matrix produ
 it a pass forward and the gradients of its weights, one in G's update a pass and the gradient of the
 images; there is none for those whose cost is elsewhere. `counted` is of the step's graph, with
 gradients of gradients, projection heads and further passes of G. The aim is a measured ratio of
-at most 1.10 times the implied one, and 1.02 for LeCam, ADA and APA.
+at most 1.10 times the implied one, and 1.02 for LeCam, ADA, APA and diffusion.
 
 The peak of memory is that of a process for each step alone, less what it held with its networks
 made and no step taken.
@@ -45,6 +45,7 @@ from benchmarks.train_step import RECIPES
 PLAIN: dict[str, dict[str, Any]] = {
     "plain": {"policy": "none"},
     "plain, augmented in both": {"augment": "both"},
+    "plain, diffusion_noise in both": {"augment": "both", "policy": "diffusion_noise"},
     "plain, 16 steps": {"policy": "none", "steps": 16},
     "plain BigGAN": {"policy": "none", "model": "biggan"},
     "plain StyleGAN2": {"policy": "none", "model": "stylegan2", "steps": 4},
@@ -58,6 +59,7 @@ CASES: dict[str, dict[str, Any]] = {
     "lecam": {"policy": "none", "views": VIEWS, "most": 1.02},
     "ada": {"augment": "both", "views": VIEWS, "most": 1.02},
     "apa": {"policy": "none", "views": VIEWS, "most": 1.02},
+    "diffusion": {"augment": "both", "policy": "diffusion_noise", "views": VIEWS, "most": 1.02},
     "topk": {"policy": "none", "views": VIEWS},
     "ssgan": {"policy": "none", "views": (3, 2)},
     "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none", "steps": 16},
@@ -132,7 +134,7 @@ def recipe(name: str, case: dict[str, Any], arguments: argparse.Namespace) -> di
 
 def base(case: dict[str, Any]) -> str:
     """The plain step that a step is held against."""
-    keys = ("model", "augment", "steps")
+    keys = ("model", "augment", "steps", *(["policy"] if "augment" in case else []))
     return next(
         name for name, plain in PLAIN.items() if all(plain.get(k) == case.get(k) for k in keys)
     )

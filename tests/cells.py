@@ -23,7 +23,7 @@ ROWS = 24
 # The last batch of `fit`: some for each of 4 replicas, and none for some.
 LEFT_OVER = (5, 2)
 # Their sums over the images since the last change are left over after the last step.
-TEXTS = {name: f"{name}(-0.9, every=3, kimg=0.5)" for name in ("ada", "apa")}
+TEXTS = {name: f"{name}(-0.9, every=3, kimg=0.5)" for name in ("ada", "apa", "diffusion")}
 # Of gradient descent, where that of the tests is too high: BigGAN's D would be dead after a few
 # steps, and on the way there what was rounding grows.
 OPTIONS = {"biggan": {"rate": 1e-5}}
@@ -32,8 +32,8 @@ OPTIONS = {"biggan": {"rate": 1e-5}}
 def _can_have(network, name):
     # G needs styles for the one, and dense or convolutional layers of Keras for the other.
     missing = "orthogonal" if network == "stylegan2" else "path_length"
-    # The last excludes apa, and is among those alone.
-    return name not in (missing, "s3gan")
+    # The last two exclude apa and ada, and are among those alone.
+    return name not in (missing, "s3gan", "diffusion")
 
 
 def cells():

@@ -95,7 +95,7 @@ def test_the_table_of_the_docs_is_that_of_the_registry():
 
 
 def test_the_defaults_are_the_papers():
-    """Of arXiv:2006.10738 (`DiffAugment_tf.py`) and arXiv:2002.05709 (`data_util.py`)."""
+    """Of 2006.10738 (`DiffAugment_tf.py`), 2002.05709 (`data_util.py`), 2206.02262 (`train.py`)."""
     expected = {
         "brightness": (0.25,),
         "saturation": (1.0,),
@@ -106,6 +106,7 @@ def test_the_defaults_are_the_papers():
         "crop_resize": (0.92, 4 / 3),
         "flip": (0.5,),
         "color_jitter": (0.5, 0.8, 0.8, 0.8, 0.2, 0.8, 0.2),
+        "diffusion_noise": (1.0, 0.025),
     }
     found = {
         name: dataclasses.astuple(op())

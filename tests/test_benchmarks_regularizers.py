@@ -64,6 +64,7 @@ def test_each_is_held_against_its_plain_step():
     cases = regularizers.cases()
     others = {
         "ada": "plain, augmented in both",
+        "diffusion": "plain, diffusion_noise in both",
         "r1, every=16": "plain, 16 steps",
         "s3gan": "plain BigGAN",
         "path_length": "plain StyleGAN2",

@@ -37,8 +37,20 @@ def test_what_steers_the_policy_needs_it_in_the_losses():
     assert resolve_augment(POLICY, None, [Steers(), UsesPolicy()]) == "both"
     assert resolve_augment(POLICY, "reals", [Steers()]) == "reals"
     for policy, augment in ((EMPTY, None), (POLICY, "none")):
-        with pytest.raises(ValueError, match="r1 moves the probability of the policy's ops"):
+        with pytest.raises(ValueError, match="r1 steers the policy's ops"):
             resolve_augment(policy, augment, [Steers(), R1()])
+
+
+class SteersLevel(Steers):
+    steers_level = True
+
+
+def test_what_steers_a_level_needs_an_op_that_has_one():
+    noise = parse_policy("color,diffusion_noise")
+    assert resolve_augment(noise, None, [SteersLevel()]) == "both"
+    for policy in (EMPTY, POLICY):
+        with pytest.raises(ValueError, match=f"r1 says how far diff.*Received: policy='{policy}'"):
+            resolve_augment(policy, None, [SteersLevel()])
 
 
 def test_a_policy_that_nothing_uses_is_refused():

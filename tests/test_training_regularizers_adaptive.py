@@ -11,9 +11,10 @@ from tf_diffaug.runs import CheckpointStore
 from tf_diffaug.training.calls import Outputs
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import ADA, APA, parse_regularizers
+from tf_diffaug.training.regularizers import ADA, APA, Diffusion, parse_regularizers
 
 POLICY = "color,cutout"
+NOISE = "color,diffusion_noise"
 
 
 def turn(logits, dtype=tf.float32):
@@ -21,11 +22,11 @@ def turn(logits, dtype=tf.float32):
     return SimpleNamespace(outputs=outputs, mode=MODES["both"])
 
 
-def set_p(gan, p):
-    gan.regularizers[0].variables[0].assign([p, 0.0, 0.0])
+def set_p(gan, p, term=None):
+    (term or gan.regularizers[0]).variables[0].assign([p, 0.0, 0.0])
 
 
-@pytest.mark.parametrize("kind", [ADA, APA])
+@pytest.mark.parametrize("kind", [ADA, APA, Diffusion])
 def test_p_is_its_restatement_update_by_update(kind):
     term = kind(0.3, every=3, kimg=0.1, limit=0.4)
     term.build(SimpleNamespace(augment="both"))
@@ -70,6 +71,28 @@ def test_plain_images_at_0_and_diffaugment_at_1():
                 np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("p", [0.0, 0.25, 1.0])
+def test_the_noise_is_that_of_a_part_of_its_strength(p):
+    def make(policy, **options):
+        # What the regularizers make of the run's policy follows p too; a policy of their own not.
+        terms = "bcr,cr(policy='diffusion_noise')"
+        options = {**options, "regularizers": terms + options.get("regularizers", "")}
+        return make_gan(policy=policy, augment="both", optimizer=descent, **options)
+
+    gan = make("color,diffusion_noise:0.8", regularizers=",diffusion")
+    set_p(gan, p, gan.regularizers[-1])
+    twin = make(f"color,diffusion_noise:{0.8 * p}")
+    found, expected = step_of(gan), step_of(twin)
+    for group in expected:
+        for a, b in zip(expected[group], found[group], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    images, step = to_float(tf.constant(make_images(16))), tf.constant(3, tf.int64)
+    set_p(gan, p, gan.regularizers[-1])  # it has moved meanwhile
+    ones, others = (one.measure(images, step=step) for one in (gan, twin))
+    for name, value in others.items():
+        np.testing.assert_allclose(ones[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 def test_at_0_pseudo_reals_are_the_reals():
     gan = make_gan(regularizers="apa", optimizer=descent)
     found, expected = step_of(gan), step_of(make_gan(optimizer=descent))
@@ -100,7 +123,8 @@ def test_pseudo_reals_are_fakes_with_probability_p_and_bring_their_labels(p):
 
 
 @pytest.mark.parametrize(
-    ("regularizers", "policy"), [("ada(kimg=0.5)", POLICY), ("apa(kimg=0.5)", None)]
+    ("regularizers", "policy"),
+    [("ada(kimg=0.5)", POLICY), ("apa(kimg=0.5)", None), ("diffusion(kimg=0.5)", NOISE)],
 )
 def test_p_rises_where_d_learns_its_images_by_heart(regularizers, policy):
     # A G that stands still is no match for D.
@@ -135,10 +159,11 @@ def test_measuring_sees_t_as_the_losses_do():
         assert (r_t == [0, 0, 0]) == (p == 0)
 
 
-def test_a_resumed_run_has_its_p_and_its_counts(tmp_path):
+@pytest.mark.parametrize("name", ["ada", "diffusion"])
+def test_a_resumed_run_has_its_p_and_its_counts(tmp_path, name):
     def make():
-        regularizers = "ada(0, every=2, kimg=0.2),apa(0, every=2, kimg=0.1)"
-        gan = make_gan(policy="cutout", regularizers=regularizers, optimizer=descent)
+        regularizers = f"{name}(0, every=2, kimg=0.2),apa(0, every=2, kimg=0.1)"
+        gan = make_gan(policy=NOISE, regularizers=regularizers, optimizer=descent)
         gan.discriminator.trainable_variables[-1].assign([5.0])
         return gan
 
@@ -188,12 +213,23 @@ def test_ada_needs_losses_that_see_augmented_images():
     assert make_gan(regularizers="apa").augment == "none"
 
 
+def test_diffusion_needs_its_op_and_goes_without_ada():
+    for policy in (None, POLICY):
+        with pytest.raises(ValueError, match=r"how far diffusion_noise goes.* Received: policy="):
+            make_gan(policy=policy, regularizers="diffusion")
+    with pytest.raises(ValueError, match="diffusion cannot be combined with ada"):
+        make_gan(policy=NOISE, regularizers="ada,diffusion")
+    assert make_gan(policy=NOISE, regularizers="diffusion").augment == "both"
+
+
 def test_they_are_read_and_written():
     ada, apa = parse_regularizers("ada:0.5,apa(kimg=100)")
+    diffusion = "diffusion(target=0.6, every=4, kimg=100, limit=1)"
+    assert str(parse_regularizers("diffusion")[0]) == diffusion
     assert str(ada) == "ada(target=0.5, every=4, kimg=500, limit=0.85)"
     assert str(apa) == "apa(target=0.6, every=4, kimg=100, limit=0.85)"
     assert str(parse_regularizers(str(ada))[0]) == str(ada)
     for wrong in ("target=2", "target=x", "every=0", "kimg=0", "limit=1.5", "limit=True"):
-        for name in ("ada", "apa"):
+        for name in ("ada", "apa", "diffusion"):
             with pytest.raises(ValueError, match=f"Received: {name} {wrong.split('=')[0]}="):
                 parse_regularizers(f"{name}({wrong})")

@@ -138,7 +138,8 @@ def test_measured_signs_are_of_pairs():
         assert float(logs[0][name]) == float(logs[1][name])
 
 
-@pytest.mark.parametrize("name", ["ada", "apa"])
+@pytest.mark.parametrize("name", ["ada", "apa", "diffusion"])
 def test_what_reads_signs_is_refused(name):
+    policy = f"{POLICY},diffusion_noise"
     with pytest.raises(ValueError, match=f"{name} reads the sign.*Received: loss='relativistic'"):
-        make_gan(loss="relativistic", policy=POLICY, augment="both", regularizers=name)
+        make_gan(loss="relativistic", policy=policy, augment="both", regularizers=name)

@@ -36,9 +36,11 @@ OPTIONS = {
     "ada": "ada(-1, every=1, kimg=0.01)",
     "adversarial_defence": "adversarial_defence(1, epsilon=0.5)",
     "apa": "apa(-1, every=1, kimg=0.01)",
+    "diffusion": "diffusion(-1, every=1, kimg=0.01)",
     "lecam": "lecam(1, start=0)",
     "topk": "topk(0.5, decay=0.5, every=1)",
 }
+LEVEL = "diffusion_noise"  # an op that has a level, for those that steer it
 NAMES = sorted(REGULARIZERS)
 # Terms of a loss: what has no weight changes its state in one of so many updates.
 LAZY = [
@@ -111,6 +113,8 @@ def make_gan(
     rate=1e-3,
 ):
     """A GAN, conditional if the networks can be, whose losses see augmented images."""
+    if policy is not None and any(REGULARIZERS[name].steers_level for name in names):
+        policy = f"{policy},{LEVEL}"
     if networks is None:
         styles = any(REGULARIZERS[name].needs_styles for name in names)
         networks = stylegan2 if styles else features
@@ -147,15 +151,16 @@ def differ(ones, others):
 
 
 @functools.cache
-def updated(names, update, styles):
+def updated(names, update, styles, options):
     """The weights of G and D before and after two updates of one of them."""
-    gan = make_gan(names, networks=NETWORKS["stylegan2"] if styles else None)
+    gan = make_gan(names, networks=NETWORKS["stylegan2"] if styles else None, **dict(options))
     networks = {"G": gan.generator, "D": gan.discriminator}
     before = {key: trainable(network) for key, network in networks.items()}
     images, labels = map(tf.constant, make_batch(gan))
     for index in range(2):
         number = tf.constant(index, tf.int64)
-        draws = Draws(0, number, 8, gan.augmenter, gan.objective.probability())
+        steered = gan.objective.probability(), gan.objective.level()
+        draws = Draws(0, number, 8, gan.augmenter, *steered)
         if update == "D":
             update_d(gan, (to_float(images), labels), draws, number)
         else:
@@ -167,8 +172,9 @@ def updated(names, update, styles):
 @pytest.mark.parametrize("update", ["D", "G"])
 def test_it_changes_the_updates_that_it_says_and_no_other_network(name, update):
     kind = REGULARIZERS[name]
-    _, without = updated((), update, kind.needs_styles)
-    before, after = updated((name,), update, kind.needs_styles)
+    plain = (("policy", f"color,translation,{LEVEL}"),) if kind.steers_level else ()
+    _, without = updated((), update, kind.needs_styles, plain)
+    before, after = updated((name,), update, kind.needs_styles, ())
     assert differ(after[update], without[update]) == (update in kind.of)
     other = "DG".replace(update, "")
     assert not differ(after[other], before[other])

@@ -11,7 +11,7 @@ import math
 
 import tensorflow as tf
 
-from tf_diffaug.augment.maps import Size
+from tf_diffaug.augment.maps import Size, image_shape
 
 # Of a uniform float32, what `random.uniform` gives.
 _KEY_BITS = 23
@@ -42,6 +42,19 @@ def normal_noise(keys: tf.Tensor, size: Size) -> tf.Tensor:
     radius = tf.sqrt(-2.0 * tf.math.log(1.0 - uniform[:, :pairs]))
     angle = 2.0 * math.pi * uniform[:, pairs:]
     return tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)[:, :size]
+
+
+def image_noise(keys: tf.Tensor, sigma: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """Noise for images (N, H, W, C), float32 of their shape: sigma·N(0, 1), as `normal_noise`.
+
+    Args:
+        keys: float32 (N, 2) in [0, 1].
+        sigma: float32 (N,), in units of the images.
+        images: whose shape it has.
+    """
+    batch, height, width, channels = image_shape(images)
+    noise = sigma[:, None] * normal_noise(keys, height * width * channels)
+    return tf.reshape(noise, [batch, height, width, channels])
 
 
 def _word(value: int) -> tf.Tensor:

@@ -75,6 +75,9 @@ class Op:
     num_draws: ClassVar[int]
     example: ClassVar[float] = 0.4  # shown where a strength without a default is missing
     mixes: ClassVar[bool] = False  # whether an image's output holds others of its batch
+    # Whether `params` (or `sample`) takes a `level`, from 0 for the weakest to 1, its default, for
+    # the op at its strength: a scalar that a regularizer of training sets.
+    has_level: ClassVar[bool] = False
     # Its line in the table of docs/policy.md; without `effect`, its docstring's first line.
     effect: ClassVar[str] = ""
     draws: ClassVar[str] = ""

@@ -30,8 +30,16 @@ class Policy:
     def __str__(self) -> str:
         return ",".join(map(_entry, self.ops)) or "none"
 
-    def sample(self, shape: Shape, seed: tf.Tensor) -> list[Params]:
-        """Draws each op's parameters for a batch of shape (N, H, W, C), from one seed (2,)."""
+    def sample(
+        self, shape: Shape, seed: tf.Tensor, *, level: float | tf.Tensor | None = None
+    ) -> list[Params]:
+        """Draws each op's parameters for a batch of shape (N, H, W, C), from one seed (2,).
+
+        Args:
+            shape: of the batch.
+            seed: int32 (2,).
+            level: how far the ops that have a level go, a scalar in [0, 1]; None: all the way.
+        """
         batch = unpack_shape(shape)[0]
         counts = [0 if op.samples_itself else op.num_draws for op in self.ops]
         # One draw for all: on small batches several cost more than the numbers do.
@@ -39,10 +47,11 @@ class Policy:
         uniform = tf.zeros([0, batch]) if none else random.uniform([sum(counts), batch], seed)
         params, start = [], 0
         for index, (op, count) in enumerate(zip(self.ops, counts, strict=True)):
+            at = {"level": level} if op.has_level and level is not None else {}
             if op.samples_itself:
-                params.append(op.sample(shape, random.fold_in(seed, index)))
+                params.append(op.sample(shape, random.fold_in(seed, index), **at))
             else:
-                params.append(op.params(uniform[start : start + count], shape))
+                params.append(op.params(uniform[start : start + count], shape, **at))
             start += count
         return params
 

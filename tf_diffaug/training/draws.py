@@ -23,6 +23,7 @@ class Draws:
         augmenter: the run's augmentation.
         probability: how likely each op of it is applied to an image, a float32 scalar; None:
             always.
+        level: how far those of its ops that have a level go, likewise; None: all the way.
     """
 
     def __init__(
@@ -32,12 +33,13 @@ class Draws:
         batch_size: int | tf.Tensor,
         augmenter: DiffAugment,
         probability: tf.Tensor | None = None,
+        level: tf.Tensor | None = None,
     ) -> None:
         self._seed = seed
         self._update = update
         self.batch_size = batch_size
         self._augmenter = augmenter
-        self._probability = probability
+        self._steered = {"probability": probability, "level": level}
 
     def seed(self, purpose: str) -> tf.Tensor:
         """This update's seed for a purpose, the same on every replica."""
@@ -80,13 +82,13 @@ class Draws:
     def augment(self, images: tf.Tensor, purpose: str) -> tf.Tensor:
         """Augmented images, by this update's draw for the purpose; asked again, the same draw."""
         seed = self.seed(purpose)
-        return augment(self._augmenter, images, seed, probability=self._probability)
+        return augment(self._augmenter, images, seed, **self._steered)
 
     def view(self, images: tf.Tensor, name: str, augmenter: DiffAugment) -> tf.Tensor:
         """Images augmented for a regularizer, by this update's draw for a view of its own."""
         seed = random.fold_in(self.seed("view"), random.name_index(name))
         own = augmenter is not self._augmenter
-        return augment(augmenter, images, seed, probability=None if own else self._probability)
+        return augment(augmenter, images, seed, **({} if own else self._steered))
 
     def _normal(self, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
         return random.global_rows(lambda n: random.normal([n, *shape], seed), self.batch_size)
@@ -98,6 +100,7 @@ def augment(
     seed: tf.Tensor,
     *,
     probability: tf.Tensor | None = None,
+    level: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """This replica's images augmented with its rows of the global batch's draw.
 
@@ -106,11 +109,13 @@ def augment(
         images: (batch, height, width, channels) in [-1, 1].
         seed: int32 (2,).
         probability: how likely each op is applied to an image; None: always.
+        level: how far the ops that have a level go; None: all the way.
     """
     height, width, channels = images.shape[1:]
     batch_size = rows_of(images)
     params = random.global_rows(
-        lambda n: augmenter.sample((n, height, width, channels), seed), batch_size
+        lambda n: augmenter.policy.sample((n, height, width, channels), seed, level=level),
+        batch_size,
     )
     if probability is None:
         return augmenter.apply(images, params)

@@ -40,8 +40,8 @@ def measure(
     def judge(examples: Examples, *, augmented: bool = False) -> tf.Tensor:
         images, labels = examples
         if augmented:
-            seed, p = seeds["augment"], objective.probability()
-            images = augment(networks.augmenter, images, seed, probability=p)
+            steered = {"probability": objective.probability(), "level": objective.level()}
+            images = augment(networks.augmenter, images, seeds["augment"], **steered)
         outputs = call_discriminator(networks.discriminator, images, labels, training=False)
         return per_example(outputs.logits)
 

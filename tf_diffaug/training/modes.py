@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tf_diffaug.augment import Policy
+from tf_diffaug.augment import Policy, registered_ops
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.regularizers import Regularizer
 from tf_diffaug.training.views import Mode
@@ -42,8 +42,8 @@ def resolve_augment(
     makes it `both` too.
 
     Raises:
-        ValueError: for an unknown mode, a mode or a regularizer without the policy it needs, or a
-            policy that nothing uses.
+        ValueError: for an unknown mode, a mode or a regularizer without the policy or the op that
+            it needs, or a policy that nothing uses.
     """
     if augment is not None and augment not in MODES:
         raise ValueError(unknown("augment", augment, MODES))
@@ -54,14 +54,15 @@ def resolve_augment(
             "'color,translation,cutout', or one of its own where it takes one. "
             "Received: policy='none'."
         )
+    _check_levels(policy, regularizers)
     used_elsewhere = bool(users)
     steered = [regularizer.name for regularizer in regularizers if regularizer.steers_policy]
     if augment is None:
         augment = "both" if policy.ops and (steered or not used_elsewhere) else "none"
     if steered and augment == "none":
         raise ValueError(
-            f"{' and '.join(steered)} moves the probability of the policy's ops in the adversarial "
-            "losses: give a policy, and an augment that applies it there, such as augment='both'. "
+            f"{' and '.join(steered)} steers the policy's ops in the adversarial losses: give a "
+            "policy, and an augment that applies it there, such as augment='both'. "
             f"Received: policy={str(policy)!r}, augment={augment!r}."
         )
     if augment != "none" and not policy.ops:
@@ -74,3 +75,13 @@ def resolve_augment(
             f"Received: augment='none', policy={str(policy)!r}."
         )
     return augment
+
+
+def _check_levels(policy: Policy, regularizers: Sequence[Regularizer]) -> None:
+    steering = [regularizer.name for regularizer in regularizers if regularizer.steers_level]
+    if steering and not any(op.has_level for op in policy.ops):
+        known = " or ".join(name for name, op in registered_ops().items() if op.has_level)
+        raise ValueError(
+            f"{' and '.join(steering)} says how far {known} goes: give a policy that has it, such "
+            f"as 'color,translation,diffusion_noise'. Received: policy={str(policy)!r}."
+        )

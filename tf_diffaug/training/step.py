@@ -54,6 +54,11 @@ class Objective:
         known = [regularizer.probability() for regularizer in self.regularizers]
         return next((p for p in known if p is not None), None)
 
+    def level(self) -> tf.Tensor | None:
+        """How far those of its ops that have a level go, float32; None: all the way."""
+        known = [regularizer.level() for regularizer in self.regularizers]
+        return next((level for level in known if level is not None), None)
+
     @property
     def batches(self) -> int:
         """The batches of reals in a step."""
@@ -89,11 +94,11 @@ def train_step(
     d_steps = networks.d_steps
     batches = objective.batches
     batch_size = _checked(rows_of(images) // batches, batches)
-    probability = objective.probability()
+    steered = objective.probability(), objective.level()
 
     def draws(update: int) -> Draws:
         number = step * (d_steps + 1) + update
-        return Draws(networks.seed, number, batch_size, networks.augmenter, probability)
+        return Draws(networks.seed, number, batch_size, networks.augmenter, *steered)
 
     def reals_of(update: int) -> Examples:
         # Strided, so that each of several replicas takes the updates that a single one would.

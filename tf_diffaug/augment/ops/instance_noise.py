@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_diffaug.augment.maps import FunctionMap, Map, image_shape
-from tf_diffaug.augment.noise import normal_noise
+from tf_diffaug.augment.maps import FunctionMap, Map
+from tf_diffaug.augment.noise import image_noise
 from tf_diffaug.augment.op import CheckedOp, Params, Shape
 from tf_diffaug.augment.registry import register
 
@@ -44,9 +44,6 @@ class InstanceNoiseOp(CheckedOp):
         sigma = tf.stop_gradient(params["sigma"]) * (value_range[1] - value_range[0])
 
         def add(images: tf.Tensor) -> tf.Tensor:
-            batch, height, width, channels = image_shape(images)
-            noise = sigma[:, None] * normal_noise(params["seed"], height * width * channels)
-            noise = tf.reshape(noise, [batch, height, width, channels])
-            return images + tf.cast(noise, images.dtype)
+            return images + tf.cast(image_noise(params["seed"], sigma, images), images.dtype)
 
         return FunctionMap(add)

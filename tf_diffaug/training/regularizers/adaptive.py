@@ -145,3 +145,35 @@ class APA(Adaptive):
         (images, labels), (fake_images, fake_labels) = reals, fakes
         images = tf.where(coins[:, None, None, None], fake_images, images)
         return images, None if labels is None else tf.where(coins, fake_labels, labels)
+
+
+@register_regularizer
+class Diffusion(Adaptive):
+    """Diffusion-GAN's adaptive noise (arXiv 2206.02262): as many steps of a diffusion as p says.
+
+    The policy's `diffusion_noise` of strength s has T = 10 + 990·s·p steps. That is the noise of
+    the authors' code (Zhendong-Wang/Diffusion-GAN, diffusion-stylegan2) as the augmentation or a
+    part of it; there D is also told each image's step t, here it sees the image alone. Their
+    diffusion-projected-gan has other noise, on D's features. Arguments as of `Adaptive`, with their
+    defaults: p gets from 0 to 1 in 100 thousand images, without a limit.
+    """
+
+    name = "diffusion"
+    summary = (
+        "diffusion_noise has as many steps of its diffusion as p says, 10 at first, which rises "
+        "while D calls more of its reals real than the target says, and else falls"
+    )
+    of = "D, G"
+    term = "none: T = 10 + 990·s·p steps of `diffusion_noise` with a p that follows r_t"
+    source = "2206.02262"
+    steers_policy = True
+    steers_level = True
+    excludes = ("ada",)
+
+    def __init__(
+        self, target: float = 0.6, every: int = 4, kimg: float = 100.0, limit: float = 1.0
+    ) -> None:
+        super().__init__(target, every, kimg, limit)
+
+    def level(self) -> tf.Tensor:
+        return self.p

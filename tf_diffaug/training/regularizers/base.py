@@ -43,6 +43,7 @@ class Regularizer:
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
     steers_policy: bool = False  # whether it changes how the losses augment
+    steers_level: bool = False  # whether it says how far ops that have a level go
     reads_signs: bool = False  # whether it takes the sign of D's logit for D's verdict
     needs_features: bool = False  # whether it looks at D's features
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
@@ -100,6 +101,10 @@ class Regularizer:
 
     def probability(self) -> tf.Tensor | None:
         """How likely each op is applied to an image, a float32 scalar; None: always."""
+        return None
+
+    def level(self) -> tf.Tensor | None:
+        """How far the ops that have a level go, a float32 scalar in [0, 1]; None: all the way."""
         return None
 
     def gauges(self) -> dict[str, tf.Tensor]:
