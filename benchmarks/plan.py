@@ -142,6 +142,16 @@ BENCHMARKS = (
         (*_SMALL_STEP, "--models", "sndcgan"),
     ),
     Benchmark(
+        "grouped_convolution",
+        "Forms of a grouped convolution",
+        "grouped_convolution.py",
+        "A row is batch x side x channels x groups: R3GAN's on CIFAR-10 in its four stages, at "
+        "256 px in its last, on ImageNet, and slim. `GroupedConv2D` is the one operation where it "
+        "has gradients, and else `joined 32`.",
+        ("--repeats=5",),
+        ("--sizes", "2x4x8x2", "--repeats=1"),
+    ),
+    Benchmark(
         "regularizers",
         "Regularisers",
         "regularizers.py",

@@ -4,6 +4,7 @@ from tf_diffaug.layers.attention import SelfAttention
 from tf_diffaug.layers.batch_norm import BatchNorm, batch_statistics, standing_statistics
 from tf_diffaug.layers.conditional_batch_norm import ConditionalBatchNorm
 from tf_diffaug.layers.equalized import EqualizedConv2D, EqualizedDense
+from tf_diffaug.layers.grouped_conv import GroupedConv2D
 from tf_diffaug.layers.minibatch_stddev import MinibatchStddev
 from tf_diffaug.layers.modulated import ModulatedConv2D
 from tf_diffaug.layers.resampled_conv import DownsampledConv2D, UpsampledConv2D
@@ -19,6 +20,7 @@ __all__ = [
     "DownsampledConv2D",
     "EqualizedConv2D",
     "EqualizedDense",
+    "GroupedConv2D",
     "MinibatchStddev",
     "ModulatedConv2D",
     "SelfAttention",
