@@ -9,12 +9,15 @@ if __name__ != "tf_diffaug.models":
 
 from tf_diffaug.models.base import freeze_blocks
 from tf_diffaug.models.biggan import BigGANDiscriminator, BigGANGenerator
+from tf_diffaug.models.r3gan import R3GANDiscriminator, R3GANGenerator
 from tf_diffaug.models.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
 from tf_diffaug.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 
 __all__ = [
     "BigGANDiscriminator",
     "BigGANGenerator",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
     "SNDCGANDiscriminator",
     "SNDCGANGenerator",
     "StyleGAN2Discriminator",

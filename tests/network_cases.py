@@ -9,6 +9,8 @@ import tensorflow as tf
 from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
+    R3GANDiscriminator,
+    R3GANGenerator,
     SNDCGANDiscriminator,
     SNDCGANGenerator,
     StyleGAN2Discriminator,
@@ -26,6 +28,8 @@ class Case:
         shape: the shape of one input, labels aside.
         is_pure: whether a forward pass with `training=True` must change no variable.
         num_classes: what the network was made with: it is then called with a pair.
+        linear: layers whose outputs a piecewise linear network adds to its inputs: the gradient
+            with respect to the inputs does not depend on them.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Case:
     shape: tuple[int, ...]
     is_pure: bool
     num_classes: int | None = None
+    linear: tuple[str, ...] = ()
 
     def network(self, seed=0, dtype="float32"):
         network = self.make(seed=seed, dtype=dtype)
@@ -176,5 +181,30 @@ CASES = (
         (8, 8, 3),
         is_pure=True,
         num_classes=3,
+    ),
+    Case(
+        "r3gan_generator",
+        lambda **k: R3GANGenerator(
+            8, 3, 8, latent_dim=8, num_classes=3, cardinality=4, depth=1, full_width_until=4, **k
+        ),
+        (8,),
+        is_pure=True,
+        num_classes=3,
+        linear=("embedding",),
+    ),
+    Case(
+        "r3gan_discriminator",
+        lambda **k: R3GANDiscriminator(
+            8, 3, 8, num_classes=3, cardinality=4, depth=1, full_width_until=4, **k
+        ),
+        (8, 8, 3),
+        is_pure=True,
+        num_classes=3,
+    ),
+    Case(
+        "r3gan_discriminator_without_labels",
+        lambda **k: R3GANDiscriminator(8, 3, 4, depth=1, **k),
+        (8, 8, 3),
+        is_pure=True,
     ),
 )

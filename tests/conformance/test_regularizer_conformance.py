@@ -22,6 +22,8 @@ from tf_diffaug.images import to_float
 from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
+    R3GANDiscriminator,
+    R3GANGenerator,
     SNDCGANDiscriminator,
     SNDCGANGenerator,
     StyleGAN2Discriminator,
@@ -96,11 +98,17 @@ def stylegan2():
     return generator, StyleGAN2Discriminator(8, 3, 2, group_size=2, seed=1, **sizes)
 
 
+def r3gan():
+    sizes = {"depth": 1, "full_width_until": 4, "num_classes": NUM_CLASSES}
+    generator = R3GANGenerator(8, 3, 2, latent_dim=4, seed=0, **sizes)
+    return generator, R3GANDiscriminator(8, 3, 2, seed=1, **sizes)
+
+
 def features():
     return make_feature_networks(conditional=True)
 
 
-NETWORKS = {"sndcgan": sndcgan, "biggan": biggan, "stylegan2": stylegan2}
+NETWORKS = {"sndcgan": sndcgan, "biggan": biggan, "stylegan2": stylegan2, "r3gan": r3gan}
 
 
 def make_gan(
