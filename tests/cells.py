@@ -25,8 +25,9 @@ LEFT_OVER = (5, 2)
 # Their sums over the images since the last change are left over after the last step.
 TEXTS = {name: f"{name}(-0.9, every=3, kimg=0.5)" for name in ("ada", "apa", "diffusion")}
 # Of gradient descent, where that of the tests is too high: BigGAN's D would be dead after a few
-# steps, and on the way there what was rounding grows.
-OPTIONS = {"biggan": {"rate": 1e-5}}
+# steps, and on the way there what was rounding grows. Of many penalties at once it grows sooner:
+# their gradients jump where a ReLU's input crosses 0.
+RATES = {"biggan": 1e-5, "biggan, all": 1e-6}
 
 
 def _can_have(network, name):
@@ -43,10 +44,11 @@ def cells():
     """
     made = {name: functools.partial(_make, [name]) for name in NAMES}
     for network, networks in NETWORKS.items():
-        make = functools.partial(_make, networks=networks, **OPTIONS.get(network, {}))
-        made |= {f"{network}, {loss}": functools.partial(make, (), loss=loss) for loss in LOSSES}
-        names = [name for name in NAMES if _can_have(network, name)]
-        made[f"{network}, all"] = functools.partial(make, names)
+        options = {f"{network}, {loss}": ((), {"loss": loss}) for loss in LOSSES}
+        options[f"{network}, all"] = [name for name in NAMES if _can_have(network, name)], {}
+        for cell, (names, own) in options.items():
+            own["rate"] = RATES.get(cell, RATES.get(network, 1e-3))
+            made[cell] = functools.partial(_make, names, networks=networks, **own)
     return made
 
 
