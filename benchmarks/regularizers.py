@@ -13,7 +13,8 @@ one; where that stands in the adversarial losses (`both`), the plain step has it
 Beside the measured ratio stand two that follow from arithmetic, in matrix products and convolutions
 (`operations.py`). `implied` is of the views: every view more that D judges in its own update costs
 it a pass forward and the gradients of its weights, one in G's update a pass and the gradient of the
-images; there is none for those whose cost is elsewhere. `counted` is of the step's graph, with
+images; a pass forward of D or G that trains nothing costs itself; there is none for those whose
+cost is elsewhere. `counted` is of the step's graph, with
 gradients of gradients, projection heads and further passes of G. The aim is a measured ratio of
 at most 1.10 times the implied one, and 1.02 for LeCam, ADA, APA and diffusion.
 
@@ -40,8 +41,8 @@ from benchmarks.timing import CLOCKS, take_turns
 from benchmarks.train_step import RECIPES
 
 # Plain steps, and what each of the others differs in from one of them. `views`: how many D judges
-# in its own and in G's update, where that is all that it costs. `steps`: those of a turn, one of
-# which is the dear one of a lazy penalty.
+# in its own and in G's update, where that is all that it costs but for `passes`: those of D and of
+# G that train nothing. `steps`: those of a turn, one of which is the dear one of a lazy penalty.
 PLAIN: dict[str, dict[str, Any]] = {
     "plain": {"policy": "none"},
     "plain, augmented in both": {"augment": "both"},
@@ -61,6 +62,19 @@ CASES: dict[str, dict[str, Any]] = {
     "apa": {"policy": "none", "views": VIEWS, "most": 1.02},
     "diffusion": {"augment": "both", "policy": "diffusion_noise", "views": VIEWS, "most": 1.02},
     "topk": {"policy": "none", "views": VIEWS},
+    # A queue of 5 % of CIFAR-10.
+    "insgen": {
+        "regularizers": "insgen(queue=2500)",
+        "augment": "both",
+        "views": VIEWS,
+        "passes": (3, 1),
+    },
+    "fakeclr": {
+        "regularizers": "fakeclr(queue=2500)",
+        "augment": "both",
+        "views": VIEWS,
+        "passes": (2, 1),
+    },
     "ssgan": {"policy": "none", "views": (3, 2)},
     "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none", "steps": 16},
     "s3gan": {"policy": "none", "model": "biggan"},
@@ -181,6 +195,24 @@ def view_operations(discriminator: Any, batch_size: int, side: int) -> tuple[int
     return tuple(count(2, of_images=g) - count(1, of_images=g) for g in (False, True))
 
 
+def pass_operations(networks: tuple[Any, Any], inputs: tuple[Any, Any]) -> tuple[int, int]:
+    """The operations of one pass of D and one of G that train nothing.
+
+    Args:
+        networks: D and G.
+        inputs: the shapes of what they take.
+    """
+    import tensorflow as tf
+
+    from benchmarks import operations
+
+    def count(network: Any, shape: tuple[int, ...]) -> int:
+        run = tf.function(lambda x: network(x, training=False), autograph=False)
+        return operations.count(run.get_concrete_function(tf.TensorSpec(shape)).graph)
+
+    return tuple(count(*pair) for pair in zip(networks, inputs, strict=True))
+
+
 def arithmetic(name: str, case: dict[str, Any], steps: dict[str, Any]) -> dict[str, float]:
     """The ratios that follow from operations."""
     from benchmarks import candidates, operations
@@ -188,11 +220,17 @@ def arithmetic(name: str, case: dict[str, Any], steps: dict[str, Any]) -> dict[s
     plain, found = operations.count(steps[base(case)].graph), {}
     if "views" in case:
         step = steps[base(case)]
-        costs = view_operations(step.networks[1], step.batch_size, candidates.RESOLUTION)
+        (generator, discriminator), size = step.networks, step.batch_size
+        costs = view_operations(discriminator, size, candidates.RESOLUTION)
         more = sum(
             cost * (views - usual)
             for cost, views, usual in zip(costs, case["views"], VIEWS, strict=True)
         )
+        if "passes" in case:
+            images = (size, candidates.RESOLUTION, candidates.RESOLUTION, 3)
+            shapes = images, (size, generator.latent_dim)
+            costs = pass_operations((discriminator, generator), shapes)
+            more += sum(cost * n for cost, n in zip(costs, case["passes"], strict=True))
         found["implied"] = 1 + more / plain
     try:
         # A graph has both branches of a lazy penalty; only one of so many steps takes the dear one.

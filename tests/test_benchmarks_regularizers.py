@@ -53,6 +53,16 @@ def test_a_view_costs_its_pass_and_gradients(steps):
     assert found == (2 * BATCH * (3 * sum(convs) - convs[0]), 2 * BATCH * 2 * sum(convs))
 
 
+def test_a_pass_that_trains_nothing_costs_its_pass(steps):
+    generator, discriminator = steps["plain"].networks
+    shapes = (BATCH, 32, 32, 3), (BATCH, generator.latent_dim)
+    found = regularizers.pass_operations((discriminator, generator), shapes)
+    view, of_images = regularizers.view_operations(discriminator, BATCH, 32)
+    assert view / 3.5 < found[0] < view / 2.5
+    assert of_images / 2.5 < found[0] < of_images / 1.5
+    assert found[1] > 0
+
+
 @pytest.mark.parametrize("name", ["bcr", "lecam"])
 def test_the_views_imply_what_the_graph_has(steps, name):
     found = regularizers.arithmetic(name, regularizers.CASES[name], steps)
@@ -63,8 +73,8 @@ def test_the_views_imply_what_the_graph_has(steps, name):
 def test_each_is_held_against_its_plain_step():
     cases = regularizers.cases()
     others = {
-        "ada": "plain, augmented in both",
         "diffusion": "plain, diffusion_noise in both",
+        **dict.fromkeys(("ada", "insgen", "fakeclr"), "plain, augmented in both"),
         "r1, every=16": "plain, 16 steps",
         "s3gan": "plain BigGAN",
         "path_length": "plain StyleGAN2",

@@ -20,6 +20,18 @@ def test_unset_it_follows_from_policy_and_regularizers():
     assert resolve_augment(POLICY, None, [UsesPolicy()]) == "none"
 
 
+class UsesItBeside(UsesPolicy):
+    beside_losses = True
+
+
+def test_what_uses_the_policy_beside_the_losses_leaves_it_to_them():
+    assert resolve_augment(POLICY, None, [UsesItBeside()]) == "both"
+    assert resolve_augment(POLICY, None, [UsesItBeside(), UsesPolicy()]) == "none"
+    assert resolve_augment(POLICY, "none", [UsesItBeside()]) == "none"
+    with pytest.raises(ValueError, match="give a policy"):
+        resolve_augment(EMPTY, None, [UsesItBeside()])
+
+
 @pytest.mark.parametrize("augment", ["reals", "d_only", "both"])
 def test_set_it_stands(augment):
     assert resolve_augment(POLICY, augment) == augment

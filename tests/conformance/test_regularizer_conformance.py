@@ -33,12 +33,15 @@ from tf_diffaug.training import GAN, REGULARIZERS, parse_regularizers
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.strategy import make_strategy
 
-# Those whose bare name would do nothing in the first steps, or nothing in bfloat16.
+# Those whose bare name would do nothing in the first steps, or nothing in bfloat16, or needs to
+# know how many images there are.
 OPTIONS = {
     "ada": "ada(-1, every=1, kimg=0.01)",
     "adversarial_defence": "adversarial_defence(1, epsilon=0.5)",
     "apa": "apa(-1, every=1, kimg=0.01)",
     "diffusion": "diffusion(-1, every=1, kimg=0.01)",
+    "fakeclr": "fakeclr(queue=12)",
+    "insgen": "insgen(queue=12)",
     "lecam": "lecam(1, start=0)",
     "topk": "topk(0.5, decay=0.5, every=1)",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -57,8 +58,15 @@ class EMA:
         return tf.where(step < self.start, 0.0, decay)
 
 
-def clone_network(network: keras.Model) -> keras.Model:
+Pairs = Sequence[tuple[tf.Variable, tf.Variable]]
+
+
+def clone_network(network: keras.Model, *, otherwise: str = "pass ema=None") -> keras.Model:
     """A second, still unbuilt network of the same architecture.
+
+    Args:
+        network: the first.
+        otherwise: what a user may do without it, for the message.
 
     Raises:
         ValueError: if a subclassed network has no usable `get_config`.
@@ -67,23 +75,26 @@ def clone_network(network: keras.Model) -> keras.Model:
         return type(network).from_config(network.get_config())
     except (NotImplementedError, TypeError) as error:
         raise ValueError(
-            "The average of a generator needs a second copy of it: give the model a `get_config` "
-            "that its constructor understands, or pass ema=None. "
+            "The average of a network needs a second copy of it: give the model a `get_config` "
+            f"that its constructor understands, or {otherwise}. "
             f"Received: {type(network).__name__} ({error})."
         ) from error
 
 
-def averaged_copy(network: keras.Model, inputs: Any) -> keras.Model:
+def averaged_copy(
+    network: keras.Model, inputs: Any, *, otherwise: str = "pass ema=None"
+) -> keras.Model:
     """A second network of the same architecture, with the weights of the first.
 
     Args:
         network: a built network.
         inputs: what it takes, a few examples.
+        otherwise: what a user may do without it, for the message.
 
     Raises:
         ValueError: if a subclassed network has no usable `get_config`.
     """
-    copy = clone_network(network)
+    copy = clone_network(network, otherwise=otherwise)
     copy(inputs, training=False)
     copy_weights(copy, network)
     return copy
@@ -96,15 +107,24 @@ def copy_weights(target: keras.Model, source: keras.Model) -> None:
 
 
 def update_average(average: keras.Model, network: keras.Model, decay: tf.Tensor) -> None:
-    """Moves `average` towards `network`: weights by `1 - decay`, buffers all the way.
-
-    Inside a replica every one holds the same weights; the variables are updated as the optimizers
-    update theirs, once for all replicas.
-    """
+    """Moves `average` towards `network`: weights by `1 - decay`, buffers all the way."""
     trainable = {id(variable) for variable in raw_variables(network, trainable=True)}
     pairs = list(zip(ordered_variables(average), ordered_variables(network), strict=True))
     averaged = [pair for pair in pairs if id(pair[1]) in trainable]
-    copied = [pair for pair in pairs if id(pair[1]) not in trainable]
+    move_averages(averaged, decay, copied=[pair for pair in pairs if id(pair[1]) not in trainable])
+
+
+def move_averages(averaged: Pairs, decay: tf.Tensor, *, copied: Pairs = ()) -> None:
+    """Moves the first variable of each pair towards the second.
+
+    Inside a replica every one holds the same weights; the variables are updated as the optimizers
+    update theirs, once for all replicas.
+
+    Args:
+        averaged: pairs that move by `1 - decay`.
+        decay: float32 scalar.
+        copied: pairs that move all the way.
+    """
 
     def move(old: tf.Variable, new: tf.Tensor, rate: tf.Tensor) -> None:
         old.assign_add(tf.cast(rate, old.dtype) * (new - old))

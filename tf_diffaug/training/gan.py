@@ -62,6 +62,7 @@ class GAN(keras.Model):
         ema: how the average of G's weights is kept; None for none.
         views: `"joint"`: D judges all views in one pass; `"separate"`: one by one; `"auto"`: one by
             one if a view changes another's logits (a batch norm), tried when it is built.
+        num_images: how many images it trains on, for a regularizer that keeps a share of them.
         seed: any integer.
 
     Raises:
@@ -83,6 +84,7 @@ class GAN(keras.Model):
         d_steps: int = 1,
         ema: EMA | None = EMA(),  # noqa: B008 (it is frozen)
         views: str = "auto",
+        num_images: int | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -114,6 +116,7 @@ class GAN(keras.Model):
             augmenter=self.augmenter,
             d_steps=d_steps,
             seed=self.seed,
+            num_images=num_images,
         )
         self.latent_dim = self.networks.latent_dim
         self.image_shape = self.networks.image_shape

@@ -39,7 +39,7 @@ def resolve_augment(
     """Which losses see augmented images: `both` with a policy that nothing else uses, or `none`.
 
     That is if nobody says so (`augment=None`). A regularizer that steers the policy, such as ADA,
-    makes it `both` too.
+    makes it `both` too, as do those alone that use it beside the losses, such as InsGen.
 
     Raises:
         ValueError: for an unknown mode, a mode or a regularizer without the policy or the op that
@@ -55,10 +55,12 @@ def resolve_augment(
             "Received: policy='none'."
         )
     _check_levels(policy, regularizers)
-    used_elsewhere = bool(users)
+    beside = all(
+        regularizer.beside_losses for regularizer in regularizers if regularizer.uses_policy
+    )
     steered = [regularizer.name for regularizer in regularizers if regularizer.steers_policy]
     if augment is None:
-        augment = "both" if policy.ops and (steered or not used_elsewhere) else "none"
+        augment = "both" if policy.ops and (steered or beside) else "none"
     if steered and augment == "none":
         raise ValueError(
             f"{' and '.join(steered)} steers the policy's ops in the adversarial losses: give a "
@@ -69,7 +71,7 @@ def resolve_augment(
         raise ValueError(
             f"augment={augment!r} needs a policy. Received: augment={augment!r}, policy='none'."
         )
-    if augment == "none" and policy.ops and not used_elsewhere:
+    if augment == "none" and policy.ops and not users:
         raise ValueError(
             "Nothing would use the policy: drop it, or apply it, such as by augment='both'. "
             f"Received: augment='none', policy={str(policy)!r}."

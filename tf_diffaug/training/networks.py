@@ -28,6 +28,7 @@ class Networks:
         augmenter: the run's augmentation.
         d_steps: updates of D in a step.
         seed: the run's.
+        num_images: how many images it trains on, None if that is not known.
     """
 
     generator: keras.Model
@@ -39,6 +40,7 @@ class Networks:
     augmenter: DiffAugment
     d_steps: int
     seed: int
+    num_images: int | None = None
 
     def labels(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
         """Labels for fakes, int32 (count,), as in training; None for unconditional networks."""
@@ -65,6 +67,7 @@ def build_networks(
     augmenter: DiffAugment,
     d_steps: int,
     seed: int,
+    num_images: int | None = None,
 ) -> Networks:
     """Builds both networks and the augmentation on two examples, and finds out their facts.
 
@@ -98,4 +101,5 @@ def build_networks(
         augmenter=augmenter,
         d_steps=d_steps,
         seed=seed,
+        num_images=num_images,
     )

@@ -42,6 +42,7 @@ class Regularizer:
     source: str = ""  # arXiv numbers, or what else it is from
     views: tuple[str, ...] = ()  # needed in D's updates, besides those of the adversarial loss
     uses_policy: bool = False  # whether the run's policy has a use in it without standing elsewhere
+    beside_losses: bool = False  # whether it uses the policy beside losses that augment by it too
     steers_policy: bool = False  # whether it changes how the losses augment
     steers_level: bool = False  # whether it says how far ops that have a level go
     reads_signs: bool = False  # whether it takes the sign of D's logit for D's verdict

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import Policy
 from tf_diffaug.random import place_among_replicas
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import (
-    PolicyRegularizer,
-    feature_size,
-    is_number,
-    weights_seed,
+from tf_diffaug.training.regularizers.base import PolicyRegularizer, feature_size
+from tf_diffaug.training.regularizers.projection import (
+    ProjectionHead,
+    check_units,
+    checked_temperature,
 )
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import gather_over_replicas, rows_of
 
-WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50
 FAR = 1e9  # what takes an image out of its own negatives; finite, as inf - inf is not a number
 
 
@@ -100,43 +97,23 @@ class Cntr(PolicyRegularizer):
         out: int = 128,
     ) -> None:
         super().__init__(weight, policy)
-        if not (is_number(temperature) and temperature > 0):
-            raise ValueError(
-                f"A temperature is above 0. Received: cntr temperature={temperature!r}."
-            )
-        for option, units in (("hidden", hidden), ("out", out)):
-            whole = isinstance(units, int) and not isinstance(units, bool) and units > 0
-            if not whole and (option, units) != ("hidden", None):
-                raise ValueError(f"A layer has 1 unit or more. Received: cntr {option}={units!r}.")
-        self.temperature = float(temperature)
+        self.temperature = checked_temperature(self.name, temperature)
+        check_units(self.name, hidden, out)
         self.hidden = hidden
         self.out = out
 
     def build(self, networks: Networks) -> None:
         super().build(networks)
         size = feature_size(networks, self.name)
-        hidden = min(size, WIDEST) if self.hidden is None else self.hidden
-        seeds = (weights_seed(networks, self.name, f"head{k}") for k in range(2))
-        self._head = [
-            keras.layers.Dense(
-                units,
-                activation=activation,
-                use_bias=activation is not None,
-                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
-                dtype="float32",
-            )
-            for units, activation in ((hidden, "relu"), (self.out, None))
-        ]
-        for layer, length in zip(self._head, (size, hidden), strict=True):
-            layer.build((None, length))
+        self._head = ProjectionHead(networks, self.name, size, hidden=self.hidden, out=self.out)
 
     @property
     def trainable_variables(self) -> list:
-        return [v for layer in self._head for v in layer.trainable_variables]
+        return self._head.trainable_variables
 
     @property
     def variables(self) -> list:
-        return [v for layer in self._head for v in raw_variables(layer)]
+        return self._head.variables
 
     def _names(self) -> list[str]:
         own = self.policy is not None
@@ -156,10 +133,7 @@ class Cntr(PolicyRegularizer):
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
         features = [update.outputs[name].features for name in self._names()]
-        hidden = tf.cast(tf.concat(features, axis=0), tf.float32)
-        for layer in self._head:
-            hidden = layer(hidden)
-        *reals, one, other = tf.split(hidden, 4)
+        *reals, one, other = tf.split(self._head(tf.concat(features, axis=0)), 4)
         losses = nt_xent(*reals, self.temperature) + nt_xent(one, other, self.temperature)
         return self.weight * losses
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +12,30 @@ from tf_diffaug.training.regularizers.base import Regularizer, is_number
 from tf_diffaug.training.regularizers.consistency import squared_change
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
+
+
+def fakes_nearby(
+    update: Update, owner: str, step: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    """The update's fakes after a small step of their latents: (batch, height, width, channels).
+
+    Labels, and what G draws itself, are those of the fakes.
+
+    Args:
+        update: the update.
+        owner: the name of the regularizer, whose draw the step is.
+        step: makes it from the latents and standard normal numbers, both (batch, latent_dim).
+    """
+    networks, draws = update.networks, update.draws
+    latents = draws.latents(networks.latent_dim, networks.generator)
+    noise = draws.normal([networks.latent_dim], owner, "step")
+    return call_generator(
+        networks.generator,
+        latents + step(latents, noise),
+        update.views.labels("fake"),  # a paired loss's are those of its reals
+        training=True,
+        seed=draws.seed("generator"),
+    )
 
 
 @register_regularizer
@@ -62,15 +87,7 @@ class ZCR(Regularizer):
         return "g_zcr"
 
     def _fakes_nearby(self, update: Update) -> tf.Tensor:
-        networks, draws = update.networks, update.draws
-        step = draws.normal([networks.latent_dim], self.name, "step")
-        return call_generator(
-            networks.generator,
-            draws.latents(networks.latent_dim, networks.generator) + self.sigma * step,
-            update.views.labels("fake"),  # a paired loss's are those of its reals
-            training=True,
-            seed=draws.seed("generator"),
-        )
+        return fakes_nearby(update, self.name, lambda latents, step: self.sigma * step)
 
     def discriminator_views(self, update: Update) -> tuple[str, ...]:
         images = self._fakes_nearby(update)  # made here, where no tape of D's follows G
