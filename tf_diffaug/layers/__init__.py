@@ -2,6 +2,8 @@
 
 from tf_diffaug.layers.attention import SelfAttention
 from tf_diffaug.layers.batch_norm import BatchNorm, batch_statistics, standing_statistics
+from tf_diffaug.layers.batch_views import batch_views
+from tf_diffaug.layers.chain_norm import ChainNorm
 from tf_diffaug.layers.conditional_batch_norm import ConditionalBatchNorm
 from tf_diffaug.layers.equalized import EqualizedConv2D, EqualizedDense
 from tf_diffaug.layers.grouped_conv import GroupedConv2D
@@ -16,6 +18,7 @@ from tf_diffaug.layers.spectral_norm import (
 
 __all__ = [
     "BatchNorm",
+    "ChainNorm",
     "ConditionalBatchNorm",
     "DownsampledConv2D",
     "EqualizedConv2D",
@@ -28,6 +31,7 @@ __all__ = [
     "UpsampledConv2D",
     "advance_power_iteration",
     "batch_statistics",
+    "batch_views",
     "hold_power_iteration",
     "standing_statistics",
 ]

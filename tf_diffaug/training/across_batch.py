@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug._keras import operations, raw_variables, sublayers
-from tf_diffaug.layers import BatchNorm, hold_power_iteration
+from tf_diffaug.layers import BatchNorm, batch_views, hold_power_iteration
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.networks import Networks
@@ -107,7 +107,9 @@ def _is_moved(discriminator: keras.Model, image_shape: tuple, num_classes: int |
     labels = None if num_classes is None else tf.range(2 * size) % num_classes
 
     def judge(beside: tf.Tensor) -> tf.Tensor:
-        output = call_discriminator(discriminator, tf.concat([one, beside], axis=0), labels)
+        # As in a step: what keeps the views apart is told where they are.
+        with batch_views({"real": "real", "fake": "fake"}, seed=random.as_seed(2)):
+            output = call_discriminator(discriminator, tf.concat([one, beside], axis=0), labels)
         return tf.reshape(tf.cast(output.logits, tf.float32), [2, -1])[0]
 
     with tf.GradientTape() as tape:

@@ -18,10 +18,15 @@ NO_LABEL = -1
 
 
 class Outputs(NamedTuple):
-    """What D says of one view: logits, and its last hidden features where it gives them."""
+    """What D says of one view: logits, and its last hidden features where it gives them.
+
+    With layers that collect them, in training, `squared_means` is their sum of the squared means of
+    the view's channels (`BatchViews`), float32 (1,).
+    """
 
     logits: tf.Tensor
     features: tf.Tensor | None = None
+    squared_means: tf.Tensor | None = None
 
 
 def call_discriminator(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tf_diffaug import random
+from tf_diffaug.layers import batch_views
 from tf_diffaug.training.calls import call_discriminator, call_generator, draw_latents
 from tf_diffaug.training.draws import augment
 from tf_diffaug.training.losses import per_example
@@ -37,17 +38,18 @@ def measure(
     )
     fakes = images, fake_labels
 
-    def judge(examples: Examples, *, augmented: bool = False) -> tf.Tensor:
+    def judge(examples: Examples, kind: str = "real", *, augmented: bool = False) -> tf.Tensor:
         images, labels = examples
         if augmented:
             steered = {"probability": objective.probability(), "level": objective.level()}
             images = augment(networks.augmenter, images, seeds["augment"], **steered)
-        outputs = call_discriminator(networks.discriminator, images, labels, training=False)
+        with batch_views({kind: kind}):
+            outputs = call_discriminator(networks.discriminator, images, labels, training=False)
         return per_example(outputs.logits)
 
-    plain = {"real": judge(reals), "fake": judge(fakes)}
+    plain = {"real": judge(reals), "fake": judge(fakes, "fake")}
     plain |= {} if held_out is None else {"held_out": judge(held_out)}
-    real_aug, fake_aug = judge(reals, augmented=True), judge(fakes, augmented=True)
+    real_aug, fake_aug = judge(reals, augmented=True), judge(fakes, "fake", augmented=True)
     real = real_aug if mode.d_real == "real_aug" else plain["real"]
     logs = {f"d_{name}": tf.reduce_mean(logits) for name, logits in plain.items()}
     fake = fake_aug if mode.d_fake == "fake_aug" else plain["fake"]

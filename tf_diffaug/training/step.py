@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
-from tf_diffaug.layers import advance_power_iteration, hold_power_iteration
+from tf_diffaug.layers import advance_power_iteration, batch_views, hold_power_iteration
 from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss
@@ -124,19 +123,36 @@ def train_step(
     return logs
 
 
-def _holding_norms(step: Callable) -> Callable:
-    """A step in which spectral norms advance once, however often a network is called."""
+def _in_one_update(of: str) -> Callable[[Callable], Callable]:
+    """A step in which layers know whose update it is, however often a network is called.
 
-    @functools.wraps(step)
-    def held(objective: Objective, *args: Any) -> dict[str, tf.Tensor]:
-        networks = objective.networks
-        with hold_power_iteration(networks.generator, networks.discriminator):
-            return step(objective, *args)
+    Spectral norms advance once; what D's layers draw is the update's, the same in every call.
+    """
 
-    return held
+    def decorate(step: Callable) -> Callable:
+        @functools.wraps(step)
+        def held(
+            objective: Objective,
+            reals: Examples | None,
+            draws: Draws,
+            index: tf.Tensor,
+            optimizer: NetworkOptimizer,
+        ) -> dict[str, tf.Tensor]:
+            networks = objective.networks
+            scale = None if optimizer.scale is None else tf.identity(optimizer.scale.factor)
+            seed = draws.stream("discriminator", "layers")
+            with (
+                hold_power_iteration(networks.generator, networks.discriminator),
+                batch_views({}, seed=seed, of=of, loss_scale=scale),
+            ):
+                return step(objective, reals, draws, index, optimizer)
+
+        return held
+
+    return decorate
 
 
-@_holding_norms
+@_in_one_update("D")
 def discriminator_step(
     objective: Objective,
     reals: Examples,
@@ -174,7 +190,7 @@ def discriminator_step(
     return logs
 
 
-@_holding_norms
+@_in_one_update("G")
 def generator_step(
     objective: Objective,
     reals: Examples | None,

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug._keras import sublayers
-from tf_diffaug.layers import MinibatchStddev
+from tf_diffaug.layers import MinibatchStddev, batch_views
 from tf_diffaug.training.calls import Outputs, call_discriminator
 
 Augment = Callable[[tf.Tensor], tf.Tensor]
@@ -79,7 +79,11 @@ class Views:
 
     def labels(self, name: str) -> tf.Tensor | None:
         """The labels of a view's images, if there are any."""
-        return self._labels.get(self._kinds[name])
+        return self._labels.get(self.kind(name))
+
+    def kind(self, name: str) -> str:
+        """`real` or `fake`."""
+        return self._kinds[name]
 
 
 def discriminate(
@@ -96,23 +100,30 @@ def discriminate(
     unknown_size = views[names[0]].shape[0] is None and group_size(discriminator) > 1
     if not joint or len(names) == 1 or unknown_size:
         return {
-            name: call_discriminator(
-                discriminator, views[name], views.labels(name), features=features
-            )
+            name: _in_one_pass(discriminator, views, [name], features=features)[name]
             for name in names
         }
+    return _in_one_pass(discriminator, views, names, features=features)
+
+
+def _in_one_pass(
+    discriminator: keras.Model, views: Views, names: list[str], *, features: bool
+) -> dict[str, Outputs]:
     labels = [views.labels(name) for name in names]
-    outputs = call_discriminator(
-        discriminator,
-        tf.concat([views[name] for name in names], axis=0),
-        None if labels[0] is None else tf.concat(labels, axis=0),
-        features=features,
-    )
+    with batch_views({name: views.kind(name) for name in names}) as passed:
+        outputs = call_discriminator(
+            discriminator,
+            tf.concat([views[name] for name in names], axis=0),
+            None if labels[0] is None else tf.concat(labels, axis=0),
+            features=features,
+        )
+    if passed.squared_means:
+        outputs = outputs._replace(squared_means=tf.add_n(passed.squared_means))
     parts = [
         [None] * len(names) if output is None else tf.split(output, len(names))
         for output in outputs
     ]
-    return {name: Outputs(*pair) for name, *pair in zip(names, *parts, strict=True)}
+    return {name: Outputs(*one) for name, *one in zip(names, *parts, strict=True)}
 
 
 def group_size(discriminator: keras.Model) -> int:
