@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
 
-from tf_diffaug.random import derive_int
+from tf_diffaug.layers import ChainNorm
+from tf_diffaug.naming import unknown
+from tf_diffaug.random import derive_int, name_index
 
 # N(0, 0.02): compare_gan's SNDCGAN and the DiffAugment paper's BigGAN ("N02") alike.
 INIT_STDDEV = 0.02
+# What a discriminator may have behind its convolutions.
+Normalization = Literal["none", "chain"]
 
 
 class Network(keras.Model):
@@ -105,6 +109,24 @@ class Network(keras.Model):
             "num_classes": self.num_classes,
             "seed": self.seed,
         }
+
+
+def chain_norm(normalization: Normalization, place: str, dtype: str) -> ChainNorm | None:
+    """The layer behind one of a discriminator's convolutions, None if there is none.
+
+    Args:
+        normalization: the discriminator's.
+        place: the path of the layer in the network, which ends in its name.
+        dtype: the network's dtype policy.
+
+    Raises:
+        ValueError: for an unknown normalization.
+    """
+    if normalization not in get_args(Normalization):
+        raise ValueError(unknown("normalization", normalization, get_args(Normalization)))
+    if normalization == "none":
+        return None
+    return ChainNorm(seed=name_index(place), dtype=dtype, name=place.rsplit("/", 1)[-1])
 
 
 class ConditionalDiscriminator:

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
-from tf_diffaug.layers import BatchNorm, SpectralNormalization
-from tf_diffaug.models.base import Network, judged
+from tf_diffaug.layers import BatchNorm, ChainNorm, SpectralNormalization
+from tf_diffaug.models.base import Network, Normalization, chain_norm, judged
 from tf_diffaug.naming import unknown
 
 # compare_gan, architectures/sndcgan.py.
@@ -137,25 +137,29 @@ class SNDCGANGenerator(_SNDCGAN):
 
 @keras.saving.register_keras_serializable(package="tf_diffaug_models")
 class SNDCGANDiscriminator(_SNDCGAN):
-    """Images to logits: seven spectrally normalised convolutions and a dense layer, no norm.
+    """Images to logits: seven spectrally normalised convolutions and a dense layer.
 
-    A forward pass changes no state, in training too; `advance_power_iteration` does.
+    The spectral norms' state changes in `advance_power_iteration`; that of `ChainNorm` layers in
+    each pass of training.
 
     Args:
         resolution: height and width of the images, a multiple of 8.
         channels: channels of the images.
         width: channels of the first layer, 64 as published; the others are 2, 4, 8 times that.
+        normalization: "chain" puts a `ChainNorm` behind every convolution but the first, whose
+            input is the image; "none" as published.
         seed: seed of the initial weights. None draws anew each time; 0 is a seed.
 
     Call arguments:
         inputs: float images of shape (batch, resolution, resolution, channels), meant for [-1, 1].
-        training: changes nothing.
+        training: as in `SpectralNormalization` and `ChainNorm`.
         return_features: whether to return a dict of `logits` and `features`.
 
     Returns logits of shape (batch, 1), in float32 under mixed precision too.
 
     Raises:
-        ValueError: for a resolution that is not a multiple of 8, or a size below 1.
+        ValueError: for a resolution that is not a multiple of 8, a size below 1, or an unknown
+            `normalization`.
     """
 
     _first_seed_index = 1000
@@ -166,10 +170,12 @@ class SNDCGANDiscriminator(_SNDCGAN):
         channels: int = 3,
         width: int = 64,
         *,
+        normalization: Normalization = "none",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(resolution, channels, width, seed, **kwargs)
+        self.normalization = normalization
         self.conv1 = self._conv(width, 1, "conv1")
         self.down1 = self._conv(2 * width, 2, "down1")
         self.conv2 = self._conv(2 * width, 1, "conv2")
@@ -178,6 +184,9 @@ class SNDCGANDiscriminator(_SNDCGAN):
         self.down3 = self._conv(8 * width, 2, "down3")
         self.conv4 = self._conv(8 * width, 1, "conv4")
         self.to_logit = self._normalized(keras.layers.Dense, 1, name="to_logit")
+        for conv in self._convs()[1:]:
+            name = f"norm_{conv.name}"
+            setattr(self, name, chain_norm(normalization, name, self.dtype_policy.name))
 
     def _conv(self, filters: int, stride: int, name: str) -> SpectralNormalization:
         size = 4 if stride == 2 else 3
@@ -200,9 +209,15 @@ class SNDCGANDiscriminator(_SNDCGAN):
             self.conv4,
         )
 
+    def _norm(self, conv: keras.layers.Layer) -> ChainNorm | None:
+        return getattr(self, f"norm_{conv.name}", None)
+
     def blocks(self) -> list[tuple[keras.layers.Layer, ...]]:
-        """What `freeze_blocks` counts, from the image: the seven convolutions."""
-        return [(conv,) for conv in self._convs()]
+        """What `freeze_blocks` counts, from the image: the seven convolutions, each with its norm.
+
+        The running averages of the norms go on."""
+        pairs = [(conv, self._norm(conv)) for conv in self._convs()]
+        return [pair if pair[1] is not None else pair[:1] for pair in pairs]
 
     def _example_shape(self) -> tuple[int, ...]:
         return (self.resolution, self.resolution, self.channels)
@@ -212,6 +227,8 @@ class SNDCGANDiscriminator(_SNDCGAN):
         for conv in self._convs():
             conv.build(shape)
             shape = tuple(conv.compute_output_shape(shape))
+            if self._norm(conv) is not None:
+                self._norm(conv).build(shape)
         self.to_logit.build((None, shape[1] * shape[2] * shape[3]))
         self.built = True
 
@@ -221,7 +238,8 @@ class SNDCGANDiscriminator(_SNDCGAN):
             self.build()
         hidden = inputs
         for conv in self._convs():
-            hidden = tf.nn.leaky_relu(conv(hidden), LEAK)
+            hidden, norm = conv(hidden), self._norm(conv)
+            hidden = tf.nn.leaky_relu(hidden if norm is None else norm(hidden), LEAK)
         return tf.reshape(hidden, (-1, (self.resolution // 8) ** 2 * 8 * self.width))
 
     def head(self, features: tf.Tensor) -> tf.Tensor:
@@ -237,3 +255,6 @@ class SNDCGANDiscriminator(_SNDCGAN):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (input_shape[0], 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "normalization": self.normalization}

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tf_diffaug._keras import sublayers
+from tf_diffaug.layers import ChainNorm
 from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
@@ -65,6 +67,13 @@ class Case:
         return symbol if self.num_classes is None else (symbol, keras.Input((), dtype="int32"))
 
 
+def normalized(network):
+    """A discriminator whose `ChainNorm` layers normalise every channel: they draw nothing."""
+    for layer in sublayers(network, ChainNorm):
+        layer.p.assign(1.0)
+    return network
+
+
 CASES = (
     Case(
         "sndcgan_generator",
@@ -75,6 +84,12 @@ CASES = (
     Case(
         "sndcgan_discriminator",
         lambda **k: SNDCGANDiscriminator(16, 3, 4, **k),
+        (16, 16, 3),
+        is_pure=False,
+    ),
+    Case(
+        "sndcgan_discriminator_chain",
+        lambda **k: normalized(SNDCGANDiscriminator(16, 3, 4, normalization="chain", **k)),
         (16, 16, 3),
         is_pure=False,
     ),
@@ -137,6 +152,15 @@ CASES = (
         "biggan_discriminator_original",
         lambda **k: BigGANDiscriminator(
             32, 3, 2, num_classes=3, attention=16, init="orthogonal", **k
+        ),
+        (32, 32, 3),
+        is_pure=False,
+        num_classes=3,
+    ),
+    Case(
+        "biggan_discriminator_chain",
+        lambda **k: normalized(
+            BigGANDiscriminator(32, 3, 2, num_classes=3, normalization="chain", **k)
         ),
         (32, 32, 3),
         is_pure=False,

@@ -86,12 +86,15 @@ class GeneratorBlock(keras.layers.Layer):
 class DiscriminatorBlock(keras.layers.Layer):
     """Perhaps ReLU, 3 × 3, ReLU, 3 × 3 and perhaps average pooling, beside a shortcut.
 
+    A norm stands behind the convolution and, as the pooling is a part of that, behind the pooling.
+
     Args:
         filters: output channels, and those between the convolutions (the "wide" block).
         make_conv: makes a convolution.
         begins_with_relu: whether there is a ReLU before the first convolution.
         downsample: whether to halve the resolution.
         shortcut: "conv" (1 × 1), "identity", or "none": no residual connection at all.
+        make_norm: makes what stands behind a convolution from its name, None for nothing.
 
     Call arguments:
         hidden: floats of shape (batch, height, width, channels).
@@ -107,6 +110,7 @@ class DiscriminatorBlock(keras.layers.Layer):
         begins_with_relu: bool,
         downsample: bool,
         shortcut: str,
+        make_norm: Callable[[str], keras.layers.Layer | None] = lambda name: None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -116,8 +120,11 @@ class DiscriminatorBlock(keras.layers.Layer):
         self.conv1 = make_conv(keras.layers.Conv2D, filters, 3, padding="same", name="conv1")
         last = DownsampledConv2D if downsample else keras.layers.Conv2D
         self.conv2 = make_conv(last, filters, 3, padding="same", name="conv2")
+        self.norm1, self.norm2 = make_norm("norm1"), make_norm("norm2")
+        self.norm_shortcut = None
         if shortcut == "conv":
             self.shortcut = make_conv(keras.layers.Conv2D, filters, 1, name="shortcut")
+            self.norm_shortcut = make_norm("norm_shortcut")
 
     def build_for(self, shape: Any) -> tuple[int | None, ...]:
         """Builds the layers, and returns the shape of the outputs."""
@@ -126,17 +133,24 @@ class DiscriminatorBlock(keras.layers.Layer):
             self.shortcut.build(shape)
         shape = tuple(self.conv1.compute_output_shape(shape))
         self.conv2.build(shape)
+        shape = tuple(self.conv2.compute_output_shape(shape))
+        for norm in (self.norm1, self.norm2, self.norm_shortcut):
+            if norm is not None:
+                norm.build(shape)
         self.built = True
-        return tuple(self.conv2.compute_output_shape(shape))
+        return shape
 
     def call(self, hidden: tf.Tensor) -> tf.Tensor:
         outputs = tf.nn.relu(hidden) if self.begins_with_relu else hidden
-        outputs = self.conv2(tf.nn.relu(self.conv1(outputs)))
+        outputs = _maybe(self.norm1, self.conv1(outputs))
+        outputs = _maybe(self.norm2, self.conv2(tf.nn.relu(outputs)))
         if self.shortcut_kind == "none":
             return outputs
         if self.downsample:
             hidden = tf.nn.avg_pool2d(hidden, 2, 2, "VALID")
-        return outputs + (self.shortcut(hidden) if self.shortcut_kind == "conv" else hidden)
+        if self.shortcut_kind == "conv":
+            hidden = _maybe(self.norm_shortcut, self.shortcut(hidden))
+        return outputs + hidden
 
 
 def add_upsampled(large: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
@@ -149,6 +163,10 @@ def add_upsampled(large: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
     pairs = tf.reshape(large, (-1, 2, 2 * cols * channels))
     repeated = tf.reshape(tf.concat([small, small], -1), (-1, 1, 2 * cols * channels))
     return tf.reshape(pairs + repeated, (-1, 2 * rows, 2 * cols, channels))
+
+
+def _maybe(layer: keras.layers.Layer | None, hidden: tf.Tensor) -> tf.Tensor:
+    return hidden if layer is None else layer(hidden)
 
 
 def _build_norm(layer: keras.layers.Layer, shape: Any, condition_shape: Any) -> None:

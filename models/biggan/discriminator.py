@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tf_diffaug.layers import SpectralNormalization
-from tf_diffaug.models.base import ConditionalDiscriminator
+from tf_diffaug.layers import ChainNorm, SpectralNormalization
+from tf_diffaug.models.base import ConditionalDiscriminator, Normalization, chain_norm
 from tf_diffaug.models.biggan.base import BigGANNetwork, Init, Layout
 from tf_diffaug.models.biggan.blocks import DiscriminatorBlock
 
@@ -38,7 +39,8 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
 
     The logit is a linear map of the sum-pooled features, and with classes their product with the
     label's embedding beside it (Miyato & Koyama, 2018, arXiv 1802.05637). All of it has spectral
-    normalisation. A forward pass changes no state, in training too; `advance_power_iteration` does.
+    normalisation, whose state changes in `advance_power_iteration`; that of `ChainNorm` layers
+    changes in each pass of training.
 
     Args:
         resolution: height and width of the images: 32, 64, 128 or 256.
@@ -50,19 +52,21 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         init: "normal", N(0, 0.02), or "orthogonal", the original's.
         layout: whose table of channels and of downsamplings, first block and first embedding of
             labels, one of `LAYOUTS`: "author" or "compare_gan".
+        normalization: "chain" puts a `ChainNorm` behind every convolution of all blocks but the
+            first, which takes the image; "none" as published.
         seed: seed of the initial weights. None draws anew each time; 0 is a seed.
 
     Call arguments:
         inputs: float images of shape (batch, resolution, resolution, channels), meant for [-1, 1],
             with `num_classes` a pair of them and integer labels of shape (batch,).
-        training: changes nothing.
+        training: as in `SpectralNormalization` and `ChainNorm`.
         return_features: whether to return a dict of `logits` and `features`.
 
     Returns logits of shape (batch, 1), in float32 under mixed precision too.
 
     Raises:
         ValueError: for another resolution, a size below 1, an attention where there is no feature
-            map, or an unknown `init` or `layout`.
+            map, or an unknown `init`, `layout` or `normalization`.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         attention: int | None = None,
         init: Init = "normal",
         layout: Layout = "author",
+        normalization: Normalization = "none",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -92,6 +97,7 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
         multiples, downsamplings = DISCRIMINATOR_LAYOUTS[layout][resolution]
         sizes = [channels, *(multiple * width for multiple in multiples)]
         self.features_dim = sizes[-1]
+        self.normalization = normalization
         # An attribute each: TensorFlow's checkpoints do not look into the lists of Keras 3.
         for index in range(len(multiples)):
             downsample = index < downsamplings
@@ -101,6 +107,7 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
                 begins_with_relu=index > 0 or layout == "compare_gan",
                 downsample=downsample,
                 shortcut=self._shortcut(sizes[index] == sizes[index + 1], downsample),
+                make_norm=functools.partial(self._block_norm, index),
                 dtype=self.dtype_policy.name,
                 name=f"block{index + 1}",
             )
@@ -118,6 +125,10 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
                 seed=self._layer_seed() or 0,
                 name="embedding",
             )
+
+    def _block_norm(self, index: int, name: str) -> ChainNorm | None:
+        place = f"block{index + 1}/{name}"
+        return None if index == 0 else chain_norm(self.normalization, place, self.dtype_policy.name)
 
     def _embedding_initializer(self) -> keras.initializers.Initializer:
         if self.layout == "compare_gan":
@@ -186,3 +197,6 @@ class BigGANDiscriminator(ConditionalDiscriminator, BigGANNetwork):
             return logits
         rows = tf.cast(self.embedding(labels), self.variable_dtype)
         return logits + tf.reduce_sum(rows * features, -1, keepdims=True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "normalization": self.normalization}
