@@ -37,8 +37,8 @@ def make_gan(recipe: Mapping[str, Any], precision: str) -> GAN:
     """The networks of a recipe as training has them, compiled.
 
     Args:
-        recipe: model, width, latent_dim, num_classes, policy, perhaps loss, regularizers and
-            augment.
+        recipe: model, width, latent_dim, num_classes, policy, perhaps loss, regularizers, augment
+            and D's normalization.
         precision: float32, or bfloat16 between float32 weights and float32 outputs.
     """
     dtype = "mixed_bfloat16" if precision == "bfloat16" else "float32"
@@ -47,9 +47,10 @@ def make_gan(recipe: Mapping[str, Any], precision: str) -> GAN:
     if recipe["num_classes"] is not None:
         common["num_classes"] = recipe["num_classes"]
     options = {key: recipe[key] for key in ("loss", "regularizers", "augment") if key in recipe}
+    of_d = {key: recipe[key] for key in ("normalization",) if key in recipe}
     gan = GAN(
         generator(RESOLUTION, latent_dim=recipe["latent_dim"], **common),
-        discriminator(RESOLUTION, **common),
+        discriminator(RESOLUTION, **common, **of_d),
         policy=recipe["policy"],
         **options,
     )

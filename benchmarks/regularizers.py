@@ -75,6 +75,7 @@ CASES: dict[str, dict[str, Any]] = {
         "views": VIEWS,
         "passes": (2, 1),
     },
+    "chain": {"policy": "none", "normalization": "chain", "views": VIEWS},
     "ssgan": {"policy": "none", "views": (3, 2)},
     "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none", "steps": 16},
     "s3gan": {"policy": "none", "model": "biggan"},
@@ -141,8 +142,7 @@ def recipe(name: str, case: dict[str, Any], arguments: argparse.Namespace) -> di
         made[key] = getattr(arguments, key) or made[key]
     made["policy"] = case.get("policy", arguments.policy)
     made["regularizers"] = case.get("regularizers", "none" if name in PLAIN else name)
-    if "augment" in case:
-        made["augment"] = case["augment"]
+    made |= {key: case[key] for key in ("augment", "normalization") if key in case}
     return made
 
 

@@ -31,10 +31,12 @@ RATES = {"biggan": 1e-5, "biggan, all": 1e-6}
 
 
 def _can_have(network, name):
-    # G needs styles for the one, and dense or convolutional layers of Keras for the other.
+    # Styles for the one, dense or convolutional layers of Keras in G for the other, and a
+    # normalization of D for the third.
     missing = "orthogonal" if network == "stylegan2" else "path_length"
+    normalized = network in ("sndcgan", "biggan")
     # The last two exclude apa and ada, and are among those alone.
-    return name not in (missing, "s3gan", "diffusion")
+    return name not in (missing, "s3gan", "diffusion") and (normalized or name != "chain")
 
 
 def cells():

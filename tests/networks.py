@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_diffaug._keras import KERAS_3
-from tf_diffaug.layers import BatchNorm, SpectralNormalization
+from tf_diffaug.layers import BatchNorm, ChainNorm, SpectralNormalization
 from tf_diffaug.training import GAN
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.step import discriminator_step, generator_step
@@ -36,7 +36,7 @@ def make_generator(seed: int = 0, inputs: int = LATENT_DIM) -> keras.Model:
 
 
 def make_discriminator(
-    seed: int = 10, *, batch_norm: bool = False, smooth: bool = False
+    seed: int = 10, *, batch_norm: bool = False, smooth: bool = False, normalization: str = "none"
 ) -> keras.Model:
     convolution = keras.layers.Conv2D(
         8, 4, strides=2, padding="same", kernel_initializer=_normal(seed)
@@ -46,6 +46,7 @@ def make_discriminator(
             keras.Input(SHAPE),
             SpectralNormalization(convolution, seed=seed),
             *([keras.layers.BatchNormalization()] if batch_norm else []),
+            *([ChainNorm(seed=seed)] if normalization == "chain" else []),
             keras.layers.Activation("tanh") if smooth else keras.layers.LeakyReLU(),
             keras.layers.Flatten(),
             keras.layers.Dense(1, kernel_initializer=_normal(seed + 1)),
@@ -155,9 +156,11 @@ def make_conditional_gan(*, optimizer=None, **options) -> GAN:
     return gan
 
 
-def make_feature_networks(*, conditional: bool = False) -> tuple[keras.Model, keras.Model]:
+def make_feature_networks(
+    *, conditional: bool = False, normalization: str = "none"
+) -> tuple[keras.Model, keras.Model]:
     """The networks above with a D that gives its features, with a class embedding or without."""
-    plain = make_discriminator(10)
+    plain = make_discriminator(10, normalization=normalization)
     images, features = plain.inputs[0], plain.layers[-2].output
     if not conditional:
         outputs = {"logits": plain.outputs[0], "features": features}

@@ -65,6 +65,9 @@ def test_each_extra_term_is_said_in_the_words_of_its_own():
     text = words(policy="color", regularizers="ada:0.5,r1:10,topk,apa")
     for name in ("ada", "r1", "topk", "apa"):
         assert regularizers.REGULARIZERS[name].summary in text
+    text = words(model="sndcgan(normalization=chain)", regularizers="chain")
+    assert regularizers.REGULARIZERS["chain"].summary in text
+    assert "sndcgan(normalization=chain) at width" in text
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,16 @@ def test_each_extra_term_is_said_in_the_words_of_its_own():
         ({"metrics": "fid,ct", "best_by": "ct"}, "ct cannot choose a checkpoint: neither lower"),
         ({"metrics": "ct", "best_by": "ct"}, "Add one that can, such as fid. Received:"),
         ({"regularizers": "path_length"}, "add --model=stylegan2. Received: --model=sndcgan."),
+        (
+            {"model": "stylegan2", "regularizers": "chain"},
+            "chain is about layers that this D has not: add --model='biggan(normalization=chain)' "
+            "or 'sndcgan(normalization=chain)'. Received: --model=stylegan2.",
+        ),
+        (
+            {"model": "biggan(normalization=chain)", "regularizers": "r1"},
+            "normalization=chain does nothing by itself: add --regularizers=chain. Received: "
+            "--model=biggan(normalization=chain).",
+        ),
         ({"regularizers": "s3gan"}, "add --conditional. Received: --regularizers=s3gan"),
         (
             {"model": "biggan", "conditional": True, "label_fraction": 0.1, "regularizers": "r1"},

@@ -39,6 +39,7 @@ OPTIONS = {
     "ada": "ada(-1, every=1, kimg=0.01)",
     "adversarial_defence": "adversarial_defence(1, epsilon=0.5)",
     "apa": "apa(-1, every=1, kimg=0.01)",
+    "chain": "chain(target=-1, rate=0.3, start=0)",
     "diffusion": "diffusion(-1, every=1, kimg=0.01)",
     "fakeclr": "fakeclr(queue=12)",
     "insgen": "insgen(queue=12)",
@@ -83,14 +84,14 @@ def together(names):
 GROUPS = [pytest.param(group, id="+".join(group)) for group in together(NAMES)]
 
 
-def sndcgan():
+def sndcgan(**options):
     generator = SNDCGANGenerator(16, 3, 2, latent_dim=4, seed=0)
-    return generator, SNDCGANDiscriminator(16, 3, 2, seed=1)
+    return generator, SNDCGANDiscriminator(16, 3, 2, seed=1, **options)
 
 
-def biggan():
+def biggan(**options):
     generator = BigGANGenerator(32, 3, 1, latent_dim=4, num_classes=NUM_CLASSES, seed=0)
-    return generator, BigGANDiscriminator(32, 3, 1, num_classes=NUM_CLASSES, seed=1)
+    return generator, BigGANDiscriminator(32, 3, 1, num_classes=NUM_CLASSES, seed=1, **options)
 
 
 def stylegan2():
@@ -107,8 +108,14 @@ def r3gan():
     return generator, R3GANDiscriminator(8, 3, 2, seed=1, **sizes)
 
 
-def features():
-    return make_feature_networks(conditional=True)
+def features(**options):
+    return make_feature_networks(conditional=True, **options)
+
+
+def of_d(names):
+    """The options of D that regularizers need."""
+    kinds = [REGULARIZERS[name].normalization for name in names]
+    return next(({"normalization": kind} for kind in kinds if kind is not None), {})
 
 
 NETWORKS = {"sndcgan": sndcgan, "biggan": biggan, "stylegan2": stylegan2, "r3gan": r3gan}
@@ -122,8 +129,12 @@ def make_gan(
     policy="color,translation",
     loss="non_saturating",
     rate=1e-3,
+    like=(),
 ):
-    """A GAN, conditional if the networks can be, whose losses see augmented images."""
+    """A GAN, conditional if the networks can be, whose losses see augmented images.
+
+    Its D is what the regularizers need, and those that it is to be `like`.
+    """
     if policy is not None and any(REGULARIZERS[name].steers_level for name in names):
         policy = f"{policy},{LEVEL}"
     if networks is None:
@@ -132,7 +143,7 @@ def make_gan(
     texts = map(text, names) if texts is None else texts
     classes = None if networks is sndcgan else NUM_CLASSES
     gan = GAN(
-        *networks(),
+        *networks(**of_d([*names, *like])),
         num_classes=classes,
         latent_dim=4,
         policy=policy,
@@ -184,7 +195,7 @@ def updated(names, update, styles, options):
 def test_it_changes_the_updates_that_it_says_and_no_other_network(name, update):
     kind = REGULARIZERS[name]
     plain = (("policy", f"color,translation,{LEVEL}"),) if kind.steers_level else ()
-    _, without = updated((), update, kind.needs_styles, plain)
+    _, without = updated((), update, kind.needs_styles, (("like", (name,)), *plain))
     before, after = updated((name,), update, kind.needs_styles, ())
     assert differ(after[update], without[update]) == (update in kind.of)
     other = "DG".replace(update, "")

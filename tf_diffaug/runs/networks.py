@@ -126,6 +126,24 @@ def have_styles(text: str) -> bool:
     return hasattr(NETWORKS[_parse(text)[0]][0], "synthesis")
 
 
+def normalization_of(text: str) -> str:
+    """The normalization that a model's option of this name puts into D, "none" without any.
+
+    Raises:
+        ValueError: for an unknown model or option.
+    """
+    return _parse(text)[1].get("normalization", "none")
+
+
+def normalized_models(normalization: str) -> list[str]:
+    """The models, as a user gives them, whose D may have a normalization."""
+    return [
+        f"{name}(normalization={normalization})"
+        for name in NETWORKS
+        if "normalization" in _options(name)
+    ]
+
+
 def take_labels(text: str) -> bool:
     """Whether a model's networks can be conditional.
 

@@ -58,6 +58,7 @@ def settle(config: Config) -> Recipe:
     model = networks.spell_model(config.model)
     _check_labels(config, regularizers)
     _check_styles(config, regularizers)
+    _check_normalization(config, regularizers)
     metrics = parse_metrics(config.metrics)
     best_by = _best_by(config, metrics)
     augment = resolve_augment(policy, config.augment, regularizers)
@@ -127,6 +128,24 @@ def _check_styles(config: Config, regularizers: tuple[Regularizer, ...]) -> None
         raise UserError(
             f"{' and '.join(about_styles)} is about a generator's styles: add --model=stylegan2. "
             f"Received: --model={config.model}."
+        )
+
+
+def _check_normalization(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+    given = networks.normalization_of(config.model)
+    for regularizer in regularizers:
+        wanted = regularizer.normalization
+        if wanted not in (None, given):
+            choices = " or ".join(map(repr, networks.normalized_models(wanted)))
+            raise UserError(
+                f"{regularizer.name} is about layers that this D has not: add --model={choices}. "
+                f"Received: --model={config.model}."
+            )
+    users = [name for name, kind in REGULARIZERS.items() if kind.normalization == given]
+    if users and not any(regularizer.name in users for regularizer in regularizers):
+        raise UserError(
+            f"normalization={given} does nothing by itself: add --regularizers="
+            f"{' or '.join(users)}. Received: --model={config.model}."
         )
 
 

@@ -48,6 +48,7 @@ class Regularizer:
     reads_signs: bool = False  # whether it takes the sign of D's logit for D's verdict
     needs_features: bool = False  # whether it looks at D's features
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
+    normalization: str | None = None  # of D's layers, as the models' option says; None: any
     excludes: tuple[str, ...] = ()  # names of those that exclude it
     fills_labels: bool = False  # whether it labels reals that come without, their label -1
 
