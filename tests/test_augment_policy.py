@@ -100,7 +100,7 @@ def test_any_text_is_a_policy_or_a_value_error(text):
         ("cutout)0.1(", "not matched"),
         ("cutout('a", "not matched"),
         ("cutout 0.1", "name:strength"),
-        ("cutout:__import__('os')", "this one is"),
+        ("cutout:__import__('os')", "strength is a number from 0 to 1"),
         ("cutout(strength=1+1j)", "from 0 to 1"),
     ],
 )

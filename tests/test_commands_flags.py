@@ -67,7 +67,16 @@ MISTAKES = {
     "--xyzzy=1": "unknown flag --xyzzy. --helpfull lists them.",
     "--steps=many": "--steps takes a whole number. Received: --steps=many",
     "--steps=1e3": "--steps takes a whole number. Received: --steps=1e3",
-    "--g_lr=fast": "--g_lr takes a number. Received: --g_lr=fast",
+    "--g_lr=fast": "--g_lr takes a number, linear(start, end, images=N) or cosine(start, end, "
+    "images=N). Received: --g_lr=fast",
+    "--g_lr=linear(1,2)": "--g_lr takes a number, linear(start, end, images=N) or ",
+    "--g_lr=cosine(1e-4,-1,images=9)": "--g_lr must be above 0. Received: --g_lr=cosine(1e-4,-1,",
+    "--g_lr=linear(0,0,images=9)": "--g_lr must be above 0",
+    "--beta2=linear(0.9,1,images=9)": "--beta2 must be below 1. Received: --beta2=linear(0.9,1,",
+    "--beta1=nan": "--beta1 must be a finite number",
+    "--policy=color --policy_probability=1.5": "--policy_probability must be at most 1",
+    "--policy_probability=linear(0,1,images=9)": "add --policy=color,translation,cutout, for "
+    "example, or leave it at always. Received: --policy_probability=linear(0,1,images=9).",
     "--flip=maybe": "--flip takes true or false. Received: --flip=maybe",
     "--noflip=1": "--noflip=1 does not take an argument",
     "--steps": "--steps needs a value: --steps=...",

@@ -60,6 +60,7 @@ def test_a_configuration_survives_json():
     [
         ({"step": 5}, "Unknown setting 'step'. Did you mean 'steps'?"),
         ({"steps": "5"}, "steps is a whole number. Received: steps='5'."),
+        ({"g_lr": [1]}, "g_lr is a number, linear(start, end, images=N) or cosine("),
         ({"steps": True}, "steps is a whole number. Received: steps=True."),
         ({"flip": 1}, "flip is true or false"),
         ({"seed": None}, "seed is a whole number. Received: seed=None."),
@@ -73,6 +74,17 @@ def test_a_file_of_settings_is_checked(settings, message):
 
 def test_a_whole_number_serves_as_a_number():
     assert checked_settings({"beta1": 0}, "config.json") == {"beta1": 0}
+
+
+def test_a_resumed_run_keeps_its_schedules(tmp_path):
+    saved = dataclasses.asdict(Config(g_lr="cosine(0.0002, 5e-05, images=2e+07)"))
+    assert checked_settings(saved, "config.json") == saved
+    wanted = Config(**saved)
+    runs.refuse_other_settings(tmp_path, saved, wanted)
+    other = dataclasses.replace(wanted, g_lr=2e-4)
+    message = r"--g_lr=0.0002 \(saved: cosine\(0.0002, 5e-05, images=2e\+07\)\)"
+    with pytest.raises(UserError, match=message):
+        runs.refuse_other_settings(tmp_path, saved, other)
 
 
 def test_a_directory_is_named_after_its_recipe():

@@ -72,6 +72,13 @@ def test_gauges_are_recorded_as_they_are(tmp_path):
     assert records[1]["ada_p"] == float(ada.p) > records[0]["ada_p"] > 0
 
 
+def test_what_follows_a_schedule_is_recorded_as_it_is_after_the_step(tmp_path):
+    run = RunDirectory(tmp_path)
+    gan = make_gan(regularizers="r1:linear(4, 0, images=64)")
+    train(gan, 4, hooks.Metrics(gan, run, 2, images=IMAGES, batch_size=8, count=16))
+    assert [record["r1_weight"] for record in run.records("train")] == [3.0, 2.0]
+
+
 def test_evaluations_are_recorded_and_the_best_kept(tmp_path):
     run, gan = RunDirectory(tmp_path), make_gan()
     store = CheckpointStore(gan, run.checkpoints)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tf_diffaug.commands.explain import in_words
+from tf_diffaug.commands.resolve import as_flags
 from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError, user_mistakes
 from tf_diffaug.runs import parts
@@ -189,7 +190,24 @@ def test_diffaugment_in_words():
         ({"num_images": 50, "subset": "paper"}, "50 images, drawn as DiffAugment's own code"),
         ({"data_fraction": 0.1}, "10 % of the images, drawn at random once, from --data_seed=0"),
         ({"ema_decay": 0.0}, "G's own weights are sampled"),
-        ({"ema_half_life": 1000.0}, "a half-life of 1000 images"),
+        ({"ema_half_life": 1000.0}, "a half-life in images of 1,000 from the start"),
+        (
+            {"ema_half_life": "cosine(0, 5e6, images=2e7)"},
+            "a half-life in images of 0 to 5,000,000 along a cosine over 20,000,000 images",
+        ),
+        (
+            {"g_lr": "linear(2e-4, 0, images=1000)", "steps": 100},
+            "Adam(0.0002 to 0 evenly over 1,000 images for G, 0.0002 for D, betas 0.5 and 0.999)",
+        ),
+        (
+            {"regularizers": "r1:cosine(1, 0.5, images=1000)", "steps": 100},
+            "Schedules count 32 images a G step, 3,200 in all",
+        ),
+        (
+            {"policy": "color", "policy_probability": "linear(0, 0.6, images=1e5)"},
+            "Each op is applied with probability 0 to 0.6 evenly over 100,000 images.",
+        ),
+        ({"policy": "color", "policy_probability": 0.5}, "applied with probability 0.5."),
         ({"ema_start": 1000}, "from step 1000"),
         ({"ema_ramp": 0.1}, "at most 10% of the steps so far"),
         ({"d_steps": 4}, "4 D steps before each"),
@@ -240,3 +258,43 @@ def test_the_choices_named_before_tensorflow_is_loaded_are_the_librarys():
     assert set(choices["views"]) == set(VIEWS)
     assert set(choices["subset"]) == set(SUBSET_MODES)
     assert set(choices["eval_batch_norm"]) == set(BATCH_NORM)
+
+
+def test_schedules_have_one_spelling():
+    texts = {
+        "g_lr": "cosine( 2e-4,5e-5, images = 20e6 )",
+        "d_lr": "1e-3",
+        "ema_half_life": "linear(0,5000000,images=20_000_000)",
+        "regularizers": "r2:cosine(.05, 5e-3, images=20e6),r1('cosine(.05, 5e-3, images=20e6)')",
+    }
+    recipe = settle(Config(**texts))
+    config = recipe.config
+    assert config.g_lr == "cosine(0.0002, 5e-05, images=2e+07)"
+    assert config.d_lr == 1e-3
+    assert config.ema_half_life == "linear(0, 5000000, images=20000000)"
+    weight = "weight=cosine(0.05, 0.005, images=2e+07), on=raw, every=1"
+    assert config.regularizers == f"r1({weight}),r2({weight})"
+    assert settle(config).config == config
+    assert recipe.is_scheduled
+    assert not settle(Config(regularizers="r1:1")).is_scheduled
+
+
+def test_constants_are_kept_as_they_were():
+    config = Config(g_lr=1e-3, beta1=0)
+    assert settle(config).config.lasting()["beta1"] == 0
+    assert isinstance(settle(config).config.g_lr, float)
+
+
+def test_a_policy_that_ada_steers_has_no_other_probability():
+    settings = {
+        "policy": "color",
+        "regularizers": "ada",
+        "policy_probability": "linear(0,1,images=9)",
+    }
+    config = Config(**settings)
+    with pytest.raises(UserError) as caught, user_mistakes(lambda text: as_flags(config, text)):
+        settle(config)
+    assert str(caught.value) == (
+        "ada moves the probability of the policy's ops itself: leave it or --policy_probability "
+        "out. Received: --policy_probability=linear(0,1,images=9)."
+    )

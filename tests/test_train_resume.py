@@ -11,11 +11,14 @@ from tests.runs import assert_same_bits, interrupt, records
 ROOT = pathlib.Path(__file__).parent.parent
 STEPS = 60
 FLAGS = [
-    *("--policy=color,translation,cutout", "--regularizers=r1:0.1", "--d_steps=2"),
+    *("--policy=color,translation,cutout", "--regularizers=r1:cosine(1, 0.1, images=300)"),
+    *("--d_steps=2", "--policy_probability=linear(0, 1, images=400)"),
+    *("--g_lr=cosine(2e-4, 5e-5, images=450)", "--beta2=cosine(0.9, 0.99, images=400)"),
     *("--width=4", "--batch_size=8", f"--steps={STEPS}", "--log_every=10"),
     *("--checkpoint_every=10", "--sample_every=20", "--eval_every=15", "--num_fakes=150"),
     # More fakes than reals, so that KID's subsets are drawn.
-    *("--metrics=fid,kid,precision,recall", "--best_by=kid", "--ema_decay=0.5"),
+    *("--metrics=fid,kid,precision,recall", "--best_by=kid"),
+    *("--ema_half_life=linear(0, 100, images=400)", "--ema_ramp=none"),
     "--noreport",
 ]
 

@@ -228,7 +228,7 @@ def test_strings_are_read_and_written():
     [
         ("r11:1", "Did you mean 'r1'"),
         ("r1:-1", "0 or more"),
-        ("r1:big", "0 or more"),
+        ("r1:big", "r1 weight is a number, linear"),
         ("r1(every=0)", "every=0"),
         ("r1(every=2.5)", "every=2.5"),
         ("orthogonal:-1", "0 or more"),
@@ -239,8 +239,8 @@ def test_strings_are_read_and_written():
         ("r1,r1:2", "twice"),
         ("r1(1", "not matched"),
         ("r1(1, 2)", "by keyword"),
-        ("r1(weight=__import__)", "0 or more"),
-        ("r1(weight=f())", "literal"),
+        ("r1(weight=__import__)", "r1 weight is a number, linear"),
+        ("r1(weight=f())", "r1 weight is a number, linear"),
     ],
 )
 def test_mistakes_are_named(text, message):

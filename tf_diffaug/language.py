@@ -3,12 +3,15 @@
     text    = "none" | entry {"," entry}
     entry   = name | name ":" value | name "(" [value] {"," keyword "=" value} ")"
 
-A value is a Python literal or a bare word; nothing is evaluated. `name:s` is `name(s)`.
+A value is a Python literal, a bare word, or the text of an entry that stands as it is, which is the
+same in quotes: `r1(cosine(0.05, 0.005, images=20e6))`. Nothing is evaluated. `name:s` is `name(s)`.
 """
 
 from __future__ import annotations
 
 import ast
+import math
+import numbers
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,23 +19,25 @@ from typing import Any, NamedTuple
 from tf_diffaug.naming import unknown
 
 WORD = re.compile(r"[A-Za-z_]\w*")
+_ENTRY = re.compile(r"[A-Za-z_]\w*\([^()]*\)")
 _CONSTANTS = ("True", "False", "None")
 
 
 class Call(NamedTuple):
-    """One entry: a name, its first argument if it goes without a keyword, and those with one."""
+    """One entry: a name, its first arguments if they go without a keyword, and those with one."""
 
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
 
-def parse_calls(text: str, *, what: str) -> list[Call]:
+def parse_calls(text: str, *, what: str, positional: int = 1) -> list[Call]:
     """Splits a text into its entries; `none` and the empty text have none.
 
     Args:
         text: what the user wrote.
         what: what it is, for errors: `policy`, `regularizers`.
+        positional: how many arguments may go without a keyword.
 
     Raises:
         ValueError: if the text is not of the language's form.
@@ -40,7 +45,7 @@ def parse_calls(text: str, *, what: str) -> list[Call]:
     if text.strip() in ("", "none"):
         return []
     try:
-        return [_parse_entry(entry) for entry in _split(text)]
+        return [_parse_entry(entry, positional) for entry in _split(text)]
     except _SyntaxError as error:
         raise ValueError(f"{error} Received: {what}={text!r}.") from None
 
@@ -71,7 +76,7 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in (*parts, text[start:])]
 
 
-def _parse_entry(entry: str) -> Call:
+def _parse_entry(entry: str, positional: int) -> Call:
     match = re.fullmatch(r"(\w+)\s*(?::(.*)|\((.*)\))?", entry, re.DOTALL)
     if match is None:
         raise _SyntaxError(f"An entry is name, name:strength or name(...); this one is {entry!r}.")
@@ -81,7 +86,7 @@ def _parse_entry(entry: str) -> Call:
     args, kwargs = [], {}
     for i, part in enumerate(_split(arguments) if (arguments or "").strip() else ()):
         keyword = re.fullmatch(r"([A-Za-z_]\w*)\s*=(.*)", part, re.DOTALL)
-        if keyword is None and i > 0:
+        if keyword is None and i >= positional:
             raise _SyntaxError(
                 f"{name}: arguments after the first go by keyword; this one is {part!r}."
             )
@@ -96,7 +101,7 @@ def _parse_entry(entry: str) -> Call:
 
 def _value(text: str) -> Any:
     text = text.strip()
-    if WORD.fullmatch(text) and text not in _CONSTANTS:
+    if (WORD.fullmatch(text) and text not in _CONSTANTS) or _ENTRY.fullmatch(text):
         return text
     try:
         return ast.literal_eval(text)
@@ -107,7 +112,7 @@ def _value(text: str) -> Any:
 
 
 def bind(call: Call, names: Sequence[str], *, what: str, text: str) -> dict[str, Any]:
-    """An entry's arguments by name; the one without a keyword is the first.
+    """An entry's arguments by name; those without a keyword are the first.
 
     Args:
         call: the entry.
@@ -126,6 +131,11 @@ def bind(call: Call, names: Sequence[str], *, what: str, text: str) -> dict[str,
             raise ValueError(f"{call.name}: {key} is given twice. Received: {what}={text!r}.")
         arguments[key] = value
     return arguments
+
+
+def is_number(value: Any) -> bool:
+    """Whether an option is a finite number, which a word, a list or None of the language is not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def literal(value: Any) -> str:

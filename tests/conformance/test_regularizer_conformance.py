@@ -246,6 +246,32 @@ def test_it_compiles_with_xla(names):
         assert all(np.isfinite(list(logs.values()))), logs
 
 
+def weighed(name, weight):
+    term = parse_regularizers(text(name))[0]
+    config = {**term.get_config(), "weight": weight}
+    if "fake_weight" in config:
+        config["fake_weight"] = 0.0  # of a second term, which has no schedule
+    return str(type(term)(**config))
+
+
+@pytest.mark.parametrize("names", GROUPS)
+def test_its_weight_may_follow_a_schedule(names):
+    # At a rate of 0 the weights stay, and so do the terms but for their own weight.
+    names = [n for n in names if "weight" in inspect.signature(REGULARIZERS[n]).parameters]
+    runs = []
+    for weight in (2.0, "linear(2, 0, images=16)"):
+        texts = [weighed(name, weight) for name in names]
+        gan = make_gan(names, texts=texts, rate=0.0)
+        batch = tuple(map(tf.constant, make_batch(gan, hide=True)))
+        runs.append([{k: float(v) for k, v in gan.train_step(batch).items()} for _ in range(3)])
+    for share, constant, scheduled in zip((1.0, 0.5, 0.0), *runs, strict=True):
+        for name in names:
+            np.testing.assert_allclose(
+                scheduled[name], share * constant[name], rtol=1e-4, atol=1e-7, err_msg=name
+            )
+        assert {f"{name}_weight" for name in names} <= scheduled.keys()
+
+
 def lazily(name):
     term = parse_regularizers(name)[0]
     return str(type(term)(**{**term.get_config(), "every": 2}))

@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import nearest
 from tf_diffaug.runs.config import fields
-from tf_diffaug.runs.settings import KINDS, kind_of, shown, unset_words
+from tf_diffaug.runs.settings import KINDS, kind_of, number_or_text, shown, unset_words
 
 _WORDS = dict.fromkeys(("true", "t", "1", "yes"), True)
 _WORDS |= dict.fromkeys(("false", "f", "0", "no"), False)
@@ -54,7 +54,7 @@ def _flag(field: dataclasses.Field) -> Flag:
     choices = f": {', '.join(map(str, rules['choices']))}" if rules["choices"] else ""
     return Flag(
         field.name,
-        kind_of(field),
+        number_or_text if rules["scheduled"] else kind_of(field),
         rules["text"] + choices,
         shown(field, field.default),
         unset_words(field),

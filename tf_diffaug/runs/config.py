@@ -8,7 +8,8 @@ from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
-from tf_diffaug.runs.settings import KINDS, fits, kind_of, refuse_out_of_range, shown
+from tf_diffaug.runs.contradictions import refuse_contradictions
+from tf_diffaug.runs.settings import fits, refuse_out_of_range, words_of
 from tf_diffaug.runs.settings import option as _option
 
 
@@ -29,6 +30,15 @@ class Config:
         "what the losses see augmented; both: DiffAugment",
         choices=("none", "reals", "d_only", "both"),
         unset="auto",
+    )
+    policy_probability: float | str | None = _option(
+        None,
+        "how likely an op is applied to an image: 0.5, or linear(0, 0.6, images=1e7)",
+        least=0,
+        most=1,
+        scheduled=True,
+        unset="always",
+        rare=True,
     )
     regularizers: str = _option("none", "extra loss terms, such as r1:10 or bcr:10,cntr:0.1")
 
@@ -111,10 +121,29 @@ class Config:
     steps: int = _option(5000, "G steps in all", least=1, changeable=True)
     batch_size: int = _option(32, "images of a D step, over all replicas", least=1)
     d_steps: int = _option(1, "D steps per G step", least=1)
-    g_lr: float = _option(2e-4, "G's learning rate", above=0)
-    d_lr: float = _option(2e-4, "D's learning rate", above=0)
-    beta1: float = _option(0.5, "Adam's decay of the mean gradient", least=0, below=1, rare=True)
-    beta2: float = _option(0.999, "Adam's decay of the mean square", least=0, below=1, rare=True)
+    g_lr: float | str = _option(
+        2e-4,
+        "G's learning rate: 2e-4, or cosine(2e-4, 5e-5, images=20e6)",
+        above=0,
+        scheduled=True,
+    )
+    d_lr: float | str = _option(2e-4, "D's learning rate, likewise", above=0, scheduled=True)
+    beta1: float | str = _option(
+        0.5,
+        "Adam's decay of the mean gradient, likewise",
+        least=0,
+        below=1,
+        scheduled=True,
+        rare=True,
+    )
+    beta2: float | str = _option(
+        0.999,
+        "Adam's decay of the mean square, likewise",
+        least=0,
+        below=1,
+        scheduled=True,
+        rare=True,
+    )
     ema_decay: float = _option(
         0.999,
         "decay a step of the average of G's weights; 0: none",
@@ -123,10 +152,11 @@ class Config:
         rare=True,
     )
     ema_start: int = _option(0, "step from which G's weights are averaged", least=0, rare=True)
-    ema_half_life: float | None = _option(
+    ema_half_life: float | str | None = _option(
         None,
-        "half-life of the average in images, in place of ema_decay",
+        "half-life of the average in images, in place of ema_decay, likewise",
         above=0,
+        scheduled=True,
         unset="none",
         rare=True,
     )
@@ -216,45 +246,9 @@ class Config:
     eval_ema: bool = _option(True, "take samples and FID from the averaged G", rare=True)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            refuse_out_of_range(field, getattr(self, field.name))
-        if self.num_images is not None and self.data_fraction is not None:
-            raise UserError(
-                "--num_images and --data_fraction exclude each other. Received: "
-                f"--num_images={self.num_images} --data_fraction={self.data_fraction}."
-            )
-        if self.subset != "random" and self.num_images is None and self.data_fraction is None:
-            raise UserError(
-                f"--subset={self.subset} says how a part of the images is drawn: "
-                "give --num_images or --data_fraction too."
-            )
-        if self.fake_labels != "uniform" and not self.conditional:
-            raise UserError(f"--fake_labels={self.fake_labels} is about labels: add --conditional.")
-        if self.label_fraction is not None and not self.conditional:
-            raise UserError(
-                "--label_fraction hides labels of networks that look at them: add --conditional. "
-                f"Received: --label_fraction={self.label_fraction}."
-            )
-        self._check_start()
-        if self.policy == "none" and self.augment not in (None, "none"):
-            raise UserError(
-                f"--augment={self.augment} needs an augmentation: add "
-                "--policy=color,translation,cutout, for example."
-            )
-
-    def _check_start(self) -> None:
-        if self.init_checkpoint not in ("newest", "best") and not self.init_checkpoint.isdecimal():
-            raise UserError(
-                "--init_checkpoint is newest, best or a step. "
-                f"Received: --init_checkpoint={self.init_checkpoint}."
-            )
-        for name in ("init_checkpoint", "init_partly", "freeze_d"):
-            value = getattr(self, name)
-            if self.init_from is None and value != fields()[name].default:
-                raise UserError(
-                    f"--{name} is about trained weights: add --init_from=RUN_DIR. "
-                    f"Received: --{name}={shown(fields()[name], value)}."
-                )
+        for name, field in fields().items():
+            refuse_out_of_range(field, getattr(self, name))
+        refuse_contradictions(self, fields())
 
     @property
     def family(self) -> str:
@@ -301,6 +295,6 @@ def checked_settings(settings: dict[str, Any], source: str) -> dict[str, Any]:
         if name not in fields():
             raise UserError(f"{source}: {unknown('setting', name, fields())}")
         if not fits(fields()[name], value):
-            kind = KINDS[kind_of(fields()[name])]
+            kind = words_of(fields()[name])
             raise UserError(f"{source}: {name} is {kind}. Received: {name}={value!r}.")
     return settings

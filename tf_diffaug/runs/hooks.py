@@ -71,8 +71,8 @@ class Metrics(Hook):
         for name in self._steps[0].losses:
             values = np.concatenate([steps.losses[name] for steps in self._steps])
             record[name] = float(np.mean(values, dtype=np.float64))
-        for regularizer in self._gan.regularizers:  # p and k as they are, and no means
-            record.update({n: float(value) for n, value in regularizer.gauges().items()})
+        # p, k and what follows a schedule as they are, and no means.
+        record.update({name: float(value) for name, value in self._gan.gauges().items()})
         record.update(self._measure(step))
         # What else is done between steps is not training, nor is building the graph.
         timed = [steps for steps in self._steps if not steps.is_first]

@@ -22,7 +22,7 @@ from tf_diffaug.runs.reals import Progress, check_evaluation
 from tf_diffaug.runs.recipe import Recipe, check_place, images_per_step
 from tf_diffaug.runs.sampler import Sampler
 from tf_diffaug.runs.saved import refuse_other_data
-from tf_diffaug.training import EMA, GAN, make_strategy
+from tf_diffaug.training import EMA, GAN, ScheduledAdam, make_strategy
 from tf_diffaug.training.views import check_groups
 
 
@@ -151,6 +151,7 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
             augment=config.augment,
             loss=config.loss,
             regularizers=recipe.regularizers,
+            policy_probability=config.policy_probability,
             d_steps=config.d_steps,
             ema=_average(config),
             views=config.views,
@@ -253,5 +254,7 @@ def _average(config: Config) -> EMA | None:
     )
 
 
-def _adam(config: Config, rate: float) -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=1e-8)
+def _adam(config: Config, rate: float | str) -> keras.optimizers.Optimizer:
+    scheduled = any(isinstance(value, str) for value in (rate, config.beta1, config.beta2))
+    adam = ScheduledAdam if scheduled else keras.optimizers.Adam
+    return adam(rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=1e-8)

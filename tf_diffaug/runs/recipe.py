@@ -10,10 +10,11 @@ from tf_diffaug.augment import Policy, parse_policy
 from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation.metrics import METRICS, parse_metrics
 from tf_diffaug.runs import networks
-from tf_diffaug.runs.config import Config
+from tf_diffaug.runs.config import Config, fields
+from tf_diffaug.schedules import Schedule, as_schedule
 from tf_diffaug.training import REGULARIZERS, Regularizer, get_loss, parse_regularizers
 from tf_diffaug.training.losses import refuse_free_signs
-from tf_diffaug.training.modes import resolve_augment
+from tf_diffaug.training.modes import checked_probability, resolve_augment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Recipe:
     """What `settle` makes of a configuration.
 
     Args:
-        config: the settings, policy, regularizers, model and metrics in their one spelling,
-            `augment` a mode and `best_by` a metric.
+        config: the settings, policy, regularizers, schedules, model and metrics in their one
+            spelling, `augment` a mode and `best_by` a metric.
         policy: the augmentation.
         regularizers: the extra loss terms.
         why: why `augment` is what it is, in words.
@@ -32,6 +33,15 @@ class Recipe:
     policy: Policy
     regularizers: tuple[Regularizer, ...]
     why: str
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether anything follows a schedule of the images seen."""
+        weights = [getattr(regularizer, "weight", None) for regularizer in self.regularizers]
+        return any(isinstance(weight, Schedule) for weight in weights) or any(
+            field.metadata["scheduled"] and isinstance(getattr(self.config, name), str)
+            for name, field in fields().items()
+        )
 
     def replace(self, **settings: Any) -> Recipe:
         """A copy with some settings that decide nothing else, such as the directory."""
@@ -62,9 +72,11 @@ def settle(config: Config) -> Recipe:
     metrics = parse_metrics(config.metrics)
     best_by = _best_by(config, metrics)
     augment = resolve_augment(policy, config.augment, regularizers)
+    checked_probability(policy, config.policy_probability, regularizers)
     why = "as asked" if config.augment is not None else _reason(policy, regularizers)
     settled = dataclasses.replace(
         config,
+        **_spelled_schedules(config),
         policy=str(policy),
         regularizers=",".join(map(str, regularizers)) or "none",
         augment=augment,
@@ -74,6 +86,16 @@ def settle(config: Config) -> Recipe:
         init_from=None if config.init_from is None else os.path.normpath(config.init_from),
     )
     return Recipe(settled, policy, regularizers, why)
+
+
+def _spelled_schedules(config: Config) -> dict[str, Any]:
+    spelled = {}
+    for name, field in fields().items():
+        value = getattr(config, name)
+        if field.metadata["scheduled"] and isinstance(value, str):
+            value = as_schedule(value, name)
+            spelled[name] = str(value) if isinstance(value, Schedule) else value
+    return spelled
 
 
 def check_place(config: Config, replicas: int, *, on_tpu: bool) -> None:

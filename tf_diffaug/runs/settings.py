@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
+from tf_diffaug.schedules import FORMS, as_schedule, ends
 
 # What TensorFlow's seeds and steps, and floats, can hold.
 _LARGEST = {
@@ -31,6 +32,7 @@ def option(
     below: float | None = None,
     changeable: bool = False,
     unset: str = "",
+    scheduled: bool = False,
 ) -> Any:
     """One field.
 
@@ -42,15 +44,30 @@ def option(
         choices: the values that it may have; or `least`, `above`, `most`, `below`: their bounds.
         changeable: whether it may differ when a run is resumed.
         unset: what None means.
+        scheduled: whether a number may be the text of a schedule too.
     """
     rules = {"choices": choices, "least": least, "above": above, "most": most, "below": below}
     extra = {"text": text, "changeable": changeable, "unset": unset, "group": group, "rare": rare}
-    return dataclasses.field(default=default, metadata={**rules, **extra})
+    metadata = {**rules, **extra, "scheduled": scheduled}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def kind_of(field: dataclasses.Field) -> type:
     """The type of a field's values, None aside."""
     return {kind.__name__: kind for kind in KINDS}[field.type.split(" | ")[0]]
+
+
+def number_or_text(text: str) -> float | str:
+    """What the text of a setting that may follow a schedule stands for."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def words_of(field: dataclasses.Field) -> str:
+    """How messages name the values that a field may have."""
+    return FORMS if field.metadata["scheduled"] else KINDS[kind_of(field)]
 
 
 def is_optional(field: dataclasses.Field) -> bool:
@@ -78,6 +95,8 @@ def shown(field: dataclasses.Field, value: Any) -> str:
 def fits(field: dataclasses.Field, value: Any) -> bool:
     """Whether a value is of the field's type; a whole number serves as a number."""
     kind = kind_of(field)
+    if field.metadata["scheduled"] and isinstance(value, str):
+        return True
     if value is None or isinstance(value, bool):
         return is_optional(field) if value is None else kind is bool
     return isinstance(value, kind) or (kind is float and isinstance(value, int))
@@ -95,14 +114,21 @@ def refuse_out_of_range(field: dataclasses.Field, value: Any) -> None:
     if rules["choices"] and value not in rules["choices"]:
         choices = map(str, rules["choices"])
         raise UserError(unknown(field.name, value, choices, received=received))
+    if rules["scheduled"] and isinstance(value, str):
+        try:
+            value = as_schedule(value, field.name)
+        except ValueError:
+            raise UserError(f"--{field.name} takes {FORMS}. Received: {received}") from None
+    low, high = ends(value)
     largest, words = _LARGEST.get(kind_of(field), (None, ""))
-    if largest is not None and not abs(value) <= largest:
+    if largest is not None and not max(-low, high) <= largest:
         raise UserError(f"--{field.name} must be {words}. Received: {received}.")
     limits = (
-        ("least", "at least", lambda limit: value >= limit),
-        ("above", "above", lambda limit: value > limit),
-        ("most", "at most", lambda limit: value <= limit),
-        ("below", "below", lambda limit: value < limit),
+        ("least", "at least", lambda limit: low >= limit),
+        # A schedule may begin or end there, as a half-life does at 0, or a rate.
+        ("above", "above", lambda limit: low >= limit and high > limit),
+        ("most", "at most", lambda limit: high <= limit),
+        ("below", "below", lambda limit: high < limit),
     )
     for rule, words, holds in limits:
         if rules[rule] is not None and not holds(rules[rule]):

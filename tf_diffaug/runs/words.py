@@ -8,6 +8,7 @@ from typing import Any
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.recipe import Recipe
+from tf_diffaug.schedules import in_words
 from tf_diffaug.training import Regularizer, get_loss
 
 _WHERE = {
@@ -90,7 +91,7 @@ def recipe_in_words(
         "Extra terms": _regularizers(recipe),
         "Networks": _networks(config),
         "Start": _start(config),
-        "Training": _training(config),
+        "Training": _training(recipe),
         "Average": _average(config),
         "Evaluation": _evaluation(config, fid_features),
     }
@@ -157,9 +158,12 @@ def _augmentation(recipe: Recipe) -> str:
         "d_only": "in D's loss only",
         "both": "wherever D looks (DiffAugment)",
     }[config.augment]
+    likely = ""
+    if config.policy_probability is not None:
+        likely = f"Each op is applied with probability {in_words(config.policy_probability)}. "
     return (
         f"{config.policy}, in this order, its parameters drawn anew for each image and step. "
-        f"It is used {where}, augment={config.augment}: {recipe.why}."
+        f"{likely}It is used {where}, augment={config.augment}: {recipe.why}."
     )
 
 
@@ -211,15 +215,16 @@ def _start(config: Config) -> str | None:
     return text
 
 
-def _training(config: Config) -> str:
+def _training(recipe: Recipe) -> str:
+    config = recipe.config
     steps = "one D step" if config.d_steps == 1 else f"{config.d_steps} D steps"
     return (
         f"{config.steps:,} G steps, {steps} before each, of {config.batch_size} images; "
         f"{config.loss} loss: {get_loss(config.loss).summary}"
         f"{', in its update beside reals of its own' if get_loss(config.loss).paired else ''}. "
-        f"Adam({config.g_lr:g} for G, {config.d_lr:g} for D, "
-        f"betas {config.beta1:g} and {config.beta2:g}). Seed {config.seed} and the step decide "
-        f"every draw.{_computing(config)}"
+        f"Adam({in_words(config.g_lr)} for G, {in_words(config.d_lr)} for D, "
+        f"betas {in_words(config.beta1)} and {in_words(config.beta2)}). Seed {config.seed} and the "
+        f"step decide every draw.{_computing(config)}{_counting(recipe)}"
     )
 
 
@@ -235,9 +240,19 @@ def _computing(config: Config) -> str:
     return text
 
 
+def _counting(recipe: Recipe) -> str:
+    if not recipe.is_scheduled:
+        return ""
+    config = recipe.config
+    return (
+        f" Schedules count {config.batch_size} images a G step, "
+        f"{config.steps * config.batch_size:,} in all; past its end a value stays."
+    )
+
+
 def _average(config: Config) -> str:
     if config.ema_half_life is not None:
-        rate = f"with a half-life of {config.ema_half_life:g} images"
+        rate = f"with a half-life in images of {in_words(config.ema_half_life)}"
     elif config.ema_decay > 0:
         rate = f"with decay {config.ema_decay:g} a step"
     else:

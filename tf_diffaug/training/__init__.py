@@ -1,5 +1,6 @@
 """Training: the GAN, its step, and what a run does besides."""
 
+from tf_diffaug.schedules import Schedule
 from tf_diffaug.training.ema import EMA
 from tf_diffaug.training.finite import NonFiniteLossError
 from tf_diffaug.training.gan import GAN
@@ -12,6 +13,7 @@ from tf_diffaug.training.regularizers import (
     register_regularizer,
     regularizers_table,
 )
+from tf_diffaug.training.scheduled import ScheduledAdam
 from tf_diffaug.training.strategy import STRATEGIES, make_strategy
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "Loss",
     "NonFiniteLossError",
     "Regularizer",
+    "Schedule",
+    "ScheduledAdam",
     "get_loss",
     "make_strategy",
     "parse_regularizers",

@@ -10,6 +10,8 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug._keras import ordered_variables, raw_variables
+from tf_diffaug.schedules import Schedule, as_schedule, ends
+from tf_diffaug.training.scheduled import value_at
 from tf_diffaug.training.strategy import replica_context
 
 
@@ -23,7 +25,8 @@ class EMA:
         start: the step before which the average is just the weights; 1000 in those scripts.
         half_life: in images instead of steps: the decay is then `0.5 ** (batch / half_life)`, which
             does not depend on the batch size (StyleGAN2 experiments: 10,000 for 100-shot data, one
-            million for CIFAR).
+            million for CIFAR). It may be a `Schedule` or the text of one, from 0 as in R3GAN's code
+            (arXiv 2501.05441; 0 to 5 million for CIFAR-10): at 0 the average is the weights.
         ramp: the half-life is at most this share of what has been seen so far (ADA's CIFAR setting:
             0.05), so that the first weights are soon forgotten; None for no such limit.
 
@@ -33,7 +36,7 @@ class EMA:
 
     decay: float = 0.999
     start: int = 0
-    half_life: float | None = None
+    half_life: float | str | Schedule | None = None
     ramp: float | None = None
 
     def __post_init__(self) -> None:
@@ -41,16 +44,31 @@ class EMA:
             raise ValueError(f"EMA decay is in [0, 1). Received: decay={self.decay}.")
         if self.start < 0:
             raise ValueError(f"EMA starts at step 0 or later. Received: start={self.start}.")
-        if self.half_life is not None and self.half_life <= 0:
-            raise ValueError(f"EMA half-life is positive. Received: half_life={self.half_life}.")
+        if self.half_life is not None:
+            half_life = as_schedule(self.half_life, "half_life")
+            least, greatest = ends(half_life)
+            if least < 0 or greatest == 0:
+                raise ValueError(f"EMA half-life is positive. Received: half_life={half_life}.")
+            object.__setattr__(self, "half_life", half_life)
         if self.ramp is not None and self.ramp <= 0:
             raise ValueError(f"EMA ramp is positive. Received: ramp={self.ramp}.")
 
-    def decay_at(self, step: tf.Tensor, batch_size: tf.Tensor | int) -> tf.Tensor:
-        """The decay (float32 scalar) of the update that ends step `step` (0 the first)."""
+    def decay_at(
+        self, step: tf.Tensor, batch_size: tf.Tensor | int, seen: tf.Tensor | int = 0
+    ) -> tf.Tensor:
+        """The decay (float32 scalar) of the update that ends step `step` (0 the first).
+
+        Args:
+            step: its number.
+            batch_size: its images.
+            seen: the images seen before it.
+        """
         decay = tf.constant(self.decay, tf.float32)
         if self.half_life is not None:
-            decay = tf.pow(0.5, tf.cast(batch_size, tf.float32) / self.half_life)
+            half_life = value_at(self.half_life, seen)
+            if isinstance(self.half_life, Schedule):
+                half_life = tf.maximum(half_life, 1e-8)  # R3GAN's
+            decay = tf.pow(0.5, tf.cast(batch_size, tf.float32) / half_life)
         if self.ramp is not None:
             # The step being ended counts as seen: else the first half-life would be 0.
             steps = (tf.cast(step, tf.float32) + 1) * self.ramp

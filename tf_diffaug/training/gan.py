@@ -10,20 +10,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_diffaug import random
-from tf_diffaug._keras import raw_variables
 from tf_diffaug.augment import DiffAugment, Policy
+from tf_diffaug.schedules import Schedule
 from tf_diffaug.training.across_batch import are_joint, check_views
-from tf_diffaug.training.calls import call_generator, draw_latents
+from tf_diffaug.training.calls import call_generator
 from tf_diffaug.training.ema import EMA, averaged_copy, update_average
-from tf_diffaug.training.finite import StopOnNonFinite, check_finite
+from tf_diffaug.training.finite import StopOnNonFinite
 from tf_diffaug.training.inputs import checked_data, checked_optimizers, refuse_weights, unpacked
 from tf_diffaug.training.losses import Loss, get_loss, refuse_free_signs
 from tf_diffaug.training.measure import measure
-from tf_diffaug.training.modes import FAILURES, MODES, resolve_augment
+from tf_diffaug.training.modes import FAILURES, MODES, checked_probability, resolve_augment
 from tf_diffaug.training.network_optimizer import Compiled, network_optimizers
 from tf_diffaug.training.networks import build_networks
 from tf_diffaug.training.regularizers import Regularizer, parse_regularizers
+from tf_diffaug.training.resumable import Resumable
+from tf_diffaug.training.scheduled import value_at
 from tf_diffaug.training.step import Objective, train_step
 from tf_diffaug.training.strategy import global_size, rows_of
 from tf_diffaug.training.views import check_groups
@@ -31,7 +32,7 @@ from tf_diffaug.training.views import check_groups
 _log = logging.getLogger(__name__)
 
 
-class GAN(keras.Model):
+class GAN(Resumable):
     """Trains a generator against a discriminator, on little data if need be.
 
     `fit` takes real images: uint8, or floats in [-1, 1]; NHWC; for conditional networks with their
@@ -58,6 +59,8 @@ class GAN(keras.Model):
             saw fail are logged as a warning.
         loss: `"hinge"`, `"non_saturating"`, `"wasserstein"`, `"relativistic"`, or a `Loss`.
         regularizers: what else is asked of the networks: a string (`"r1:10"`) or `Regularizer`s.
+        policy_probability: how likely each op of the policy is applied to an image: a number, a
+            `Schedule` or the text of one, as `"linear(0, 0.6, images=1e7)"`; None for always.
         d_steps: updates of D per update of G.
         ema: how the average of G's weights is kept; None for none.
         views: `"joint"`: D judges all views in one pass; `"separate"`: one by one; `"auto"`: one by
@@ -81,6 +84,7 @@ class GAN(keras.Model):
         augment: str | None = None,
         loss: str | Loss = "hinge",
         regularizers: str | Sequence[Regularizer] = (),
+        policy_probability: float | str | Schedule | None = None,
         d_steps: int = 1,
         ema: EMA | None = EMA(),  # noqa: B008 (it is frozen)
         views: str = "auto",
@@ -101,6 +105,7 @@ class GAN(keras.Model):
         self.policy = self.augmenter.policy
         self.regularizers = parse_regularizers(regularizers)
         self.augment = resolve_augment(self.policy, augment, self.regularizers)
+        probability = checked_probability(self.policy, policy_probability, self.regularizers)
         if self.augment in FAILURES:
             _log.warning("%s", FAILURES[self.augment])
         self.adversarial_loss = get_loss(loss)
@@ -125,13 +130,7 @@ class GAN(keras.Model):
         self.ema_generator = None
         if ema is not None:
             self.ema_generator = averaged_copy(generator, self.networks.example_inputs())
-        self.step = tf.Variable(
-            0,
-            trainable=False,
-            dtype=tf.int64,
-            name="step",
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self.step, self.images_seen = map(_counter, ("step", "images_seen"))
         for regularizer in self.regularizers:
             regularizer.build(self.networks)
         self.objective = Objective(
@@ -140,6 +139,7 @@ class GAN(keras.Model):
             loss=self.adversarial_loss,
             regularizers=self.regularizers,
             joint_views=are_joint(views, self.networks),
+            policy_probability=probability,
         )
         # A step's losses are those of the global batch already, the same on every replica.
         self.distribute_reduction_method = "first"
@@ -162,7 +162,8 @@ class GAN(keras.Model):
         """Sets how it is trained; a network with layers in float16 gets a loss scale of its own.
 
         Args:
-            g_optimizer: G's; by default Adam(2e-4, 0.5, 0.999), SNDCGAN's usual choice.
+            g_optimizer: G's; by default Adam(2e-4, 0.5, 0.999), SNDCGAN's usual choice. In a
+                `ScheduledAdam` these may follow schedules of the images seen.
             d_optimizer: D's, likewise.
             jit_compile: whose update XLA compiles: `"generator"`, `"discriminator"`, `"both"` (or
                 True) or `"none"` (or False). XLA has other draws.
@@ -210,20 +211,31 @@ class GAN(keras.Model):
         images, labels = unpacked(data, self.num_classes)
         batch_size = rows_of(images) // self.objective.batches
         check_groups(self.discriminator, batch_size)
-        step = tf.identity(self.step)
+        step, seen = tf.identity(self.step), tf.identity(self.images_seen)
         logs = train_step(
             self.objective,
             images,
             labels,
             step=step,
+            seen=seen,
             g_optimizer=self.g_update,
             d_optimizer=self.d_update,
         )
+        size = global_size(batch_size)
         if self.ema is not None:
-            decay = self.ema.decay_at(step, global_size(batch_size))
+            decay = self.ema.decay_at(step, size, seen)
             update_average(self.ema_generator, self.generator, decay)
+        seen += tf.cast(size, tf.int64)
         self.step.assign_add(1)
-        return logs
+        self.images_seen.assign(seen)
+        return logs | self._scheduled(seen)
+
+    def _scheduled(self, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {name: value_at(schedule, seen) for name, schedule in self.schedules.items()}
+
+    def gauges(self) -> dict[str, tf.Tensor]:
+        """What is logged that is no loss, as it now is: the regularizers' and the schedules'."""
+        return self.objective.gauges() | self._scheduled(self.images_seen)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Images of the averaged generator; in training, those of the generator itself.
@@ -271,50 +283,14 @@ class GAN(keras.Model):
 
         Returns the float32 scalars that `measure.measure` lists.
         """
-        return measure(self.objective, (images, labels), held_out, step)
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Not there, nor `save_weights` and `load_weights`: they would keep a part of a run.
-
-        Raises:
-            NotImplementedError: always, naming the ways there are.
-        """
-        raise NotImplementedError(
-            "Keras' own saving would lose a part of a GAN: CheckpointStore(gan, directory) keeps "
-            "all of it, and gan.generator.save(...) or gan.ema_generator.save(...) a generator."
-        )
-
-    save_weights = load_weights = save
+        return measure(self.objective, (images, labels), held_out, step, self.images_seen)
 
     @property
     def num_replicas(self) -> int:
         """How many replicas train it."""
         return self.distribute_strategy.num_replicas_in_sync
 
-    def state(self) -> dict[str, list[tf.Variable]]:
-        """Every variable of a run by group, in a fixed order: what a checkpoint holds."""
-        groups = {
-            "generator": raw_variables(self.generator),
-            "discriminator": raw_variables(self.discriminator),
-            "regularizers": [v for r in self.regularizers for v in r.variables],
-            "g_optimizer": self.g_update.state(),
-            "d_optimizer": self.d_update.state(),
-            "step": [self.step],
-        }
-        if self.ema_generator is not None:
-            groups["ema_generator"] = raw_variables(self.ema_generator)
-        return groups
 
-    def check_finite(self) -> None:
-        """Looks for weights that are not finite, or that make images which are not.
-
-        A loss shows them a step late: by then they may have been saved.
-
-        Raises:
-            NonFiniteLossError: naming what is not finite.
-        """
-        seed = random.derive(self.seed, "sample")
-        latents = draw_latents(self.generator, [2, self.latent_dim], seed)
-        inputs = latents, self.networks.labels(2, seed)
-        samples = [self.generate(*inputs, ema=ema) for ema in (True, False)]
-        check_finite({**self.state(), "samples": samples}, int(self.step.numpy()))
+def _counter(name: str) -> tf.Variable:
+    first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(0, trainable=False, dtype=tf.int64, name=name, aggregation=first)

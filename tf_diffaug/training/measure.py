@@ -13,9 +13,13 @@ from tf_diffaug.training.step import Examples, Objective
 
 
 def measure(
-    objective: Objective, reals: Examples, held_out: Examples | None, step: tf.Tensor
+    objective: Objective,
+    reals: Examples,
+    held_out: Examples | None,
+    step: tf.Tensor,
+    seen: tf.Tensor | int = 0,
 ) -> dict[str, tf.Tensor]:
-    """`GAN.measure` on pairs of images and labels, the labels None if there are none.
+    """`GAN.measure` on pairs of images and labels, None if there are none, after `seen` images.
 
     Returns:
         Float32 scalars. D's mean logits on plain images: `d_real`, `d_fake`, `d_held_out`. The
@@ -41,7 +45,7 @@ def measure(
     def judge(examples: Examples, kind: str = "real", *, augmented: bool = False) -> tf.Tensor:
         images, labels = examples
         if augmented:
-            steered = {"probability": objective.probability(), "level": objective.level()}
+            steered = {"probability": objective.probability(seen), "level": objective.level()}
             images = augment(networks.augmenter, images, seeds["augment"], **steered)
         with batch_views({kind: kind}):
             outputs = call_discriminator(networks.discriminator, images, labels, training=False)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tf_diffaug.augment import Policy, registered_ops
 from tf_diffaug.naming import unknown
+from tf_diffaug.schedules import Schedule, as_schedule, ends
 from tf_diffaug.training.regularizers import Regularizer
 from tf_diffaug.training.views import Mode
 
@@ -87,3 +88,33 @@ def _check_levels(policy: Policy, regularizers: Sequence[Regularizer]) -> None:
             f"{' and '.join(steering)} says how far {known} goes: give a policy that has it, such "
             f"as 'color,translation,diffusion_noise'. Received: policy={str(policy)!r}."
         )
+
+
+def checked_probability(
+    policy: Policy,
+    probability: float | str | Schedule | None,
+    regularizers: Sequence[Regularizer] = (),
+) -> float | Schedule | None:
+    """How likely each op of the policy is applied to an image; None: always, or as ADA says.
+
+    Raises:
+        ValueError: if it is no probability, or there is nothing that it would be of.
+    """
+    if probability is None:
+        return None
+    value = as_schedule(probability, "policy_probability")
+    received = f"policy_probability={str(probability)!r}"
+    if not (ends(value)[0] >= 0 and ends(value)[1] <= 1):
+        raise ValueError(f"A policy_probability is in [0, 1]. Received: {received}.")
+    if not policy.ops:
+        raise ValueError(
+            f"policy_probability is how likely each op of a policy is applied: give a policy. "
+            f"Received: {received}, policy='none'."
+        )
+    steered = [r.name for r in regularizers if r.steers_policy and not r.steers_level]
+    if steered:
+        raise ValueError(
+            f"{' and '.join(steered)} moves the probability of the policy's ops itself: leave it "
+            f"or policy_probability out. Received: {received}."
+        )
+    return value

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from tf_diffaug._keras import raw_variables, sublayers
 from tf_diffaug.naming import unknown
+from tf_diffaug.schedules import Schedule
+from tf_diffaug.training.scheduled import ScheduledAdam
 from tf_diffaug.training.strategy import num_replicas, replica_state, sum_over_replicas
 
 Compiled = Literal["none", "generator", "discriminator", "both"]
@@ -69,12 +71,19 @@ class NetworkOptimizer:
         self._optimizer = optimizer
         self._variables = list(variables)
         self._jit = jit
+        self._is_scheduled = isinstance(optimizer, ScheduledAdam)
         optimizer.build(self._variables)
 
     def state(self) -> list[tf.Variable]:
         """What a checkpoint holds of it."""
+        own = self._optimizer.state() if self._is_scheduled else []
         scale = [] if self.scale is None else self.scale.variables
-        return [*raw_variables(self._optimizer), *scale]
+        return [*raw_variables(self._optimizer), *own, *scale]
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """What of the optimizer follows a schedule, by `lr`, `beta1` and `beta2`."""
+        return self._optimizer.schedules if self._is_scheduled else {}
 
     def run(self, update: Callable[[], dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
         """Runs the network's update, compiled if it is to be."""
@@ -84,18 +93,26 @@ class NetworkOptimizer:
         """The loss to take gradients of."""
         return loss if self.scale is None else loss * self.scale.factor
 
-    def apply(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        """Updates the weights by the gradients of a loss that `scaled` returned."""
+    def apply(self, tape: tf.GradientTape, loss: tf.Tensor, seen: tf.Tensor | int = 0) -> None:
+        """Updates the weights by the gradients of a loss that `scaled` returned.
+
+        Args:
+            tape: what the loss was computed under.
+            loss: a float32 scalar.
+            seen: the images seen before this step, by which schedules go.
+        """
         # Of a label that a batch repeats Keras 3 would square each share, not their sum.
         gradients = [
             tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
             for gradient in tape.gradient(loss, self._variables)
         ]
+        finite = True if self.scale is None else _all_finite(gradients)
+        if self._is_scheduled:
+            self._optimizer.advance(seen, applied=finite)
         if self.scale is None:
             self._apply(gradients)
             return
         factor = tf.identity(self.scale.factor)
-        finite = _all_finite(gradients)
         self.scale.update(finite)
         unscaled = [None if value is None else value / factor for value in gradients]
         self._apply_if(finite, unscaled)

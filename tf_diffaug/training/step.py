@@ -13,12 +13,14 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_diffaug.layers import advance_power_iteration, batch_views, hold_power_iteration
+from tf_diffaug.schedules import Schedule
 from tf_diffaug.training.calls import Outputs, call_generator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss
 from tf_diffaug.training.network_optimizer import NetworkOptimizer
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers import Regularizer, Update
+from tf_diffaug.training.scheduled import value_at
 from tf_diffaug.training.strategy import global_mean, global_size, rows_of, sum_over_replicas
 from tf_diffaug.training.views import Mode, Views, discriminate
 
@@ -35,6 +37,8 @@ class Objective:
         loss: the adversarial loss.
         regularizers: the extra terms of the losses, and what else has a hand in the step.
         joint_views: whether D judges all views in one pass.
+        policy_probability: how likely each op of the augmentation is applied to an image; None:
+            always, or as a regularizer says.
     """
 
     networks: Networks
@@ -42,14 +46,21 @@ class Objective:
     loss: Loss
     regularizers: tuple[Regularizer, ...]
     joint_views: bool
+    policy_probability: float | Schedule | None = None
 
     def discriminator_variables(self) -> list:
         """What D's optimizer trains: D's weights and the regularizers'."""
         own = [v for regularizer in self.regularizers for v in regularizer.trainable_variables]
         return [*self.networks.discriminator.trainable_variables, *own]
 
-    def probability(self) -> tf.Tensor | None:
-        """How likely each op of the augmentation is applied to an image, float32; None: always."""
+    def probability(self, seen: tf.Tensor | int = 0) -> tf.Tensor | None:
+        """How likely each op of the augmentation is applied to an image, float32; None: always.
+
+        Args:
+            seen: how many images were seen.
+        """
+        if self.policy_probability is not None:
+            return tf.convert_to_tensor(value_at(self.policy_probability, seen), tf.float32)
         known = [regularizer.probability() for regularizer in self.regularizers]
         return next((p for p in known if p is not None), None)
 
@@ -57,6 +68,13 @@ class Objective:
         """How far those of its ops that have a level go, float32; None: all the way."""
         known = [regularizer.level() for regularizer in self.regularizers]
         return next((level for level in known if level is not None), None)
+
+    def gauges(self) -> dict[str, tf.Tensor]:
+        """What the regularizers log that is no loss."""
+        found: dict[str, tf.Tensor] = {}
+        for regularizer in self.regularizers:
+            found |= regularizer.gauges()
+        return found
 
     @property
     def batches(self) -> int:
@@ -74,6 +92,7 @@ def train_step(
     labels: tf.Tensor | None = None,
     *,
     step: tf.Tensor,
+    seen: tf.Tensor | int = 0,
     g_optimizer: NetworkOptimizer,
     d_optimizer: NetworkOptimizer,
 ) -> dict[str, tf.Tensor]:
@@ -86,6 +105,7 @@ def train_step(
         images: reals in [-1, 1], the objective's `batches` in one.
         labels: theirs, int32, if the networks are conditional.
         step: int64 scalar, the number of this step.
+        seen: int64 scalar, the images seen before it, by which schedules go.
         g_optimizer: of G's trainable variables.
         d_optimizer: of the objective's `discriminator_variables`.
     """
@@ -93,7 +113,7 @@ def train_step(
     d_steps = networks.d_steps
     batches = objective.batches
     batch_size = _checked(rows_of(images) // batches, batches)
-    steered = objective.probability(), objective.level()
+    steered = objective.probability(seen), objective.level()
 
     def draws(update: int) -> Draws:
         number = step * (d_steps + 1) + update
@@ -107,16 +127,15 @@ def train_step(
     d_logs = []
     for update in range(d_steps):
         index = step * d_steps + update
-        one = objective, reals_of(update), draws(update), index, d_optimizer
+        one = objective, reals_of(update), draws(update), index, d_optimizer, seen
         d_logs.append(d_optimizer.run(functools.partial(discriminator_step, *one)))
     # The last update's alone would never show a term that is due in others only.
     logs = {name: tf.add_n([one[name] for one in d_logs]) / d_steps for name in d_logs[0]}
     reals = reals_of(d_steps) if objective.loss.paired else None
-    one = objective, reals, draws(d_steps), step, g_optimizer
+    one = objective, reals, draws(d_steps), step, g_optimizer, seen
     logs |= g_optimizer.run(functools.partial(generator_step, *one))
     logs = sum_over_replicas(logs)
-    for regularizer in objective.regularizers:
-        logs |= regularizer.gauges()
+    logs |= objective.gauges()
     for letter, optimizer in (("d", d_optimizer), ("g", g_optimizer)):
         if optimizer.scale is not None:
             logs[f"{letter}_loss_scale"] = tf.identity(optimizer.scale.factor)
@@ -159,6 +178,7 @@ def discriminator_step(
     draws: Draws,
     index: tf.Tensor,
     optimizer: NetworkOptimizer,
+    seen: tf.Tensor | int = 0,
 ) -> dict[str, tf.Tensor]:
     """One update of D, its `index`-th, on a batch of reals, with labels or None, and of fakes."""
     networks, mode = objective.networks, objective.mode
@@ -174,7 +194,7 @@ def discriminator_step(
         augment_fake=lambda images: draws.augment(images, "augment_fake"),
         labels={"real": reals[1], "fake": fake_labels},
     )
-    update = Update(networks, draws, views, {}, mode, index)
+    update = Update(networks, draws, views, {}, mode, index, seen)
     names = [mode.d_real, mode.d_fake]
     for regularizer in objective.regularizers:
         names += regularizer.discriminator_views(update)
@@ -186,7 +206,7 @@ def discriminator_step(
         for regularizer in objective.regularizers:
             _add(logs, regularizer.name, regularizer.discriminator_term(update))
         total = optimizer.scaled(tf.add_n(list(logs.values())))
-    optimizer.apply(tape, total)
+    optimizer.apply(tape, total, seen)
     return logs
 
 
@@ -197,6 +217,7 @@ def generator_step(
     draws: Draws,
     index: tf.Tensor,
     optimizer: NetworkOptimizer,
+    seen: tf.Tensor | int = 0,
 ) -> dict[str, tf.Tensor]:
     """One update of G, its `index`-th, on a batch of fakes of its own; paired: and of reals."""
     networks, mode = objective.networks, objective.mode
@@ -210,7 +231,7 @@ def generator_step(
             augment_fake=lambda images: draws.augment(images, "augment_generator"),
             labels={"real": None if reals is None else reals[1], "fake": labels},
         )
-        update = Update(networks, draws, views, {}, mode, index)
+        update = Update(networks, draws, views, {}, mode, index, seen)
         judged = [mode.g_fake] if reals is None else [mode.g_fake, mode.d_real]
         names = list(judged)
         for regularizer in objective.regularizers:
@@ -223,7 +244,7 @@ def generator_step(
         for regularizer in objective.regularizers:
             _add(logs, regularizer.generator_name, regularizer.generator_term(update))
         total = optimizer.scaled(tf.add_n(list(logs.values())))
-    optimizer.apply(tape, total)
+    optimizer.apply(tape, total, seen)
     return logs
 
 

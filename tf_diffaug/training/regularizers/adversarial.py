@@ -70,7 +70,7 @@ class AdversarialDefence(Regularizer):
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
         real = self._change(update, update.mode.d_real, -1.0)
-        return self.weight * (real + self._change(update, update.mode.d_fake, 1.0))
+        return self.weight_at(update) * (real + self._change(update, update.mode.d_fake, 1.0))
 
     def _change(self, update: Update, name: str, sign: float) -> tf.Tensor:
         """|φ(x + v) - φ(x)| with v up (1) or down (-1) D's logit, float32 (batch,)."""

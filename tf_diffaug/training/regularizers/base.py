@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +9,14 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy, as_policy
+from tf_diffaug.language import is_number as is_number
 from tf_diffaug.language import literal
+from tf_diffaug.schedules import Schedule, as_schedule, ends
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.update import Update
+from tf_diffaug.training.scheduled import value_at
 
 Batch = tuple[tf.Tensor, tf.Tensor | None]  # images and, for conditional networks, labels
 
@@ -29,7 +30,8 @@ class Regularizer:
     `discriminator_term`; for G's `generator_views`, `weigh_fakes`, `generator_term`; then `gauges`.
 
     Args:
-        weight: factor of the term, 0 or more.
+        weight: factor of the term, 0 or more: a number, a `Schedule` or the text of one. A term has
+            it by `weight_at(update)`.
 
     Raises:
         ValueError: if the weight is negative.
@@ -52,10 +54,15 @@ class Regularizer:
     excludes: tuple[str, ...] = ()  # names of those that exclude it
     fills_labels: bool = False  # whether it labels reals that come without, their label -1
 
-    def __init__(self, weight: float) -> None:
-        if not (is_number(weight) and weight >= 0):
+    def __init__(self, weight: float | str | Schedule) -> None:
+        value = as_schedule(weight, f"{self.name} weight")
+        if ends(value)[0] < 0:
             raise ValueError(f"A weight is 0 or more. Received: {self.name} weight={weight!r}.")
-        self.weight = float(weight)
+        self.weight = value if isinstance(value, Schedule) else float(value)
+
+    def weight_at(self, update: Update) -> float | tf.Tensor:
+        """The weight in an update, a float32 scalar where it follows a schedule."""
+        return value_at(self.weight, update.seen)
 
     @property
     def generator_name(self) -> str:
@@ -216,11 +223,6 @@ def weights_seed(networks: Networks, owner: str, name: str) -> int:
     return random.derive_int(
         networks.seed, "regularizer", index=random.name_index(f"{owner}/{name}")
     )
-
-
-def is_number(value: Any) -> bool:
-    """Whether an option is a finite number, which a word, a list or None of the language is not."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def checked_cadence(name: str, every: int) -> int:

@@ -52,7 +52,7 @@ class CR(PolicyRegularizer):
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
         shown, other = self._pair(update)
-        return self.weight * squared_change(update.outputs[shown], update.outputs[other])
+        return self.weight_at(update) * squared_change(update.outputs[shown], update.outputs[other])
 
 
 @register_regularizer
@@ -93,4 +93,4 @@ class BCR(PolicyRegularizer):
             squared_change(update.outputs[shown], update.outputs[other])
             for shown, other in self._pairs(update)
         ]
-        return self.weight * tf.add_n(changes)
+        return self.weight_at(update) * tf.add_n(changes)

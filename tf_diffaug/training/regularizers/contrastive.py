@@ -135,7 +135,7 @@ class Cntr(PolicyRegularizer):
         features = [update.outputs[name].features for name in self._names()]
         *reals, one, other = tf.split(self._head(tf.concat(features, axis=0)), 4)
         losses = nt_xent(*reals, self.temperature) + nt_xent(one, other, self.temperature)
-        return self.weight * losses
+        return self.weight_at(update) * losses
 
     def get_config(self) -> dict[str, Any]:
         own = {"temperature": self.temperature, "hidden": self.hidden, "out": self.out}

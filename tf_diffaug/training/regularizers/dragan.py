@@ -45,7 +45,7 @@ class DRAGAN(Regularizer):
         share = update.draws.uniform((1, 1, 1), self.name, "share")
         around = reals + share * self.scale * _global_deviation(reals) * noise
         squares = squared_norms(update, around, update.views.labels("real"))
-        return self.weight * away_from_one(squares)
+        return self.weight_at(update) * away_from_one(squares)
 
     def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight, "scale": self.scale}

@@ -41,7 +41,7 @@ class Orthogonal(Regularizer):
 
     def generator_term(self, update: Update) -> tf.Tensor:
         terms = [_off_diagonal(layer) for layer in _linear_layers(update.networks.generator)]
-        return self.weight * tf.add_n(terms)
+        return self.weight_at(update) * tf.add_n(terms)
 
     def build(self, networks: Networks) -> None:
         if not _linear_layers(networks.generator):
@@ -150,7 +150,7 @@ class PathLength(Regularizer):
         due = update.is_due(self.every)
         mean = self._moved_mean(tf.stop_gradient(found), due)
         penalty = tf.where(due, tf.square(found - mean), 0.0)
-        return self.weight * self.every * penalty
+        return self.weight_at(update) * self.every * penalty
 
     def _moved_mean(self, lengths: tf.Tensor, due: tf.Tensor) -> tf.Tensor:
         # Outside of the condition: replicas can't sum inside one.

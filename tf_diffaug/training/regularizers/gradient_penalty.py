@@ -67,7 +67,7 @@ class _ZeroCentred(Regularizer):
             update.draws.batch_size,
             lambda: squared_norms(update, images, views.labels(kind), augment),
         )
-        return 0.5 * self.weight * self.every * norms
+        return 0.5 * self.weight_at(update) * self.every * norms
 
     def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight, "on": self.on, "every": self.every}
@@ -132,4 +132,4 @@ class WGANGP(Regularizer):
         share = update.draws.uniform((1, 1, 1), self.name, "share")
         between = share * real + (1.0 - share) * fake
         squares = squared_norms(update, between, update.views.labels("real"))
-        return self.weight * away_from_one(squares)
+        return self.weight_at(update) * away_from_one(squares)

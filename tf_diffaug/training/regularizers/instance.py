@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_diffaug.training.regularizers.base import is_number
 from tf_diffaug.training.regularizers.momentum_contrast import MomentumContrast
 from tf_diffaug.training.regularizers.registry import register_regularizer
+from tf_diffaug.training.regularizers.update import Update
 
 FARTHEST = 3.0  # of a latent, for the length of its step; in FakeCLR's code
 
@@ -71,8 +72,8 @@ class InsGen(MomentumContrast):
         self.fake_weight = self._checked_weight("fake_weight", fake_weight)
         self.sigma = _checked_above_0(self.name, "sigma", sigma)
 
-    def kind_weights(self) -> dict[str, float]:
-        return {"real": self.weight, "fake": self.fake_weight}
+    def kind_weights(self, update: Update) -> dict[str, float | tf.Tensor]:
+        return {"real": self.weight_at(update), "fake": self.fake_weight}
 
     def step(self, latents: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         del latents

@@ -52,7 +52,7 @@ class JensenShannon(Regularizer):
         slopes = [squared_norms(update, views[name], views.labels(name)) for name in names]
         # 1 - σ(l) is σ(-l), which does not round to 0.
         term = tf.square(tf.sigmoid(-real)) * slopes[0] + tf.square(tf.sigmoid(fake)) * slopes[1]
-        return 0.5 * self.weight * self._share(update) * term
+        return 0.5 * self.weight_at(update) * self._share(update) * term
 
     def _share(self, update: Update) -> float | tf.Tensor:
         if not self.anneal:

@@ -94,7 +94,9 @@ class ZCR(Regularizer):
         return "fake", update.views.define("zcr_fake", "fake", lambda: images)
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
-        return self.weight * squared_change(update.outputs["fake"], update.outputs["zcr_fake"])
+        return self.weight_at(update) * squared_change(
+            update.outputs["fake"], update.outputs["zcr_fake"]
+        )
 
     def generator_term(self, update: Update) -> tf.Tensor:
         change = update.views["fake"] - self._fakes_nearby(update)

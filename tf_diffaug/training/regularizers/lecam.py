@@ -58,7 +58,7 @@ class LeCam(Regularizer):
         mean_real, mean_fake = self._moved_means(real, fake, step)
         term = per_example(tf.square(tf.nn.relu(real - mean_fake)))
         term += per_example(tf.square(tf.nn.relu(mean_real - fake)))
-        return self.weight * tf.cast(step > self.start, tf.float32) * term
+        return self.weight_at(update) * tf.cast(step > self.start, tf.float32) * term
 
     def _moved_means(
         self, real: tf.Tensor, fake: tf.Tensor, step: tf.Tensor

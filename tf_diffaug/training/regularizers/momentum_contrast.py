@@ -205,9 +205,9 @@ class MomentumContrast(Regularizer):
             )
         return max(1, int(self.queue * networks.num_images))
 
-    def kind_weights(self) -> dict[str, float]:
+    def kind_weights(self, update: Update) -> dict[str, float | tf.Tensor]:
         """The weight of D's term by kind of image."""
-        return dict.fromkeys(self.kinds, self.weight)
+        return dict.fromkeys(self.kinds, self.weight_at(update))
 
     def step(self, latents: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """The step of the latents that leads to the key of a fake, both (batch, latent_dim)."""
@@ -230,7 +230,7 @@ class MomentumContrast(Regularizer):
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
         terms = []
-        for kind, weight in self.kind_weights().items():
+        for kind, weight in self.kind_weights(update).items():
             keys = self._keys(update, kind)
             terms.append(weight * self._losses(update, kind, keys))
             features = tf.stop_gradient(update.outputs[f"{kind}_aug"].features)

@@ -64,7 +64,7 @@ class SSGAN(Regularizer):
         return (self._define_rotated(update, "ssgan_real", update.mode.d_real, "real"),)
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
-        return self.weight * self._cross_entropy(update, "ssgan_real")
+        return self.weight_at(update) * self._cross_entropy(update, "ssgan_real")
 
     def generator_views(self, update: Update) -> tuple[str, ...]:
         if not self.generator_weight:

@@ -74,7 +74,7 @@ class S3GAN(Regularizer):
         values = self._classifier.cross_entropy(update.outputs[shown], update.views.labels(shown))
         share = sum_over_replicas({"known": global_mean(known)})["known"]
         # The step takes the mean over all rows: that of these is the mean over the labelled ones.
-        return self.weight * tf.math.divide_no_nan(known * values, share)
+        return self.weight_at(update) * tf.math.divide_no_nan(known * values, share)
 
     @property
     def trainable_variables(self) -> list:

@@ -25,6 +25,7 @@ class Update:
         outputs: D's outputs for the views that the losses and the regularizers asked for.
         mode: the views that the adversarial losses look at.
         index: int64 scalar, number of this update of this network.
+        seen: int64 scalar, the images that were seen before this step: where schedules are.
     """
 
     networks: Networks
@@ -33,6 +34,7 @@ class Update:
     outputs: dict[str, Outputs]
     mode: Mode
     index: tf.Tensor
+    seen: tf.Tensor | int = 0
 
     def is_due(self, every: int) -> tf.Tensor:
         """Whether this update is one of every so many."""
