@@ -10,6 +10,9 @@ import pytest
 from benchmarks import augment, records
 from benchmarks.timing import checkout
 
+# The page is made with the first stack.
+pytestmark = pytest.mark.one_stack
+
 REFERENCE = "def DiffAugment(x, policy):\n    return x * len(policy)\n"
 
 

@@ -8,6 +8,9 @@ import pytest
 
 from benchmarks import evaluate, records, torch_metrics
 
+# The page is made with the first stack.
+pytestmark = pytest.mark.one_stack
+
 
 def arguments(**given):
     common = {"num_images": 40, "num_features": 8, "held_out": False, "repeats": 1}

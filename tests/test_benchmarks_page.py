@@ -9,6 +9,9 @@ from benchmarks import page
 from benchmarks.page import Entry, Record
 from benchmarks.records import Figure, Missing
 
+# The page is made with the first stack.
+pytestmark = pytest.mark.one_stack
+
 
 def figure(value, low=None, high=None, row="cutout", column="passes", unit=""):
     return Figure(row, column, value, unit, None if low is None else (low, high))

@@ -10,6 +10,9 @@ from benchmarks import records, regularizers
 from benchmarks.memory import held_gib
 from tf_diffaug.training.regularizers import REGULARIZERS, parse_regularizers
 
+# The page is made with the first stack.
+pytestmark = pytest.mark.one_stack
+
 WIDTH, BATCH = 2, 4
 
 

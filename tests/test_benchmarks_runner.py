@@ -12,7 +12,9 @@ from benchmarks import __main__ as main
 from benchmarks import page, plan, runner
 from benchmarks.plan import BENCHMARKS, HELPERS, Benchmark
 from benchmarks.records import Figure, Missing
-from tf_diffaug._keras import KERAS_3
+
+# The page is made with the first stack.
+pytestmark = pytest.mark.one_stack
 
 FOLDER = Path(plan.__file__).parent
 ROOT = FOLDER.parent
@@ -221,10 +223,10 @@ def test_a_system_that_does_not_count(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(KERAS_3, reason="minutes, and the page is made with the first stack")
-def test_each_benchmark_works():
+@pytest.mark.parametrize("name", [each.name for each in BENCHMARKS])
+def test_each_benchmark_works(name):
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--quick"],
+        [sys.executable, "-m", "benchmarks", "--quick", "--only", name],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,6 +10,9 @@ import tensorflow as tf
 from benchmarks import candidates, operations, records, train_step
 from benchmarks.timing import Process, take_turns
 
+# The page is made with the first stack.
+pytestmark = pytest.mark.one_stack
+
 WIDTH, BATCH = 4, 3
 
 

@@ -37,6 +37,7 @@ def records(run):
 
 
 @pytest.mark.slow
+@pytest.mark.one_stack
 def test_a_killed_evaluation_is_ended_by_the_same_command(tmp_path):
     run = save_run(tmp_path, fid_features="emoji-cnn")
     loaded = load_run(run)
