@@ -55,7 +55,7 @@ def test_metrics_are_recorded(tmp_path):
     assert set(records[0]) == {
         *("step", "kind", "d_loss", "g_loss", "r1", "d_real", "d_fake", "d_held_out"),
         *("accuracy_real_aug", "accuracy_fake_aug", "accuracy_fake", "r_t", "r_v"),
-        "images_per_second",
+        *("accuracy_held_out", "images_per_second"),
     }
     for name in ("d_loss", "g_loss", "r1"):
         losses = np.concatenate([steps.losses[name] for steps in seen.steps]).astype(np.float64)

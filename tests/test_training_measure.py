@@ -31,12 +31,13 @@ def test_the_overfitting_gauges_are_their_formulas(augment):
     np.testing.assert_allclose(logs["r_t"], np.sign(real).mean(), atol=1e-6)
     expected = (real.mean() - held.mean()) / (real.mean() - fake.mean())
     np.testing.assert_allclose(logs["r_v"], expected, rtol=1e-3)
+    np.testing.assert_allclose(logs["accuracy_held_out"], (held > 0).mean(), atol=1e-6)
 
 
-def test_without_held_out_images_there_is_no_r_v():
+def test_without_held_out_images_there_is_nothing_of_them():
     gan = make_gan()
     reals = to_float(tf.constant(make_images(8)))
-    assert "r_v" not in gan.measure(reals, step=STEP)
+    assert not {"r_v", "accuracy_held_out"} & set(gan.measure(reals, step=STEP))
 
 
 def test_a_d_that_knows_its_images_by_heart_shows_in_both_gauges():

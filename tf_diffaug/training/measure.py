@@ -24,8 +24,9 @@ def measure(
     Returns:
         Float32 scalars. D's mean logits on plain images: `d_real`, `d_fake`, `d_held_out`. The
         shares of logits with the right sign: `accuracy_real_aug`, `accuracy_fake_aug`,
-        `accuracy_fake` on augmented reals, augmented and plain fakes (arXiv 2006.10738, section 3,
-        reads D's overfitting and the failure of `d_only` off these). The overfitting gauges `r_t`
+        `accuracy_fake` on augmented reals, augmented and plain fakes, and `accuracy_held_out` on
+        images held out, augmented as the reals of D's loss are (arXiv 2006.10738, section 3, reads
+        D's overfitting and the failure of `d_only` off these). The overfitting gauges `r_t`
         and, with images held out, `r_v` (arXiv 2006.06676, equation 1): E[sign D(x)] and (E[D(x)] -
         E[D(v)]) / (E[D(x)] - E[D(G(z))]), all images augmented as D's loss sees them; near 0 for a
         D that has not memorised its training images, near 1 for one that has. Under a paired loss a
@@ -69,6 +70,7 @@ def measure(
         mean = tf.reduce_mean(real)
         gap, whole = mean - tf.reduce_mean(seen), mean - tf.reduce_mean(fake)
         logs["r_v"] = tf.math.divide_no_nan(gap, whole)
+        logs["accuracy_held_out"] = _share(seen > paired * fake)
     return logs
 
 

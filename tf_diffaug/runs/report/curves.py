@@ -60,8 +60,9 @@ _TRAIN = (
         "How often D is right",
         "share of the batch",
         {
-            "accuracy_real_aug": "reals as D sees them",
-            "accuracy_fake_aug": "fakes as D sees them",
+            "accuracy_real_aug": "augmented reals",
+            "accuracy_held_out": "held-out reals as D sees reals",
+            "accuracy_fake_aug": "augmented fakes",
             "accuracy_fake": "plain fakes",
         },
     ),
