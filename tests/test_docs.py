@@ -64,7 +64,10 @@ SHORTER = {
     "report": [],
     "pack": [],
     "overlap": ["--strengths=0.5", "--repeats=1", "--num_fakes=130"],
-    "tools/check_features.py": ["--num_images=40", "--fid_features=emoji-cnn"],
+    "study": ["--list"],
+    "tools/check_features.py": [
+        *("--num_images=40", "--num_reals=60", "--fid_features=emoji-cnn", "--repeats=2")
+    ],
     "tools/check_readings.py": [
         *("--num_images", "20", "--num_fakes=20", "--fid_features=emoji-cnn", "--repeats=1")
     ],

@@ -29,7 +29,7 @@ INTERRUPTED = 130  # the shell's 128 + SIGINT
 
 COMMANDS = (
     *("train", "evaluate", "generate", "report", "export", "overlap"),
-    *("pack", "doctor"),
+    *("pack", "doctor", "study"),
 )
 
 

@@ -1,0 +1,150 @@
+"""Verdicts by the stated rule, and the pages and figures that lines alone make."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.study_lines import make_line, make_study
+from tf_diffaug.studies.claims import Claim, Contrast, above, gains_more, mean_above
+from tf_diffaug.studies.figures import draw
+from tf_diffaug.studies.page import arms_table, differences_table, page, verdicts_table
+from tf_diffaug.studies.results import Results
+from tf_diffaug.studies.study import Arm
+
+
+def results_of(fids, study=None, **more):
+    """Of arms with these FIDs, one of each seed."""
+    study = study or make_study()
+    lines = {}
+    for cell in study.cells("cpu", range(5)):
+        values = fids.get(cell.arm.name, ())
+        if cell.seed < len(values) and values[cell.seed] is not None:
+            lines[cell.key] = make_line(cell, fids=[values[cell.seed]] * 6, **more)
+    return Results(study, lines, "cpu")
+
+
+def verdict(contrast, fids, **more):
+    claim = Claim("1", "it helps", "nowhere", "tiny", (contrast,))
+    return claim.verdict(lambda name: results_of(fids, **more))
+
+
+BETTER = above("fid", "none", "bcr 0.1")
+
+
+def test_a_claim_holds_where_the_interval_lies_above_0():
+    found = verdict(BETTER, {"none": [10, 11, 12], "bcr 0.1": [7, 7, 9]})
+    assert found.verdict == "holds"
+    (finding,) = found.findings
+    differences = np.array([3, 4, 3.0])
+    half = 4.302653 * differences.std(ddof=1) / np.sqrt(3)
+    assert finding.interval.mean == pytest.approx(10 / 3)
+    assert finding.interval.low == pytest.approx(10 / 3 - half, rel=1e-5)
+    assert finding.words == "3.33 (1.9 to 4.77, 3 seeds)"
+
+
+def test_it_does_not_where_it_lies_below():
+    assert verdict(BETTER, {"none": [7, 7, 9], "bcr 0.1": [10, 11, 12]}).verdict == "does not hold"
+
+
+def test_in_between_it_is_not_decided_and_says_what_it_would_take():
+    found = verdict(BETTER, {"none": [10, 11, 9], "bcr 0.1": [9, 11.5, 8]})
+    assert found.verdict == "not decided"
+    assert re.search(
+        r"with this mean and deviation about \d+ seeds would decide", str(found.findings[0].words)
+    )
+
+
+def test_seeds_are_paired_and_those_without_a_partner_do_not_count():
+    found = verdict(BETTER, {"none": [10, 20, None, 40], "bcr 0.1": [9, 18, 1, None]})
+    assert found.findings[0].count == 2
+    assert found.findings[0].interval.mean == pytest.approx(1.5)
+    one = verdict(BETTER, {"none": [10], "bcr 0.1": [9]})
+    assert (one.verdict, one.findings[0].words) == ("not decided", "1 seed(s), 2 are needed")
+
+
+def test_runs_that_diverged_are_said():
+    fids = {"none": [10, 10], "bcr 0.1": [9, 9]}
+    found = verdict(BETTER, fids, diverged="diverged at step 3: d_loss is nan")
+    assert "2 run(s) of none diverged" in found.findings[0].words
+
+
+def test_all_contrasts_must_hold_and_one_that_does_not_decides():
+    fids = {"none": [10, 10.1], "bcr 0.1": [9, 9], "bcr 0.3": [10, 10]}
+    undecided = above("fid", "none", "bcr 0.3")
+    against = above("fid", "bcr 0.1", "none")
+
+    def of(*contrasts):
+        claim = Claim("1", "it helps", "nowhere", "tiny", contrasts)
+        return claim.verdict(lambda name: results_of(fids)).verdict
+
+    assert of(BETTER) == "holds"
+    assert of(BETTER, undecided) == "not decided"
+    assert of(BETTER, undecided, against) == "does not hold"
+
+
+def test_contrasts_of_arms_that_the_scale_lacks_are_left_out():
+    arms = (Arm("none"), Arm("bcr 0.1"), Arm("bcr 0.3", scales=("paper",)))
+    study = make_study(arms=arms)
+    claim = Claim("1", "it helps", "nowhere", "tiny", (above("fid", "none", "bcr 0.3"),))
+    found = claim.verdict(lambda name: results_of({"none": [1, 2]}, study))
+    assert (found.verdict, list(found.findings)) == ("not decided", [])
+
+
+def test_sums_are_those_of_their_words():
+    fids = {"none": [10, 12], "bcr 0.1": [7, 7], "bcr 0.3": [8, 9]}
+    results = results_of(fids)
+    mean = mean_above("fid", ["none", "bcr 0.1"], ["bcr 0.3"], "")
+    assert mean.values(results) == pytest.approx([0.5, 0.5])
+    gains = gains_more("fid", ("none", "bcr 0.1"), ("none", "bcr 0.3"), "", share=0.5)
+    assert gains.values(results) == pytest.approx([0.5 * 3 - 2, 0.5 * 5 - 3])
+    constant = Contrast("", ((2.0, "none", "fid"),), -19.0)
+    assert constant.values(results) == pytest.approx([1, 5])
+
+
+FIDS = {"none": [10, 12, 14], "bcr 0.1": [7, 9, 8], "bcr 0.3": [8, 9.5, 11]}
+
+
+def test_tables_have_means_deviations_and_the_best():
+    results = results_of(FIDS)
+    rows = arms_table(results).splitlines()
+    assert rows[0] == "| arm | seeds | FID | best FID | AuthPct |"
+    assert rows[2] == "| none | 3 | 12 ± 2 | 10 | 70 ± 0 |"
+    rows = differences_table(results).splitlines()
+    assert rows[0] == "| arm | pairs | FID less that of none | 95 % interval |"
+    # Differences of -3, -3 and -6: mean -4, deviation 1.732.
+    assert rows[2] == "| bcr 0.1 | 3 | -4 | -8.3 to 0.303 |"
+
+
+def test_a_page_says_how_it_was_measured_and_shows_its_figures():
+    results = results_of(FIDS)
+    text = page(results, lambda name: results, ["tiny.png"])
+    assert "1,000 fakes against 2,000 test images by `emoji-cnn`." in text
+    assert "![does it?](tiny.png)" in text
+    assert "Measured unlike" not in text
+    claim = Claim("4", "it helps", "nowhere", "tiny", (BETTER,))
+    table = verdicts_table([claim.verdict(lambda name: results)])
+    assert "| 4 | it helps (nowhere) | not decided |" in table
+
+
+@pytest.mark.parametrize(
+    ("form", "files"),
+    [("strength", ["results"]), ("bars", ["results", "curves"]), ("curves", ["curves"])],
+)
+def test_figures_are_drawn_from_lines_alone(form, files):
+    drawn = draw(results_of(FIDS, make_study(form=form)))
+    assert list(drawn) == files
+    for content in drawn.values():
+        pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+        assert min(pixels.shape[:2]) > 200
+        assert pixels.std() > 10
+
+
+def test_an_overlap_is_boxes():
+    study = make_study(form="boxes", overlap="repeats=1")
+    overlap = {"cells": [{"op": "cutout", "strength": s, "ratio": [0.5, 0.6]} for s in (0.1, 0.2)]}
+    assert list(draw(results_of(FIDS, study, overlap=overlap))) == ["results"]
+    assert draw(results_of(FIDS, study)) == {}
+    assert draw(results_of({})) == {}

@@ -1,0 +1,67 @@
+"""The later methods, each beside DiffAugment on the fewest images that the first paper has.
+
+An arm is DiffAugment and one more; the names are those of the registries. Weights are each method's
+own, see docs/regularizers.md.
+"""
+
+from __future__ import annotations
+
+from tf_diffaug.studies.differentiable_augmentation import POLICY
+from tf_diffaug.studies.setups import BIGGAN, LOW_SHOT
+from tf_diffaug.studies.study import Arm, Study
+
+# R3GAN's gamma on CIFAR-10 at the beginning of its schedule.
+_RELATIVISTIC = "loss=relativistic regularizers=r1:0.05,r2:0.05"
+# By method: what it is, where from, and the flags that it adds; `{policy}` is DiffAugment's.
+METHODS = {
+    "ada": ("ADA", "2006.06676", "regularizers='ada(0.6, kimg={kimg})'"),
+    "apa": ("APA", "2111.06849", "regularizers='apa(0.6, kimg={kimg})'"),
+    "lecam": ("LeCam", "2104.03310", "regularizers=lecam:0.3"),
+    "cr": ("CR", "1910.12027", "regularizers=cr:10"),
+    "bcr": ("bCR", "2002.04724", "regularizers=bcr:10"),
+    "zcr": ("zCR", "2002.04724", "regularizers=zcr"),
+    "cntr": ("Cntr", "2006.02595", "regularizers=cntr:0.1"),
+    "dragan": ("DRAGAN", "1705.07215", "regularizers=dragan:10"),
+    "diffusion": (
+        "Diffusion-GAN",
+        "2206.02262",
+        "policy={policy},diffusion_noise regularizers=diffusion",
+    ),
+    "topk": ("top-k", "2002.06224", "regularizers=topk"),
+    "insgen": ("InsGen", "2106.04566", "regularizers=insgen"),
+    "fakeclr": ("FakeCLR", "2207.08630", "regularizers=fakeclr"),
+    "relativistic": ("RpGAN", "2501.05441", _RELATIVISTIC),
+    "r3gan": ("R3GAN", "2501.05441", f"model=r3gan {{r3gan}} {_RELATIVISTIC} beta1=0 d_steps=1"),
+}
+
+
+def _arms(share: int, policy: str) -> tuple[Arm, ...]:
+    both = f"policy={policy} augment=both"
+    plain = Arm("none", "policy=none augment=none regularizers=none", share, "none")
+    alone = Arm("diffaugment", f"{both} regularizers=none", share, "DiffAugment")
+    more = (
+        Arm(f"+ {name}", f"{both} {words.replace('{policy}', policy)}", share, f"+ {title}")
+        for name, (title, _, words) in METHODS.items()
+    )
+    return (plain, alone, *more)
+
+
+STUDIES = (
+    Study(
+        "later-methods",
+        "each later method beside DiffAugment, on 10 % of CIFAR-10",
+        "the methods' own papers",
+        BIGGAN,
+        _arms(10, "translation,cutout"),
+        metrics=("fid", "kid"),
+    ),
+    Study(
+        "later-methods-100shot",
+        "each later method beside DiffAugment, on some hundred images of your own",
+        "the methods' own papers",
+        LOW_SHOT,
+        _arms(100, POLICY),
+        metrics=("fid", "auth_pct"),
+        needs="--dataset=folder:PATH",
+    ),
+)

@@ -1,0 +1,149 @@
+"""Networks and their training at each scale: the one place for steps, images and hours.
+
+`paper` is the published setup, by its preset. `gpu` is narrower in steps, for one accelerator.
+`cpu` is slim: minutes a cell on two cores. There "percent of the data" stands for few images, so
+that D overfits within few steps, as it does in the papers: of 6,000 steps of 32 images, 1,000
+images are seen 192 times (the second paper's 50,000 some 256 times), 200 images 960 times (the
+first paper's 5,000 some 5,000 times).
+
+`[R]` marks what could not be read in either paper and is ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tf_diffaug.studies.study import Setup
+
+# One resolution for all cells: features at another are another measure.
+FEATURES = "fid_features=efficientnet-lite0:64"
+_SMALL_EVALUATION = f"{FEATURES} metrics=fid,kid,mind fid_split=test num_fakes=2000"
+# A step of the slim twins on 2 CPU cores, seconds: docs/benchmarks.md, Packed data (images/s).
+_SNDCGAN_STEP, _BIGGAN96_STEP = 32 / 382, 64 / 249
+_MEASURED = "2 CPU cores, by the step measured in docs/benchmarks.md, evaluations left out"
+_UNMEASURED = "one GPU: not measured"
+_CPU_STEPS = 6_000
+# `kimg`: the thousand images in which what adapts itself, such as ADA's p, goes from 0 to 1.
+# `r3gan`: the size of that network, whose maps are groups of 16 channels.
+_VALUES = {"kimg": "500", "r3gan": "width=768 latent_dim=64"}
+_SLIM_VALUES = {"kimg": "50", "r3gan": "width=32 latent_dim=64"}
+
+
+def _slim(preset: str, steps: int, step: float, words: str = "") -> Setup:
+    return Setup(
+        words=f"preset=quick-{preset} policy=none {_SMALL_EVALUATION} "
+        f"steps={steps} eval_every={steps // 12} sample_every={steps // 6} "
+        f"checkpoint_every={steps // 12} {words}",
+        shares={100: "num_images=1000 data_seed={seed}", 20: "", 10: ""},
+        hours=steps * step / 3600,
+        on=_MEASURED,
+        values=_SLIM_VALUES,
+    )
+
+
+def _of_first_paper(setup: Setup) -> Setup:
+    """All of CIFAR-10, and few images in the place of a part of it."""
+    few = {20: "num_images=1000 data_seed={seed}", 10: "num_images=200 data_seed={seed}"}
+    return dataclasses.replace(setup, words=f"{setup.words} flip=true", shares={100: "", **few})
+
+
+def _few(setup: Setup) -> Setup:
+    """The fewest images, whatever the paper had."""
+    return dataclasses.replace(setup, shares=dict.fromkeys((100, 20, 10), setup.shares[10]))
+
+
+def _gpu(preset: str, words: str, steps: int) -> Setup:
+    few = {n: f"data_fraction={n / 100} data_seed={{seed}}" for n in (20, 10)}
+    return Setup(
+        words=f"preset={preset} policy=none {FEATURES} metrics=fid,kid,mind "
+        f"num_fakes=10000 fid_split=test steps={steps} eval_every={steps // 12} "
+        f"sample_every={steps // 6} checkpoint_every={steps // 12} ema_decay=0.999 eval_ema=true "
+        f"ema_start=0 ema_ramp=0.25 {words}",
+        shares={100: "", **few},
+        hours=None,
+        on=_UNMEASURED,
+        values=_VALUES,
+    )
+
+
+def _paper(words: str, shares: dict[int, str], hours: float | None, on: str) -> Setup:
+    end = "metrics=fid,kid,is seeds=3"
+    return Setup(words, shares, hours, on, values=_VALUES, end=end)
+
+
+_SLIM_SNDCGAN = _slim("sndcgan-cifar10", _CPU_STEPS, _SNDCGAN_STEP)
+_SLIM_BIGGAN96 = _slim("biggan96-cifar10", 3_000, _BIGGAN96_STEP)
+_ON_INCEPTION = "fid_features=inception"
+_TWO_GPUS = "2 GPUs, as published: about a day a cell"
+
+# arXiv 2006.02595: all of CIFAR-10. Its networks, by their presets.
+SNDCGAN = {
+    "paper": _paper(
+        f"preset=sndcgan-cifar10 {_ON_INCEPTION}",
+        {100: ""},
+        200_000 * 1.39 / 3600,
+        "2 CPU cores, by the step measured in docs/benchmarks.md; GPU: not measured",
+    ),
+    "gpu": _gpu("sndcgan-cifar10", "eval_batch_norm=standing", 20_000),
+    "cpu": _SLIM_SNDCGAN,
+}
+BIGGAN96 = {
+    "paper": _paper(f"preset=biggan96-cifar10 {_ON_INCEPTION}", {100: ""}, None, _UNMEASURED),
+    "gpu": _gpu("biggan96-cifar10", "batch_size=64", 20_000),
+    "cpu": _SLIM_BIGGAN96,
+}
+
+# arXiv 2006.10738: BigGAN on a part of CIFAR. At the scale of 2 cores a slim SNDCGAN stands for it:
+# its step takes a fifth of slim BigGAN's.
+_SHARES = {100: "", 20: "-20", 10: "-10"}
+
+
+def biggan(dataset: str) -> dict[str, Setup]:
+    """The first paper's setups of `cifar10` or `cifar100`."""
+    presets = {share: f"preset=biggan-{dataset}{end}" for share, end in _SHARES.items()}
+    slim = _of_first_paper(_SLIM_SNDCGAN)
+    return {
+        "paper": _paper(_ON_INCEPTION, presets, 24.0, _TWO_GPUS),
+        "gpu": _with(_gpu("biggan-cifar10", "eval_batch_norm=standing", 20_000), dataset),
+        "cpu": _with(slim, dataset),
+    }
+
+
+def _with(setup: Setup, dataset: str) -> Setup:
+    return dataclasses.replace(setup, words=f"{setup.words} dataset={dataset}")
+
+
+BIGGAN = biggan("cifar10")
+BIGGAN_FEW = {**BIGGAN, "cpu": _few(BIGGAN["cpu"])}
+_STYLEGAN2_PRESETS = {share: f"preset=stylegan2-cifar10{end}" for share, end in _SHARES.items()}
+STYLEGAN2_FEW = {
+    "paper": _paper(
+        f"{_ON_INCEPTION} policy=none",
+        _STYLEGAN2_PRESETS,
+        48.0,
+        "4 to 8 GPUs, as published: about 2 days a cell",
+    ),
+    "gpu": _gpu("stylegan2-cifar10", "policy=none", 20_000),
+    "cpu": _few(BIGGAN["cpu"]),
+}
+
+# arXiv 2006.10738, 100-shot: FID against the training images. The slim one at 64 px [R].
+_FEW_SHOT = "policy=none fid_split=train flip=true"
+LOW_SHOT = {
+    "paper": _paper(
+        f"preset=stylegan2-100shot {_ON_INCEPTION} {_FEW_SHOT}",
+        {100: ""},
+        None,
+        "4 to 8 GPUs, several hours a cell as published",
+    ),
+    "gpu": dataclasses.replace(
+        _gpu("stylegan2-100shot", f"{_FEW_SHOT} resolution=128 num_fakes=5000", 10_000),
+        shares={100: ""},
+    ),
+    "cpu": dataclasses.replace(
+        _slim("sndcgan-cifar10", 4_000, 0.0, f"{_FEW_SHOT} resolution=64 num_fakes=1000"),
+        shares={100: ""},
+        hours=None,
+        on="2 CPU cores: not measured at 64 px",
+    ),
+}
