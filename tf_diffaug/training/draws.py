@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import keras
@@ -9,8 +10,57 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment
+from tf_diffaug.augment.op import Params
 from tf_diffaug.training.calls import draw_latents
 from tf_diffaug.training.strategy import rows_of
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Augmentation:
+    """One draw of an augmentation: called with images, it augments them, and always the same way.
+
+    Args:
+        augmenter: the augmentation.
+        seed: int32 (2,).
+        probability: how likely each op is applied to an image, a float32 scalar; None: always.
+        level: how far the ops that have a level go, likewise; None: all the way.
+    """
+
+    augmenter: DiffAugment
+    seed: tf.Tensor
+    probability: tf.Tensor | None = None
+    level: tf.Tensor | None = None
+
+    def params(self, images: tf.Tensor) -> tuple[list[Params], tf.Tensor | None]:
+        """What is drawn for this replica's images: its rows of the global batch's draw.
+
+        Args:
+            images: (batch, height, width, channels); only their shape counts.
+
+        Returns:
+            The parameters of each op of the policy, and which ops each image goes through, bool
+            (batch, number of ops); None for all.
+        """
+        height, width, channels = images.shape[1:]
+        batch_size = rows_of(images)
+        sample, level = self.augmenter.policy.sample, self.level
+        params = random.global_rows(
+            lambda n: sample((n, height, width, channels), self.seed, level=level), batch_size
+        )
+        if self.probability is None:
+            return params, None
+        coins_seed = random.fold_in(self.seed, -1)  # the ops of a policy fold in 0 and up
+        ops = len(self.augmenter.policy.ops)
+        coins = random.global_rows(lambda n: random.uniform([n, ops], coins_seed), batch_size)
+        return params, coins < self.probability
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """This replica's images (batch, height, width, channels), in [-1, 1], augmented."""
+        params, applied = self.params(images)
+        if applied is None:
+            return self.augmenter.apply(images, params)
+        value_range = self.augmenter.value_range
+        return self.augmenter.policy.apply(images, params, value_range=value_range, applied=applied)
 
 
 class Draws:
@@ -81,47 +131,17 @@ class Draws:
 
     def augment(self, images: tf.Tensor, purpose: str) -> tf.Tensor:
         """Augmented images, by this update's draw for the purpose; asked again, the same draw."""
-        seed = self.seed(purpose)
-        return augment(self._augmenter, images, seed, **self._steered)
+        return self.augmentation(purpose)(images)
+
+    def augmentation(self, purpose: str) -> Augmentation:
+        """This update's draw of the augmentation for the purpose."""
+        return Augmentation(self._augmenter, self.seed(purpose), **self._steered)
 
     def view(self, images: tf.Tensor, name: str, augmenter: DiffAugment) -> tf.Tensor:
         """Images augmented for a regularizer, by this update's draw for a view of its own."""
         seed = random.fold_in(self.seed("view"), random.name_index(name))
         own = augmenter is not self._augmenter
-        return augment(augmenter, images, seed, **({} if own else self._steered))
+        return Augmentation(augmenter, seed, **({} if own else self._steered))(images)
 
     def _normal(self, shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
         return random.global_rows(lambda n: random.normal([n, *shape], seed), self.batch_size)
-
-
-def augment(
-    augmenter: DiffAugment,
-    images: tf.Tensor,
-    seed: tf.Tensor,
-    *,
-    probability: tf.Tensor | None = None,
-    level: tf.Tensor | None = None,
-) -> tf.Tensor:
-    """This replica's images augmented with its rows of the global batch's draw.
-
-    Args:
-        augmenter: the augmentation.
-        images: (batch, height, width, channels) in [-1, 1].
-        seed: int32 (2,).
-        probability: how likely each op is applied to an image; None: always.
-        level: how far the ops that have a level go; None: all the way.
-    """
-    height, width, channels = images.shape[1:]
-    batch_size = rows_of(images)
-    params = random.global_rows(
-        lambda n: augmenter.policy.sample((n, height, width, channels), seed, level=level),
-        batch_size,
-    )
-    if probability is None:
-        return augmenter.apply(images, params)
-    coins_seed = random.fold_in(seed, -1)  # the ops of a policy fold in 0 and up
-    ops = len(augmenter.policy.ops)
-    coins = random.global_rows(lambda n: random.uniform([n, ops], coins_seed), batch_size)
-    return augmenter.policy.apply(
-        images, params, value_range=augmenter.value_range, applied=coins < probability
-    )

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug.layers import batch_views
 from tf_diffaug.training.calls import call_discriminator, call_generator, draw_latents
-from tf_diffaug.training.draws import augment
+from tf_diffaug.training.draws import Augmentation
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.step import Examples, Objective
 
@@ -46,8 +46,8 @@ def measure(
     def judge(examples: Examples, kind: str = "real", *, augmented: bool = False) -> tf.Tensor:
         images, labels = examples
         if augmented:
-            steered = {"probability": objective.probability(seen), "level": objective.level()}
-            images = augment(networks.augmenter, images, seeds["augment"], **steered)
+            steered = objective.probability(seen), objective.level()
+            images = Augmentation(networks.augmenter, seeds["augment"], *steered)(images)
         with batch_views({kind: kind}):
             outputs = call_discriminator(networks.discriminator, images, labels, training=False)
         return per_example(outputs.logits)

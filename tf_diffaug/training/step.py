@@ -190,8 +190,8 @@ def discriminator_step(
     views = Views(
         reals[0],
         fakes,
-        augment_real=lambda images: draws.augment(images, "augment_real"),
-        augment_fake=lambda images: draws.augment(images, "augment_fake"),
+        augment_real=draws.augmentation("augment_real"),
+        augment_fake=draws.augmentation("augment_fake"),
         labels={"real": reals[1], "fake": fake_labels},
     )
     update = Update(networks, draws, views, {}, mode, index, seen)
@@ -227,8 +227,8 @@ def generator_step(
         views = Views(
             None if reals is None else reals[0],
             _fakes(networks, draws, labels),
-            augment_real=lambda images: draws.augment(images, "augment_real"),
-            augment_fake=lambda images: draws.augment(images, "augment_generator"),
+            augment_real=draws.augmentation("augment_real"),
+            augment_fake=draws.augmentation("augment_generator"),
             labels={"real": None if reals is None else reals[1], "fake": labels},
         )
         update = Update(networks, draws, views, {}, mode, index, seen)

@@ -17,8 +17,7 @@ import tensorflow as tf
 from tf_diffaug._keras import sublayers
 from tf_diffaug.layers import MinibatchStddev, batch_views
 from tf_diffaug.training.calls import Outputs, call_discriminator
-
-Augment = Callable[[tf.Tensor], tf.Tensor]
+from tf_diffaug.training.draws import Augmentation
 
 
 class Mode(NamedTuple):
@@ -35,7 +34,7 @@ class Views:
     Args:
         real: real images, float (batch, height, width, channels) in [-1, 1].
         fake: generated images of the same shape, or None in a step that has none.
-        augment_real: augments reals by this step's draw; called again, it replays that draw.
+        augment_real: this step's draw of the augmentation for reals, which it replays.
         augment_fake: augments fakes, likewise.
         labels: int32 (batch,) of `real` and `fake`, for conditional networks; augmented images
             keep theirs.
@@ -46,8 +45,8 @@ class Views:
         real: tf.Tensor | None,
         fake: tf.Tensor | None,
         *,
-        augment_real: Augment,
-        augment_fake: Augment,
+        augment_real: Augmentation,
+        augment_fake: Augmentation,
         labels: Mapping[str, tf.Tensor | None] | None = None,
     ) -> None:
         self._images = {"real": real, "fake": fake}

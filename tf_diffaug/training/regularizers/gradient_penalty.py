@@ -8,15 +8,15 @@ import tensorflow as tf
 
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
+from tf_diffaug.training.draws import Augmentation
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
-from tf_diffaug.training.views import Augment
 
 
 def image_gradient(
-    update: Update, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
+    update: Update, images: tf.Tensor, labels: tf.Tensor | None, augment: Augmentation | None = None
 ) -> tf.Tensor:
     """∇D with regard to the images, through the augmentation if given, float32 of their shape.
 
@@ -31,7 +31,7 @@ def image_gradient(
 
 
 def squared_norms(
-    update: Update, images: tf.Tensor, labels: tf.Tensor | None, augment: Augment | None = None
+    update: Update, images: tf.Tensor, labels: tf.Tensor | None, augment: Augmentation | None = None
 ) -> tf.Tensor:
     """|∇D|² of each image, float32 (batch,), likewise."""
     gradient = image_gradient(update, images, labels, augment)
