@@ -78,6 +78,8 @@ class Op:
     # Whether `params` (or `sample`) takes a `level`, from 0 for the weakest to 1, its default, for
     # the op at its strength: a scalar that a regularizer of training sets.
     has_level: ClassVar[bool] = False
+    # Parameters that nobody can read off an image, such as which other image went into it.
+    unseen: ClassVar[tuple[str, ...]] = ()
     # Its line in the table of docs/policy.md; without `effect`, its docstring's first line.
     effect: ClassVar[str] = ""
     draws: ClassVar[str] = ""
@@ -114,6 +116,10 @@ class Op:
         """The parameters at one quantile of every draw: 0 and 1 are the ends, 0.5 the middle."""
         batch = unpack_shape(shape)[0]
         return self.params(tf.fill([self.num_draws, batch], float(quantile)), shape)
+
+    def neutral_params(self, shape: Shape) -> Params:
+        """Parameters of images that are left as they are: those without strength, in the middle."""
+        return dataclasses.replace(self, strength=0.0).params_at(0.5, shape)
 
     def _check(self, field: str, low: float, high: float) -> None:
         value = getattr(self, field)

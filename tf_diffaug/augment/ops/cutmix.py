@@ -40,6 +40,7 @@ class CutMixOp(CheckedOp):
     draws: ClassVar[str] = "every place inside the image; the other image as in `mixup`"
     num_draws: ClassVar[int] = 3
     mixes: ClassVar[bool] = True
+    unseen: ClassVar[tuple[str, ...]] = ("partner",)
     example: ClassVar[float] = 0.3
     strength: float
 

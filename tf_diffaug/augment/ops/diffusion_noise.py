@@ -60,6 +60,9 @@ class DiffusionNoiseOp(CheckedOp):
             "seed": tf.transpose(uniform[1:]),
         }
 
+    def neutral_params(self, shape: Shape) -> Params:
+        return self.params_at(0.0, shape)  # of t = 0; without strength there are some steps yet
+
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape
         low, high = value_range

@@ -27,6 +27,7 @@ class MixUpOp(CheckedOp):
     draws: ClassVar[str] = "a ~ U(0, s); every other image of the batch equally likely"
     num_draws: ClassVar[int] = 2
     mixes: ClassVar[bool] = True
+    unseen: ClassVar[tuple[str, ...]] = ("partner",)
     example: ClassVar[float] = 0.1
     strength: float
 
