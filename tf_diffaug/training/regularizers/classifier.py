@@ -1,4 +1,4 @@
-"""A linear classifier on D's features, which D's optimizer trains."""
+"""Linear layers on D's features, which D's optimizer trains."""
 
 from __future__ import annotations
 
@@ -12,44 +12,36 @@ from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import feature_size, weights_seed
 
 
-class Classifier:
-    """Logits of classes from D's features: one layer, spectrally normalized if layers of D are.
+class Head:
+    """One linear layer on D's features, spectrally normalized if layers of D are.
 
-    That last is what compare_gan's SS-GAN and S3GAN do (ssgan.py, s3gan.py: `use_sn`), whose
-    kernel starts as the network's do; this one starts as Glorot's.
+    That last is what compare_gan's SS-GAN and S3GAN do (ssgan.py, s3gan.py: `use_sn`) and AugSelf's
+    BigGAN (`which_linear`), whose kernels start as the networks' do; this one starts as Glorot's.
 
     Args:
         networks: the networks.
-        name: the regularizer's that owns it.
-        classes: how many there are.
+        owner: the name of the regularizer that owns it.
+        units: how many numbers it makes of an image's features.
+        name: of the head among the owner's.
 
     Raises:
         ValueError: if D gives no features.
     """
 
-    def __init__(self, networks: Networks, name: str, classes: int) -> None:
-        size = feature_size(networks, name)
-        seed = weights_seed(networks, name, "classifier")
+    def __init__(self, networks: Networks, owner: str, units: int, name: str) -> None:
+        size = feature_size(networks, owner)
+        seed = weights_seed(networks, owner, name)
         initializer = keras.initializers.GlorotUniform(seed=seed)
         self.layer = keras.layers.Dense(
-            classes, kernel_initializer=initializer, dtype="float32", name=f"{name}_classifier"
+            units, kernel_initializer=initializer, dtype="float32", name=f"{owner}_{name}"
         )
         if sublayers(networks.discriminator, SpectralNormalization):
             self.layer = SpectralNormalization(self.layer, seed=seed)
         self.layer.build((None, size))
 
-    def __call__(self, outputs: Outputs) -> tf.Tensor:
-        """Logits, float32 (batch, classes), of what D said of some images."""
-        return self.layer(tf.cast(outputs.features, tf.float32))
-
-    def cross_entropy(self, outputs: Outputs, labels: tf.Tensor) -> tf.Tensor:
-        """-log of the probability of each label, float32 (batch,).
-
-        Args:
-            outputs: D's, with features.
-            labels: int32 (batch,), each a class.
-        """
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self(outputs))
+    def __call__(self, features: tf.Tensor) -> tf.Tensor:
+        """Its numbers, float32 (batch, units), of features (batch, length)."""
+        return self.layer(tf.cast(features, tf.float32))
 
     def advance(self) -> None:
         """Advances the layer's power iteration, if it has one: once in each update of D."""
@@ -64,3 +56,29 @@ class Classifier:
     def variables(self) -> list:
         """What a checkpoint holds."""
         return raw_variables(self.layer)
+
+
+class Classifier(Head):
+    """Logits of classes from D's features.
+
+    Args:
+        networks: the networks.
+        owner: the name of the regularizer that owns it.
+        classes: how many there are.
+
+    Raises:
+        ValueError: if D gives no features.
+    """
+
+    def __init__(self, networks: Networks, owner: str, classes: int) -> None:
+        super().__init__(networks, owner, classes, "classifier")
+
+    def cross_entropy(self, outputs: Outputs, labels: tf.Tensor) -> tf.Tensor:
+        """-log of the probability of each label, float32 (batch,).
+
+        Args:
+            outputs: D's, with features.
+            labels: int32 (batch,), each a class.
+        """
+        logits = self(outputs.features)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)

@@ -65,7 +65,7 @@ class S3GAN(Regularizer):
         # D's features are asked for, not its logits: any class will do.
         some = tf.where(known, labels, 0)
         outputs = call_discriminator(networks.discriminator, images, some, features=True)
-        predicted = tf.argmax(self._classifier(outputs), axis=1, output_type=labels.dtype)
+        predicted = tf.argmax(self._classifier(outputs.features), axis=1, output_type=labels.dtype)
         return images, tf.where(known, labels, tf.stop_gradient(predicted))
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
