@@ -77,6 +77,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "chain": {"policy": "none", "normalization": "chain", "views": VIEWS},
     "ssgan": {"policy": "none", "views": (3, 2)},
+    "augself": {"augment": "both", "views": (4, 2)},
     "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none", "steps": 16},
     "s3gan": {"policy": "none", "model": "biggan"},
     "path_length": {"policy": "none", "model": "stylegan2", "steps": 4},

@@ -77,7 +77,7 @@ def test_each_is_held_against_its_plain_step():
     cases = regularizers.cases()
     others = {
         "diffusion": "plain, diffusion_noise in both",
-        **dict.fromkeys(("ada", "insgen", "fakeclr"), "plain, augmented in both"),
+        **dict.fromkeys(("ada", "augself", "insgen", "fakeclr"), "plain, augmented in both"),
         "r1, every=16": "plain, 16 steps",
         "s3gan": "plain BigGAN",
         "path_length": "plain StyleGAN2",

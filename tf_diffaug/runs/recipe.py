@@ -195,5 +195,6 @@ def _reason(policy: Policy, regularizers: tuple[Regularizer, ...]) -> str:
     if steering := [r.name for r in regularizers if r.steers_policy]:
         return f"{' and '.join(steering)} is about the augmentation in the adversarial losses"
     if users := [r.name for r in regularizers if r.uses_policy]:
-        return f"{' and '.join(users)} uses the policy"
+        beside = all(r.beside_losses for r in regularizers if r.uses_policy)
+        return f"{' and '.join(users)} uses the policy{' beside the losses' if beside else ''}"
     return "a policy that nothing else uses is DiffAugment's"
