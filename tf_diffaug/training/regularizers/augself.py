@@ -112,7 +112,7 @@ class AugSelf(Regularizer):
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
         real, fake = (self._error(update, *of) for of in (("real", 1.0), ("fake", -1.0)))
-        return self.weight * (real + fake)
+        return self.weight_at(update) * (real + fake)
 
     def generator_views(self, update: Update) -> tuple[str, ...]:
         del update

@@ -99,7 +99,7 @@ class Chain(Regularizer):
         p, signs = tf.unstack(tf.convert_to_tensor(self._state))
         real, fake = (update.outputs[n] for n in (update.mode.d_real, update.mode.d_fake))
         self._follow(p, signs, real.logits, update.index // update.networks.d_steps)
-        return self.weight * (p + self.p0) * (real.squared_means + fake.squared_means)
+        return self.weight_at(update) * (p + self.p0) * (real.squared_means + fake.squared_means)
 
     def _follow(self, p: tf.Tensor, signs: tf.Tensor, logits: tf.Tensor, step: tf.Tensor) -> None:
         now = tf.sign(per_example(logits))

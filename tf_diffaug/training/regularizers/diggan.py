@@ -66,4 +66,4 @@ class DigGAN(Regularizer):
         shares = {"real": global_mean(real), "fake": global_mean(fake)}
         means = tf.stop_gradient(tf.stack(list(sum_over_replicas(shares).values())))
         self._means.assign(tf.where(due, means, last))
-        return self.weight * tf.where(due, tf.square(real - fake), 0.0)
+        return self.weight_at(update) * tf.where(due, tf.square(real - fake), 0.0)
