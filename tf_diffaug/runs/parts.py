@@ -155,7 +155,7 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
             d_steps=config.d_steps,
             ema=_average(config),
             views=config.views,
-            num_images=facts["num_images"],
+            num_images=facts.get("num_images"),
             seed=config.seed,
         )
         check_groups(gan.discriminator, config.batch_size // strategy.num_replicas_in_sync)

@@ -156,6 +156,7 @@ def _in_one_update(of: str) -> Callable[[Callable], Callable]:
             draws: Draws,
             index: tf.Tensor,
             optimizer: NetworkOptimizer,
+            seen: tf.Tensor | int = 0,
         ) -> dict[str, tf.Tensor]:
             networks = objective.networks
             scale = None if optimizer.scale is None else tf.identity(optimizer.scale.factor)
@@ -164,7 +165,7 @@ def _in_one_update(of: str) -> Callable[[Callable], Callable]:
                 hold_power_iteration(networks.generator, networks.discriminator),
                 batch_views({}, seed=seed, of=of, loss_scale=scale),
             ):
-                return step(objective, reals, draws, index, optimizer)
+                return step(objective, reals, draws, index, optimizer, seen)
 
         return held
 
