@@ -134,3 +134,9 @@ def test_studies_stand_between_runs_and_commands():
             assert not re.search(r"tf_diffaug\.(training|models|layers|augment)", text), path
         elif home != "commands":
             assert "tf_diffaug.studies" not in text, path
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_says_its_hours_or_that_they_are_not_known(name):
+    for scale, setup in STUDIES[name].setups.items():
+        assert (STUDIES[name].hours(scale) is None) == (setup.hours is None)

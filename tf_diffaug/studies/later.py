@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from tf_diffaug.studies.differentiable_augmentation import POLICY
 from tf_diffaug.studies.setups import BIGGAN, LOW_SHOT
-from tf_diffaug.studies.study import Arm, Study
+from tf_diffaug.studies.study import SCALES, Arm, Study
 
 # R3GAN's gamma on CIFAR-10 at the beginning of its schedule.
 _RELATIVISTIC = "loss=relativistic regularizers=r1:0.05,r2:0.05"
-# By method: what it is, where from, and the flags that it adds; `{policy}` is DiffAugment's.
+# By method: what it is, where from, and the flags that it adds: `{policy}` is DiffAugment's, other
+# words in braces are the setup's values.
 METHODS = {
     "ada": ("ADA", "2006.06676", "regularizers='ada(0.6, kimg={kimg})'"),
     "apa": ("APA", "2111.06849", "regularizers='apa(0.6, kimg={kimg})'"),
@@ -28,6 +29,10 @@ METHODS = {
         "policy={policy},diffusion_noise regularizers=diffusion",
     ),
     "topk": ("top-k", "2002.06224", "regularizers=topk"),
+    "augself": ("AugSelf", "2205.15677", "regularizers=augself"),
+    # Its weight with DiffAugment at 10 % of CIFAR-10.
+    "diggan": ("DigGAN", "2211.14694", "regularizers=diggan:1000"),
+    "chain": ("CHAIN", "2404.00521", "{chain}"),
     "insgen": ("InsGen", "2106.04566", "regularizers=insgen"),
     "fakeclr": ("FakeCLR", "2207.08630", "regularizers=fakeclr"),
     "relativistic": ("RpGAN", "2501.05441", _RELATIVISTIC),
@@ -35,12 +40,19 @@ METHODS = {
 }
 
 
-def _arms(share: int, policy: str) -> tuple[Arm, ...]:
+def _arms(share: int, policy: str, **scales: tuple[str, ...]) -> tuple[Arm, ...]:
+    """DiffAugment's arm and one a method, at all scales unless some are named."""
     both = f"policy={policy} augment=both"
     plain = Arm("none", "policy=none augment=none regularizers=none", share, "none")
     alone = Arm("diffaugment", f"{both} regularizers=none", share, "DiffAugment")
     more = (
-        Arm(f"+ {name}", f"{both} {words.replace('{policy}', policy)}", share, f"+ {title}")
+        Arm(
+            f"+ {name}",
+            f"{both} {words.replace('{policy}', policy)}",
+            share,
+            f"+ {title}",
+            scales=scales.get(name, SCALES),
+        )
         for name, (title, _, words) in METHODS.items()
     )
     return (plain, alone, *more)
@@ -60,7 +72,8 @@ STUDIES = (
         "each later method beside DiffAugment, on some hundred images of your own",
         "the methods' own papers",
         LOW_SHOT,
-        _arms(100, POLICY),
+        # StyleGAN2's D has no place for CHAIN.
+        _arms(100, POLICY, chain=("cpu",)),
         metrics=("fid", "auth_pct"),
         needs="--dataset=folder:PATH",
     ),

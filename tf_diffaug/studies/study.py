@@ -81,14 +81,6 @@ class Arm:
     scales: Sequence[str] = SCALES
     times: float = 1.0
 
-    @functools.cached_property
-    def cost(self) -> float:
-        """What its cell takes over the plain one."""
-        regularizers = _flags(self.words).get("regularizers", "none").replace("{kimg}", "1")
-        calls = parse_calls(regularizers, what="regularizers")
-        # Terms share views of D: together cntr and bcr take what cntr does.
-        return self.times * max([1.0, *(_TIMES.get(call.name, 1.0) for call in calls)])
-
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -153,7 +145,7 @@ class Study:
         setup = self.setups[scale]
         if setup.hours is None:
             return None
-        return setup.seeds * setup.hours * sum(arm.cost for arm in self.arms_at(scale))
+        return setup.hours * sum(cell.cost for cell in self.cells(scale))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +179,13 @@ class Cell:
         for name, value in {**setup.values, "seed": str(self.seed)}.items():
             words = words.replace(f"{{{name}}}", value)
         return _flags(words) | {"seed": str(self.seed)}
+
+    @property
+    def cost(self) -> float:
+        """The time that it takes over that of the plain cell."""
+        calls = parse_calls(self.flags.get("regularizers", "none"), what="regularizers")
+        # Terms share views of D: together cntr and bcr take what cntr does.
+        return self.arm.times * max([1.0, *(_TIMES.get(call.name, 1.0) for call in calls)])
 
     @property
     def measured(self) -> dict[str, str]:

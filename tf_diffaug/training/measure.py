@@ -66,11 +66,11 @@ def measure(
         "r_t": tf.reduce_mean(tf.sign(real - paired * fake)),
     }
     if held_out is not None:
-        seen = judge(held_out, augmented=True) if mode.d_real == "real_aug" else plain["held_out"]
+        held = judge(held_out, augmented=True) if mode.d_real == "real_aug" else plain["held_out"]
         mean = tf.reduce_mean(real)
-        gap, whole = mean - tf.reduce_mean(seen), mean - tf.reduce_mean(fake)
+        gap, whole = mean - tf.reduce_mean(held), mean - tf.reduce_mean(fake)
         logs["r_v"] = tf.math.divide_no_nan(gap, whole)
-        logs["accuracy_held_out"] = _share(seen > paired * fake)
+        logs["accuracy_held_out"] = _share(held > paired * fake)
     return logs
 
 
