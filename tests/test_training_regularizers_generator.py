@@ -153,7 +153,7 @@ def test_orthogonal_is_its_formula():
     ):
         products = matrix.T @ matrix
         expected += ((products * (1 - np.eye(len(products)))) ** 2).sum()
-    turn = SimpleNamespace(networks=SimpleNamespace(generator=generator))
+    turn = SimpleNamespace(networks=SimpleNamespace(generator=generator), seen=0)
     value = Orthogonal(0.5).generator_term(turn)
     np.testing.assert_allclose(value, 0.5 * expected, rtol=1e-5)
 
@@ -162,7 +162,7 @@ def test_orthogonal_of_an_orthogonal_kernel_is_zero_to_the_last_digits():
     layer = keras.layers.Dense(64, kernel_initializer=keras.initializers.Orthogonal(seed=0))
     generator = keras.Sequential([keras.Input((64,)), layer])
     value = Orthogonal(1.0).generator_term(
-        SimpleNamespace(networks=SimpleNamespace(generator=generator))
+        SimpleNamespace(networks=SimpleNamespace(generator=generator), seen=0)
     )
     assert 0 <= value < 1e-10
 
@@ -173,7 +173,7 @@ def test_orthogonal_has_the_gradient_of_its_formula(columns):
     kernel = raw_variables(generator, trainable=True)[0]
     with tf.GradientTape() as tape:
         value = Orthogonal(1.0).generator_term(
-            SimpleNamespace(networks=SimpleNamespace(generator=generator))
+            SimpleNamespace(networks=SimpleNamespace(generator=generator), seen=0)
         )
     matrix = kernel.numpy().astype(np.float64)
     products = matrix.T @ matrix * (1 - np.eye(columns))
@@ -192,7 +192,7 @@ def test_orthogonal_falls_when_it_is_asked_for():
 def test_orthogonal_leaves_the_shared_class_embedding_alone():
     generator = BigGANGenerator(32, 3, 1, latent_dim=8, num_classes=3, shared_dim=4)
     generator.build()
-    turn = SimpleNamespace(networks=SimpleNamespace(generator=generator))
+    turn = SimpleNamespace(networks=SimpleNamespace(generator=generator), seen=0)
     with tf.GradientTape() as tape:
         term = Orthogonal(1.0).generator_term(turn)
     kernels = [v for v in generator.trainable_variables if len(v.shape) > 1]

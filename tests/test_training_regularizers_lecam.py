@@ -20,6 +20,7 @@ def turn(real, fake, index, d_steps=1):
         mode=MODES["both"],
         index=tf.constant(index, tf.int64),
         networks=SimpleNamespace(d_steps=d_steps),
+        seen=0,
     )
 
 
@@ -57,7 +58,9 @@ def test_every_logit_of_a_patch_discriminator_counts():
     outputs = {"real": Outputs(tf.constant(real)), "fake": Outputs(tf.constant(fake))}
     for index in range(2):
         step, gan = tf.constant(index, tf.int64), SimpleNamespace(d_steps=1)
-        shown = SimpleNamespace(outputs=outputs, mode=MODES["none"], index=step, networks=gan)
+        shown = SimpleNamespace(
+            outputs=outputs, mode=MODES["none"], index=step, networks=gan, seen=0
+        )
         found = term.discriminator_term(shown)
     expected = np.maximum(real - fake.mean(), 0) ** 2 + np.maximum(real.mean() - fake, 0) ** 2
     np.testing.assert_allclose(found, expected.mean(axis=(1, 2, 3)), rtol=1e-5)
