@@ -188,6 +188,18 @@ def test_the_form_is_chosen_by_the_device_and_the_precision(monkeypatch):
         assert [chosen("", dtype) for dtype in known] == expected
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_more_operations_than_the_form_has(dtype):
+    layer = layer_of(numbers(3, 3, 8, 40), 5, dtype)
+    spec = tf.TensorSpec((2, 4, 4, 40), dtype)
+    kinds = [
+        op.type for op in tf.function(layer).get_concrete_function(spec).graph.get_operations()
+    ]
+    # 5 groups of 8 channels do not join to 32: 5 is a prime.
+    assert kinds.count("Conv2D") == (1 if grouped_conv._cpu_has_gradients(dtype) else 5)
+    assert not [kind for kind in kinds if "Call" in kind]
+
+
 def test_unknown_sizes_and_a_config():
     kernel = numbers(3, 3, 2, 6, seed=1)
     layer = layer_of(kernel, 3, "float32")
