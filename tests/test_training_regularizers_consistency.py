@@ -19,7 +19,7 @@ LOGITS = {
 
 def turn(mode="none"):
     outputs = {name: Outputs(tf.constant(v)) for name, v in LOGITS.items()}
-    return SimpleNamespace(outputs=outputs, mode=MODES[mode])
+    return SimpleNamespace(seen=0, outputs=outputs, mode=MODES[mode])
 
 
 def change(kind, other=None):

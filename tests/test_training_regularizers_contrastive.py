@@ -66,7 +66,7 @@ def test_cntr_is_its_formula(rng):
     (term,) = gan.regularizers
     features = {name: rng.normal(size=(6, 128)).astype(np.float32) for name in NAMES}
     outputs = {name: Outputs(None, tf.constant(v)) for name, v in features.items()}
-    found = term.discriminator_term(SimpleNamespace(outputs=outputs))
+    found = term.discriminator_term(SimpleNamespace(seen=0, outputs=outputs))
     first, bias, second = (v.numpy().astype(np.float64) for v in term.variables)
     assert (first.shape, bias.shape, second.shape) == ((128, 32), (32,), (32, 3))
     heads = {name: np.maximum(v @ first + bias, 0) @ second for name, v in features.items()}
@@ -85,7 +85,7 @@ def test_it_trains_the_head_and_d_and_leaves_g(rng):
         seen = {name: images if "real" in name else tf.stop_gradient(fakes) for name in NAMES}
         seen = {n: tf.reverse(view, [2]) if "2" in n else view for n, view in seen.items()}
         outputs = {n: Outputs(None, gan.discriminator(v)["features"]) for n, v in seen.items()}
-        total = tf.reduce_sum(term.discriminator_term(SimpleNamespace(outputs=outputs)))
+        total = tf.reduce_sum(term.discriminator_term(SimpleNamespace(seen=0, outputs=outputs)))
     convolution = raw_variables(gan.discriminator, trainable=True)[0]
     trained = [convolution, *term.variables]
     gradients = tape.gradient(total, trained + raw_variables(gan.generator, trainable=True))

@@ -41,7 +41,7 @@ def make_turn(gan, mode="none", batch_size=6):
 def test_ds_term_is_its_formula(rng):
     near, plain = rng.normal(size=(2, 6, 1)).astype(np.float32)
     outputs = {"fake": Outputs(tf.constant(plain)), "zcr_fake": Outputs(tf.constant(near))}
-    found = ZCR(7.0).discriminator_term(SimpleNamespace(outputs=outputs))
+    found = ZCR(7.0).discriminator_term(SimpleNamespace(seen=0, outputs=outputs))
     np.testing.assert_allclose(found, 7 * (plain - near.astype(np.float64))[:, 0] ** 2, rtol=1e-5)
 
 

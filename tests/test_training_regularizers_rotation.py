@@ -58,7 +58,7 @@ def test_both_terms_are_their_cross_entropy(term, view, weight, rng):
     (ssgan,) = make_feature_gan(regularizers="ssgan(2, generator_weight=0.5)").regularizers
     features = rng.normal(size=(6, 128)).astype(np.float32)
     outputs = {view: Outputs(None, tf.constant(features))}
-    turn = SimpleNamespace(outputs=outputs, draws=SimpleNamespace(batch_size=6))
+    turn = SimpleNamespace(seen=0, outputs=outputs, draws=SimpleNamespace(batch_size=6))
     by_shape = {v.shape.rank: v for v in ssgan.trainable_variables}
     by_shape[1].assign(rng.normal(size=4).astype(np.float32))
     kernel, bias = (np.asarray(by_shape[rank]).astype(np.float64) for rank in (2, 1))
@@ -171,7 +171,7 @@ def test_it_runs_under_xla_and_in_bfloat16():
     assert np.isfinite([history["ssgan"], history["g_ssgan"]]).all()
     (ssgan,) = gan.regularizers
     outputs = {"ssgan_real": Outputs(None, tf.ones([4, 128], tf.bfloat16))}
-    turn = SimpleNamespace(outputs=outputs, draws=SimpleNamespace(batch_size=4))
+    turn = SimpleNamespace(seen=0, outputs=outputs, draws=SimpleNamespace(batch_size=4))
     assert ssgan.discriminator_term(turn).dtype == tf.float32
 
 

@@ -66,6 +66,7 @@ def test_the_term_is_the_mean_cross_entropy_of_labelled_reals(labels, mode, rng)
     view = MODES[mode].d_real
     found = s3gan.discriminator_term(
         SimpleNamespace(
+            seen=0,
             outputs={view: Outputs(None, tf.constant(features))},
             views=SimpleNamespace(labels=lambda name: filled),
             mode=MODES[mode],
@@ -147,6 +148,7 @@ def test_images_without_a_label_have_no_part_in_the_gradient(rng):
     _, filled = s3gan.exchange_reals(gan, draws, (images, labels), None)
     with tf.GradientTape() as tape:
         turn = SimpleNamespace(
+            seen=0,
             outputs={"real": Outputs(None, tf.convert_to_tensor(features))},
             views=SimpleNamespace(labels=lambda name: filled),
             mode=MODES["none"],

@@ -145,7 +145,7 @@ def test_any_recipe_is_explained_or_refused(draws, tmp_path, monkeypatch, capsys
         for one in typed
         if not one.removeprefix("--").startswith(("preview", "dry_run", "dry-run"))
     ]
-    command(capsys, tmp_path, "train", *typed, "--explain")
+    command(capsys, tmp_path, "train", *typed, "--explain", "--nodeterministic")
     assert snapshot(tmp_path) == before
 
 
