@@ -170,7 +170,10 @@ def check(command, trained):
         arguments.append("--explain")
     arguments += SHORTER[script]
     if PRINTS & {*arguments}:
-        assert main(["train" if script == "train.py" else script, *arguments]) == 0
+        # To be explained, a recipe is built, in a process that is set up for it.
+        explained = script == "train.py"
+        asked = ["train", *arguments, "--nodeterministic"] if explained else [script, *arguments]
+        assert main(asked) == 0
         return
     done = subprocess.run(
         [sys.executable, *run, *arguments], capture_output=True, text=True, check=False
