@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance.test_regularizer_conformance import stylegan2
-from tests.networks import NUM_CLASSES, make_conditional_gan, make_feature_gan
+from tests.networks import NUM_CLASSES, make_conditional_gan, make_feature_gan, make_gan
 from tf_diffaug.aot.body import Body, Variable
 from tf_diffaug.aot.rewrite import rewrite
 from tf_diffaug.aot.trace import tpu_strategy, trace_step, variables_of
-from tf_diffaug.training import GAN
+from tf_diffaug.training import EMA, GAN, ScheduledAdam
 
 POLICY = "color,translation,cutout"
 ROWS = 8
@@ -22,6 +22,11 @@ ROWS = 8
 def adam():
     # Its published epsilon, 1e-8, would make whole steps of what is rounding alone.
     return keras.optimizers.Adam(1e-3, epsilon=0.1)
+
+
+def scheduled_adam():
+    betas = "linear(0.2, 0.5, images=64)", "cosine(0.9, 0.99, images=64)"
+    return ScheduledAdam("cosine(1e-3, 1e-4, images=64)", *betas, epsilon=0.1)
 
 
 def make_stylegan2():
@@ -45,6 +50,14 @@ CASES = {
         augment="both",
         regularizers="lecam(start=0),ada(every=1)",
         optimizer=adam,
+    ),
+    "scheduled": functools.partial(
+        make_gan,
+        policy=POLICY,
+        policy_probability="linear(0, 1, images=64)",
+        regularizers="r1:cosine(1, 0.1, images=64)",
+        ema=EMA(half_life="linear(0, 100, images=40)"),
+        optimizer=scheduled_adam,
     ),
     "stylegan2": make_stylegan2,
 }

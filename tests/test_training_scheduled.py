@@ -300,8 +300,12 @@ def test_a_resumed_gan_goes_on_where_it_was(tmp_path, dtype):
             np.testing.assert_allclose(one, two, atol=1e-5, err_msg=group)
 
 
-def test_without_schedules_a_checkpoint_is_what_it_was():
-    assert "images_seen" not in make_gan().state()
+def test_without_schedules_a_gan_is_what_it_was():
+    gan = make_gan()
+    assert "images_seen" not in gan.state()
+    logs = gan.train_step(tf.constant(make_images(8)))
+    assert sorted(logs) == ["d_loss", "g_loss"]
+    assert gan.images_seen.numpy() == 0
 
 
 @pytest.mark.parametrize("dtype", [None, "float16"])
@@ -330,6 +334,7 @@ def test_two_replicas_end_where_one_does(two_replicas, dtype):
     assert_same_updates(start, values(one, *start), values(two, *start), share=share)
     for letter in "gd":
         given, others = (getattr(gan, f"{letter}_optimizer").state() for gan in (one, two))
+        assert len(given) == 3
         for a, b in zip(given, others, strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
     assert one.images_seen.numpy() == two.images_seen.numpy() == 40

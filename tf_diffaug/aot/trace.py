@@ -129,5 +129,7 @@ def variables_of(gan: GAN) -> dict[str, tf.Variable]:
     for name in ("g_optimizer", "d_optimizer"):
         # Keras 2 does not count it among an optimizer's variables.
         rate = getattr(gan, name).learning_rate
-        found.setdefault(f"{name}/learning_rate", getattr(rate, "value", rate) if KERAS_3 else rate)
+        rate = getattr(rate, "value", rate) if KERAS_3 else rate
+        if hasattr(rate, "handle"):  # of a schedule Keras 3 has the value alone
+            found.setdefault(f"{name}/learning_rate", rate)
     return found

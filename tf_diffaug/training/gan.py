@@ -211,7 +211,8 @@ class GAN(Resumable):
         images, labels = unpacked(data, self.num_classes)
         batch_size = rows_of(images) // self.objective.batches
         check_groups(self.discriminator, batch_size)
-        step, seen = tf.identity(self.step), tf.identity(self.images_seen)
+        step = tf.identity(self.step)
+        seen = tf.identity(self.images_seen) if self.schedules else 0
         logs = train_step(
             self.objective,
             images,
@@ -225,9 +226,10 @@ class GAN(Resumable):
         if self.ema is not None:
             decay = self.ema.decay_at(step, size, seen)
             update_average(self.ema_generator, self.generator, decay)
-        seen += tf.cast(size, tf.int64)
         self.step.assign_add(1)
-        self.images_seen.assign(seen)
+        if self.schedules:  # else it is not of the state
+            seen += tf.cast(size, tf.int64)
+            self.images_seen.assign(seen)
         return logs | self._scheduled(seen)
 
     def _scheduled(self, seen: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -98,8 +98,8 @@ class ScheduledAdam(keras.optimizers.Adam):
         return {_NAMES[name]: value for name, value in values if isinstance(value, Schedule)}
 
     def state(self) -> list[tf.Variable]:
-        """What a checkpoint must hold besides Keras' own variables."""
-        return list(self._given.values())
+        """The variables besides Keras' own: what the last update had, and the moments' weights."""
+        return [self._rate, *self._betas.values(), *self._given.values()]
 
     def advance(self, seen: tf.Tensor | int, *, applied: tf.Tensor | bool = True) -> None:
         """Sets the values of the update that follows; inside a replica.
