@@ -1,4 +1,5 @@
 import collections
+import itertools
 
 import keras
 import numpy as np
@@ -125,6 +126,9 @@ def test_both_terms_are_their_formulas(name):
         queries = projected(own.head.variables, features)
         keys = unit(projected(own.slow.variables, slow))
         expected += weight * expected_info_nce(queries, keys, queues[kind], 0.3, margin)
+        looks = [turn.views[view] for view in (kind, f"{kind}_aug", f"{name}_{kind}")]
+        for one, other in itertools.combinations(looks, 2):
+            assert np.abs(one - other).max() > 1e-3
         kept = keys
         if (name, kind) == ("insgen", "fake"):
             kept = unit(projected(own.slow.variables, features))
@@ -146,7 +150,9 @@ def test_both_terms_are_their_formulas(name):
     np.testing.assert_allclose(term.generator_term(turn), expected, rtol=1e-4)
     np.testing.assert_array_equal(own.queue.numpy(), queue)
     # The two looks are two draws of T of one fake.
-    assert np.abs(turn.views["fake_aug"] - turn.views[f"{name}_fake"]).max() > 1e-3
+    looks = [turn.views[view] for view in ("fake", "fake_aug", f"{name}_fake")]
+    for one, other in itertools.combinations(looks, 2):
+        assert np.abs(one - other).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", NAMES)

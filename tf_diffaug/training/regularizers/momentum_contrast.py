@@ -38,7 +38,7 @@ def info_nce(
 
     Args:
         queries: float (batch, length), of any norm.
-        keys: the positive of each query, of norm 1; no gradient.
+        keys: the positive of each query, of norm 1.
         negatives: (count, length), of norm 1, the same for all queries.
         temperature: by which similarities, cosines, are divided.
         margin: is added to the similarity of each negative.
@@ -47,7 +47,7 @@ def info_nce(
         float32 (batch,).
     """
     queries = tf.math.l2_normalize(tf.cast(queries, tf.float32), axis=1)
-    own = tf.reduce_sum(queries * tf.stop_gradient(keys), axis=1, keepdims=True)
+    own = tf.reduce_sum(queries * keys, axis=1, keepdims=True)
     others = tf.matmul(queries, negatives, transpose_b=True) + margin
     logits = tf.concat([own, others], axis=1) / temperature
     return tf.reduce_logsumexp(logits, axis=1) - logits[:, 0]
