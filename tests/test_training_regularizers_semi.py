@@ -69,7 +69,6 @@ def test_the_term_is_the_mean_cross_entropy_of_labelled_reals(labels, mode, rng)
             seen=0,
             outputs={view: Outputs(None, tf.constant(features))},
             views=SimpleNamespace(labels=lambda name: filled),
-            seen=0,
             mode=MODES[mode],
             draws=draws,
         )
@@ -152,7 +151,6 @@ def test_images_without_a_label_have_no_part_in_the_gradient(rng):
             seen=0,
             outputs={"real": Outputs(None, tf.convert_to_tensor(features))},
             views=SimpleNamespace(labels=lambda name: filled),
-            seen=0,
             mode=MODES["none"],
             draws=draws,
         )

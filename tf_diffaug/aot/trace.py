@@ -124,8 +124,6 @@ def variables_of(gan: GAN) -> dict[str, tf.Variable]:
         for group, variables in gan.state().items()
         for index, variable in enumerate(variables)
     }
-    # Counted in every step, and of the state where a schedule reads it.
-    found.setdefault("images_seen/0", gan.images_seen)
     for name in ("g_optimizer", "d_optimizer"):
         # Keras 2 does not count it among an optimizer's variables.
         rate = getattr(gan, name).learning_rate
