@@ -25,7 +25,7 @@ def test_noise():
 
 
 def test_noise_is_standard_normal_and_of_each_layer():
-    from tf_diffaug.models.stylegan2.blocks import noise
+    from tf_diffaug.models.noise import noise
 
     for seed in (None, SEED):
         maps = noise([4, 32, 32], 64, seed, "float32")
