@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import LOSSES, Loss, get_loss, per_example
 
 LOGITS = np.array([-3.0, -1.0, -0.5, 0.0, 0.25, 0.999, 1.001, 4.0])
@@ -17,6 +18,11 @@ RESTATED = {
         lambda x: -np.log(1 / (1 + np.exp(-x))),
         lambda x: -np.log(1 - 1 / (1 + np.exp(-x))),
         lambda x: -np.log(1 / (1 + np.exp(-x))),
+    ),
+    "smooth_hinge": (
+        lambda x: np.maximum(0, 1 - x),
+        lambda x: np.maximum(0, 1 + x),
+        lambda x: -x,
     ),
     "wasserstein": (lambda x: -x, lambda x: x, lambda x: -x),
 }
@@ -70,6 +76,25 @@ def test_both_networks_pay_for_single_logits_or_for_pairs():
         paired.of_discriminator(real, fake), np.log1p(np.exp(-margin)), rtol=1e-5
     )
     np.testing.assert_allclose(paired.of_generator(fake, real), np.log1p(np.exp(margin)), rtol=1e-5)
+
+
+def test_a_smoothed_losss_targets_are_drawn_for_each_logit():
+    loss, real, fake = LOSSES["smooth_hinge"], LOGITS.reshape(4, 2), LOGITS[::-1].reshape(4, 2)
+    paid, seen = [], []
+    for update in (0, 0, 1):
+        draws = Draws(5, tf.constant(update, tf.int64), 4, None)
+        paid.append(loss.of_discriminator(tf.constant(real), tf.constant(fake), draws).numpy())
+        u = [draws.uniform([2], "loss/smooth_hinge", name).numpy() for name in ("real", "fake")]
+        # The authors' is 0.8 + 0.2 times a uniform number, and 1 less such a number is one.
+        targets = [0.8 + 0.2 * (1 - numbers) for numbers in u]
+        expected = np.maximum(0, targets[0] - real) + np.maximum(0, targets[1] + fake)
+        np.testing.assert_allclose(paid[-1], expected.mean(1), rtol=1e-5)
+        seen += targets
+    np.testing.assert_array_equal(paid[0], paid[1])
+    assert np.all(paid[0][:3] != paid[2][:3])  # the last one pays nothing
+    assert np.unique(seen).size == 2 * 2 * LOGITS.size
+    assert 0.8 <= np.min(seen) < 0.9 < np.max(seen) <= 1.0
+    np.testing.assert_allclose(loss.of_generator(tf.constant(fake)), -fake.mean(1), rtol=1e-6)
 
 
 def test_per_example_takes_patches_and_low_precision():

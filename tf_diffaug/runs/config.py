@@ -115,7 +115,7 @@ class Config:
     # Adam's constants are those recalled of the second paper's SNDCGAN.
     loss: str = _option(
         "hinge",
-        "adversarial: hinge, non_saturating, wasserstein or relativistic",
+        "adversarial: hinge, smooth_hinge, non_saturating, wasserstein or relativistic",
         group="Training",
     )
     steps: int = _option(5000, "G steps in all", least=1, changeable=True)

@@ -57,7 +57,8 @@ class GAN(Resumable):
             `"d_only"` (D's, not G's) or `"both"` (DiffAugment, arXiv 2006.10738, section 3). By
             default `both` if there is a policy that no regularizer uses. The two that the papers
             saw fail are logged as a warning.
-        loss: `"hinge"`, `"non_saturating"`, `"wasserstein"`, `"relativistic"`, or a `Loss`.
+        loss: `"hinge"`, `"smooth_hinge"`, `"non_saturating"`, `"wasserstein"`, `"relativistic"`, or
+            a `Loss`.
         regularizers: what else is asked of the networks: a string (`"r1:10"`) or `Regularizer`s.
         policy_probability: how likely each op of the policy is applied to an image: a number, a
             `Schedule` or the text of one, as `"linear(0, 0.6, images=1e7)"`; None for always.

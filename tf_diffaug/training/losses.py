@@ -15,6 +15,7 @@ import tensorflow as tf
 from tf_diffaug.naming import unknown
 
 if TYPE_CHECKING:
+    from tf_diffaug.training.draws import Draws
     from tf_diffaug.training.regularizers import Regularizer
 
 
@@ -35,6 +36,8 @@ class Loss:
         fake: what D pays for the logits of generated images.
         generator: what G pays for the logits of generated images.
         summary: what the networks want, in a line for `--explain`.
+        smoothing: D's targets are moved towards its logits by a uniform number in [0, smoothing),
+            one for each logit.
         paired: whether each fake is judged beside a real image: `real` is then of the logits of
             the real less those of the fake, `generator` of the contrary, `fake` is left out, and
             G's update takes reals of its own.
@@ -46,16 +49,26 @@ class Loss:
     generator: Callable[[tf.Tensor], tf.Tensor]
     summary: str = ""
     paired: bool = False
+    smoothing: float = 0.0
 
     def batches(self, d_steps: int) -> int:
         """The batches of reals in a step: one for each update of D, and one for G's if paired."""
         return d_steps + int(self.paired)
 
-    def of_discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-        """What D pays for each example, float32 (batch,)."""
+    def of_discriminator(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, draws: Draws | None = None
+    ) -> tf.Tensor:
+        """What D pays for each example, float32 (batch,); `draws` for a smoothed loss alone."""
+        if self.smoothing:
+            real_logits += self._moved(real_logits, draws, "real")
+            fake_logits -= self._moved(fake_logits, draws, "fake")
         if self.paired:
             return per_example(self.real(real_logits - fake_logits))
         return per_example(self.real(real_logits)) + per_example(self.fake(fake_logits))
+
+    def _moved(self, logits: tf.Tensor, draws: Draws, name: str) -> tf.Tensor:
+        numbers = draws.uniform(logits.shape[1:], f"loss/{self.name}", name)
+        return tf.cast(self.smoothing * numbers, logits.dtype)
 
     def of_generator(
         self, fake_logits: tf.Tensor, real_logits: tf.Tensor | None = None
@@ -91,6 +104,18 @@ register_loss(
         fake=lambda logits: tf.nn.relu(1.0 + logits),
         generator=lambda logits: -logits,
         summary="D wants logits above 1 on reals and below -1 on fakes, G wants them high",
+    )
+)
+# FastGAN's (Liu et al. 2021, arXiv 2101.04775; odegeasslbc/FastGAN-pytorch at 04524ef, `train_d`):
+# relu(0.8 + 0.2 u - D(x)) and relu(0.8 + 0.2 u + D(G(z))), u uniform in [0, 1) for each logit.
+register_loss(
+    Loss(
+        "smooth_hinge",
+        real=lambda logits: tf.nn.relu(1.0 - logits),
+        fake=lambda logits: tf.nn.relu(1.0 + logits),
+        generator=lambda logits: -logits,
+        summary="hinge, D's targets drawn anew for each logit between 0.8 and 1 from zero",
+        smoothing=0.2,
     )
 )
 # Non-saturating logistic: Goodfellow et al. 2014 (arXiv 1406.2661), section 3.

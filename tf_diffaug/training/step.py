@@ -202,7 +202,7 @@ def discriminator_step(
     with tf.GradientTape() as tape:
         update.outputs.update(_judge(objective, views, names))
         logits = (update.outputs[name].logits for name in (mode.d_real, mode.d_fake))
-        adversarial = objective.loss.of_discriminator(*logits)
+        adversarial = objective.loss.of_discriminator(*logits, draws)
         logs = {"d_loss": global_mean(adversarial)}
         for regularizer in objective.regularizers:
             _add(logs, regularizer.name, regularizer.discriminator_term(update))
