@@ -20,6 +20,7 @@ NETWORKS = {
     "sndcgan": (models.SNDCGANGenerator, models.SNDCGANDiscriminator),
     "biggan": (models.BigGANGenerator, models.BigGANDiscriminator),
     "stylegan2": (models.StyleGAN2Generator, models.StyleGAN2Discriminator),
+    "fastgan": (models.FastGANGenerator, models.FastGANDiscriminator),
 }
 RESOLUTION = 32
 # The work of one run of a reference: long enough to average over what else the machine does.

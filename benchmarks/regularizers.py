@@ -1,7 +1,8 @@
 """Times SNDCGAN's step with each regularizer against the plain step's.
 
 S3GAN's, which needs classes, is held against BigGAN's, the path length, which needs styles, against
-StyleGAN2's without R1; both at the published batch and width.
+StyleGAN2's without R1, the reconstruction, which needs maps, against FastGAN's; all at their
+published batch and width.
 
     python benchmarks/regularizers.py
 
@@ -50,6 +51,11 @@ PLAIN: dict[str, dict[str, Any]] = {
     "plain, 16 steps": {"policy": "none", "steps": 16},
     "plain BigGAN": {"policy": "none", "model": "biggan"},
     "plain StyleGAN2": {"policy": "none", "model": "stylegan2", "steps": 4},
+    "plain FastGAN": {"policy": "none", "model": "fastgan"},
+}
+# `train_step.py` has no PyTorch's of these.
+_MORE_RECIPES = {
+    "fastgan": {"width": 64, "batch_size": 8, "latent_dim": 256, "num_classes": None},
 }
 VIEWS = (2, 1)
 CASES: dict[str, dict[str, Any]] = {
@@ -81,6 +87,7 @@ CASES: dict[str, dict[str, Any]] = {
     "r1, every=16": {"regularizers": "r1(every=16)", "policy": "none", "steps": 16},
     "s3gan": {"policy": "none", "model": "biggan"},
     "path_length": {"policy": "none", "model": "stylegan2", "steps": 4},
+    "reconstruction": {"policy": "none", "model": "fastgan"},
 }
 MOST = 1.10
 COLUMNS = {
@@ -138,7 +145,7 @@ def cases(names: list[str] | None = None) -> dict[str, dict[str, Any]]:
 def recipe(name: str, case: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """What `candidates.make_gan` takes."""
     model = case.get("model", "sndcgan")
-    made = dict(RECIPES[model], model=model)
+    made = dict((RECIPES | _MORE_RECIPES)[model], model=model)
     for key in ("width", "batch_size"):
         made[key] = getattr(arguments, key) or made[key]
     made["policy"] = case.get("policy", arguments.policy)

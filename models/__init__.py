@@ -9,6 +9,7 @@ if __name__ != "tf_diffaug.models":
 
 from tf_diffaug.models.base import freeze_blocks
 from tf_diffaug.models.biggan import BigGANDiscriminator, BigGANGenerator
+from tf_diffaug.models.fastgan import FastGANDiscriminator, FastGANGenerator
 from tf_diffaug.models.r3gan import R3GANDiscriminator, R3GANGenerator
 from tf_diffaug.models.sndcgan import SNDCGANDiscriminator, SNDCGANGenerator
 from tf_diffaug.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
@@ -16,6 +17,8 @@ from tf_diffaug.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generat
 __all__ = [
     "BigGANDiscriminator",
     "BigGANGenerator",
+    "FastGANDiscriminator",
+    "FastGANGenerator",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "SNDCGANDiscriminator",

@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.conformance.test_regularizer_conformance import NAMES, NETWORKS, make_gan, text
 from tests.networks import NUM_CLASSES, values
-from tf_diffaug.training import LOSSES
+from tf_diffaug.training import LOSSES, REGULARIZERS
 
 STEPS = 20
 # Of each batch in a step: a multiple of 2, 3 and 4 replicas, each of which has whole groups of
@@ -34,9 +34,10 @@ def _can_have(network, name):
     # Styles for the one, dense or convolutional layers of Keras in G for the other, and a
     # normalization of D for the third.
     missing = "orthogonal" if network == "stylegan2" else "path_length"
-    normalized = network in ("sndcgan", "biggan")
+    normalized = network in ("sndcgan", "biggan") or name != "chain"
+    maps = network == "fastgan" or not REGULARIZERS[name].needs_maps
     # The last two exclude apa and ada, and are among those alone.
-    return name not in (missing, "s3gan", "diffusion") and (normalized or name != "chain")
+    return normalized and maps and name not in (missing, "s3gan", "diffusion")
 
 
 def cells():

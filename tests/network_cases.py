@@ -11,6 +11,8 @@ from tf_diffaug.layers import ChainNorm
 from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
+    FastGANDiscriminator,
+    FastGANGenerator,
     R3GANDiscriminator,
     R3GANGenerator,
     SNDCGANDiscriminator,
@@ -230,5 +232,17 @@ CASES = (
         lambda **k: R3GANDiscriminator(8, 3, 4, depth=1, **k),
         (8, 8, 3),
         is_pure=True,
+    ),
+    Case(
+        "fastgan_generator",
+        lambda **k: FastGANGenerator(64, 3, 2, latent_dim=4, **k),
+        (4,),
+        is_pure=False,
+    ),
+    Case(
+        "fastgan_discriminator",
+        lambda **k: FastGANDiscriminator(64, 3, 2, **k),
+        (64, 64, 3),
+        is_pure=False,
     ),
 )

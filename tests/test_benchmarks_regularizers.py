@@ -81,6 +81,7 @@ def test_each_is_held_against_its_plain_step():
         "r1, every=16": "plain, 16 steps",
         "s3gan": "plain BigGAN",
         "path_length": "plain StyleGAN2",
+        "reconstruction": "plain FastGAN",
     }
     for name, case in cases.items():
         assert regularizers.base(case) == others.get(name, "plain")

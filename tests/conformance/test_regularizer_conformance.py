@@ -22,6 +22,8 @@ from tf_diffaug.images import to_float
 from tf_diffaug.models import (
     BigGANDiscriminator,
     BigGANGenerator,
+    FastGANDiscriminator,
+    FastGANGenerator,
     R3GANDiscriminator,
     R3GANGenerator,
     SNDCGANDiscriminator,
@@ -44,6 +46,7 @@ OPTIONS = {
     "fakeclr": "fakeclr(queue=12)",
     "insgen": "insgen(queue=12)",
     "lecam": "lecam(1, start=0)",
+    "reconstruction": "reconstruction(width=2)",
     "topk": "topk(0.5, decay=0.5, every=1)",
 }
 LEVEL = "diffusion_noise"  # an op that has a level, for those that steer it
@@ -60,8 +63,16 @@ def text(name):
     return OPTIONS.get(name, name)
 
 
+def network_for(names):
+    """The name of the network that has what regularizers need; None for those of the tests."""
+    kinds = [REGULARIZERS[name] for name in names]
+    if any(kind.needs_styles for kind in kinds):
+        return "stylegan2"
+    return "fastgan" if any(kind.needs_maps for kind in kinds) else None
+
+
 def together(names):
-    """The names in as few groups as they can be combined in, those that need styles apart."""
+    """The names in as few groups as they can be combined in, those that need a network apart."""
     groups = []
     for name in names:
         kind = REGULARIZERS[name]
@@ -70,7 +81,7 @@ def together(names):
             fits = all(
                 name not in other.excludes
                 and other.name not in kind.excludes
-                and other.needs_styles == kind.needs_styles
+                and network_for([other.name]) == network_for([name])
                 for other in others
             )
             if fits:
@@ -108,6 +119,11 @@ def r3gan():
     return generator, R3GANDiscriminator(8, 3, 2, seed=1, **sizes)
 
 
+def fastgan():
+    generator = FastGANGenerator(32, 3, 1, latent_dim=4, seed=0)
+    return generator, FastGANDiscriminator(32, 3, 1, seed=1)
+
+
 def features(**options):
     return make_feature_networks(conditional=True, **options)
 
@@ -118,7 +134,14 @@ def of_d(names):
     return next(({"normalization": kind} for kind in kinds if kind is not None), {})
 
 
-NETWORKS = {"sndcgan": sndcgan, "biggan": biggan, "stylegan2": stylegan2, "r3gan": r3gan}
+NETWORKS = {
+    "sndcgan": sndcgan,
+    "biggan": biggan,
+    "stylegan2": stylegan2,
+    "r3gan": r3gan,
+    "fastgan": fastgan,
+}
+UNCONDITIONAL = (sndcgan, fastgan)
 
 
 def make_gan(
@@ -138,10 +161,9 @@ def make_gan(
     if policy is not None and any(REGULARIZERS[name].steers_level for name in names):
         policy = f"{policy},{LEVEL}"
     if networks is None:
-        styles = any(REGULARIZERS[name].needs_styles for name in names)
-        networks = stylegan2 if styles else features
+        networks = NETWORKS.get(network_for(names), features)
     texts = map(text, names) if texts is None else texts
-    classes = None if networks is sndcgan else NUM_CLASSES
+    classes = None if networks in UNCONDITIONAL else NUM_CLASSES
     gan = GAN(
         *networks(**of_d([*names, *like])),
         num_classes=classes,
@@ -173,12 +195,13 @@ def differ(ones, others):
 
 
 @functools.cache
-def updated(names, update, styles, options):
+def updated(names, update, network, options):
     """The weights of G and D before and after two updates of one of them."""
-    gan = make_gan(names, networks=NETWORKS["stylegan2"] if styles else None, **dict(options))
+    gan = make_gan(names, networks=NETWORKS.get(network), **dict(options))
     networks = {"G": gan.generator, "D": gan.discriminator}
     before = {key: trainable(network) for key, network in networks.items()}
     images, labels = map(tf.constant, make_batch(gan))
+    labels = labels if gan.num_classes else None
     for index in range(2):
         number = tf.constant(index, tf.int64)
         steered = gan.objective.probability(), gan.objective.level()
@@ -195,8 +218,9 @@ def updated(names, update, styles, options):
 def test_it_changes_the_updates_that_it_says_and_no_other_network(name, update):
     kind = REGULARIZERS[name]
     plain = (("policy", f"color,translation,{LEVEL}"),) if kind.steers_level else ()
-    _, without = updated((), update, kind.needs_styles, (("like", (name,)), *plain))
-    before, after = updated((name,), update, kind.needs_styles, ())
+    network = network_for([name])
+    _, without = updated((), update, network, (("like", (name,)), *plain))
+    before, after = updated((name,), update, network, ())
     assert differ(after[update], without[update]) == (update in kind.of)
     other = "DG".replace(update, "")
     assert not differ(after[other], before[other])
@@ -283,7 +307,7 @@ def lazily(name):
 )
 def test_lazy_terms_are_due_in_one_of_so_many_steps(networks, jit_compile):
     # On every network that it can be on; path length has the styles of one alone.
-    names = [n for n in LAZY if networks == "stylegan2" or not REGULARIZERS[n].needs_styles]
+    names = [n for n in LAZY if network_for([n]) in (None, networks)]
     gan = make_gan(names, networks=NETWORKS[networks], texts=map(lazily, names), policy=None)
     gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3), jit_compile=jit_compile)
     images, labels = map(tf.constant, make_batch(gan, 4))

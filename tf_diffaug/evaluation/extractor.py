@@ -85,6 +85,24 @@ class Extractor:
         self.num_features = outputs.features.shape[-1]
         return outputs
 
+    def embed(self, images: tf.Tensor) -> tf.Tensor:
+        """Features of float images, with their gradient if the network has one.
+
+        Args:
+            images: float32 of shape (batch, height, width, channels) in [-1, 1], of the channels
+                that it takes, or grey.
+
+        Raises:
+            ValueError: for images of other channels: alpha is composited in whole numbers.
+        """
+        given = images.shape[-1]
+        if self.channels is not None and given not in (1, self.channels):
+            raise ValueError(
+                f"{self.name} embeds images of {self.channels} channels, or of 1. "
+                f"Received: channels={given}."
+            )
+        return self._outputs(self._with_channels(127.5 * (images + 1.0))).features
+
     def _with_channels(self, images: tf.Tensor) -> tf.Tensor:
         given = images.shape[-1]
         if self.channels is None or given == self.channels:

@@ -81,7 +81,7 @@ class Config:
 
     model: str = _option(
         "sndcgan",
-        "sndcgan, biggan or stylegan2; options: 'stylegan2(mapping_layers=2)'",
+        "sndcgan, biggan, stylegan2, r3gan or fastgan; options: 'stylegan2(mapping_layers=2)'",
         group="Networks",
     )
     conditional: bool = _option(False, "train with the dataset's labels (biggan, stylegan2)")

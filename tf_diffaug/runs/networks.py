@@ -126,6 +126,15 @@ def have_styles(text: str) -> bool:
     return hasattr(NETWORKS[_parse(text)[0]][0], "synthesis")
 
 
+def have_maps(text: str) -> bool:
+    """Whether a model's discriminator gives maps beside its features.
+
+    Raises:
+        ValueError: for an unknown model or option.
+    """
+    return hasattr(NETWORKS[_parse(text)[0]][1], "maps")
+
+
 def normalization_of(text: str) -> str:
     """The normalization that a model's option of this name puts into D, "none" without any.
 

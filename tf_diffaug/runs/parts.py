@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tf_diffaug import data as data_lib
 from tf_diffaug.data import ImageData
-from tf_diffaug.evaluation import resolve_features
+from tf_diffaug.evaluation import load_extractor, resolve_features
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
@@ -140,6 +140,8 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
         ValueError: if the networks cannot be made as asked, or not for these images.
     """
     config = recipe.config
+    for regularizer in recipe.regularizers:
+        regularizer.load_features(load_extractor)
     with strategy.scope():
         generator, discriminator = networks.networks_of(config, facts)
         gan = GAN(

@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_diffaug.augment import Policy, parse_policy
 from tf_diffaug.errors import UserError
+from tf_diffaug.evaluation import check_features
 from tf_diffaug.evaluation.metrics import METRICS, parse_metrics
 from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config, fields
@@ -67,7 +68,7 @@ def settle(config: Config) -> Recipe:
     refuse_free_signs(get_loss(config.loss), regularizers)
     model = networks.spell_model(config.model)
     _check_labels(config, regularizers)
-    _check_styles(config, regularizers)
+    _check_needs(config, regularizers)
     _check_normalization(config, regularizers)
     metrics = parse_metrics(config.metrics)
     best_by = _best_by(config, metrics)
@@ -144,11 +145,20 @@ def _check_labels(config: Config, regularizers: tuple[Regularizer, ...]) -> None
         )
 
 
-def _check_styles(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+def _check_needs(config: Config, regularizers: tuple[Regularizer, ...]) -> None:
+    """Looks whether there is what the regularizers are about."""
+    for name in filter(None, (regularizer.features for regularizer in regularizers)):
+        check_features(name)
     about_styles = [regularizer.name for regularizer in regularizers if regularizer.needs_styles]
     if about_styles and not networks.have_styles(config.model):
         raise UserError(
             f"{' and '.join(about_styles)} is about a generator's styles: add --model=stylegan2. "
+            f"Received: --model={config.model}."
+        )
+    about_maps = [regularizer.name for regularizer in regularizers if regularizer.needs_maps]
+    if about_maps and not networks.have_maps(config.model):
+        raise UserError(
+            f"{' and '.join(about_maps)} is about a discriminator's maps: add --model=fastgan. "
             f"Received: --model={config.model}."
         )
 

@@ -21,12 +21,14 @@ class Outputs(NamedTuple):
     """What D says of one view: logits, and its last hidden features where it gives them.
 
     With layers that collect them, in training, `squared_means` is their sum of the squared means of
-    the view's channels (`BatchViews`), float32 (1,).
+    the view's channels (`BatchViews`), float32 (1,). A D may give `maps` by name, as
+    FastGAN's does.
     """
 
     logits: tf.Tensor
     features: tf.Tensor | None = None
     squared_means: tf.Tensor | None = None
+    maps: dict[str, tf.Tensor] | None = None
 
 
 def call_discriminator(
@@ -44,13 +46,14 @@ def call_discriminator(
         images: (batch, height, width, channels).
         labels: int32 (batch,), for a conditional one.
         training: whether this is a pass of training.
-        features: whether to ask for features a D that has `return_features` among its arguments.
+        features: whether to ask for features and maps a D that has `return_features` among its
+            arguments.
     """
     asked = features and takes(discriminator, "return_features")
     options = {"return_features": True} if asked else {}
     outputs = discriminator(_inputs(images, labels), training=training, **options)
     if isinstance(outputs, dict):
-        return Outputs(outputs["logits"], outputs.get("features"))
+        return Outputs(outputs["logits"], outputs.get("features"), maps=outputs.get("maps"))
     return Outputs(outputs)
 
 

@@ -272,7 +272,7 @@ def _judge(objective: Objective, views: Views, names: list[str]) -> dict[str, Ou
         views,
         names,
         joint=objective.joint_views,
-        features=any(regularizer.needs_features for regularizer in objective.regularizers),
+        features=any(r.needs_features or r.needs_maps for r in objective.regularizers),
     )
 
 

@@ -120,9 +120,12 @@ def _in_one_pass(
         outputs = outputs._replace(squared_means=tf.add_n(passed.squared_means))
     parts = [
         [None] * len(names) if output is None else tf.split(output, len(names))
-        for output in outputs
+        for output in tf.nest.flatten(outputs)
     ]
-    return {name: Outputs(*one) for name, *one in zip(names, *parts, strict=True)}
+    return {
+        name: tf.nest.pack_sequence_as(outputs, part)
+        for name, *part in zip(names, *parts, strict=True)
+    }
 
 
 def group_size(discriminator: keras.Model) -> int:

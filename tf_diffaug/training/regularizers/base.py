@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -49,9 +49,11 @@ class Regularizer:
     steers_level: bool = False  # whether it says how far ops that have a level go
     reads_signs: bool = False  # whether it takes the sign of D's logit for D's verdict
     needs_features: bool = False  # whether it looks at D's features
+    needs_maps: bool = False  # whether it looks at D's maps, which FastGAN's gives
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has
     normalization: str | None = None  # of D's layers, as the models' option says; None: any
     excludes: tuple[str, ...] = ()  # names of those that exclude it
+    features: str | None = None  # the name of the feature extractor that it looks through
     fills_labels: bool = False  # whether it labels reals that come without, their label -1
 
     def __init__(self, weight: float | str | Schedule) -> None:
@@ -68,6 +70,14 @@ class Regularizer:
     def generator_name(self) -> str:
         """What G's term is called in the logs; one that D has too needs another name."""
         return self.name
+
+    def load_features(self, load: Callable[[str], Any]) -> None:
+        """Loads the extractor that `features` names, before `build`; training knows none by name.
+
+        Args:
+            load: from a name to what has `embed`, as `evaluation.load_extractor`.
+        """
+        del load
 
     def build(self, networks: Networks) -> None:
         """Makes the variables, once the networks are there.
