@@ -1,13 +1,14 @@
-"""Named recipes, by name: what `--preset` takes. Their values are in `preset_values`."""
+"""Named recipes, by name: what `--preset` takes. `preset_values` and `later_presets` have them."""
 
 from __future__ import annotations
 
+from tf_diffaug.commands.later_presets import LATER
 from tf_diffaug.commands.preset_values import FIRST_PAPER, SECOND_PAPER, Preset
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import nearest
 
 QUICK = "quick-"
-_FULL = (*SECOND_PAPER, *FIRST_PAPER)
+_FULL = (*SECOND_PAPER, *FIRST_PAPER, *LATER)
 _OWN_FID = "none: its FID is on our own small features"
 
 # What a twin changes: small enough for two CPU cores, features that need no download.
@@ -19,6 +20,7 @@ _SLIM_FAMILY = {
     "sndcgan": "steps=3_000 latent_dim=128 eval_batch_norm=standing",
     "biggan": "steps=600 latent_dim=32 d_steps=2",
     "stylegan2": "steps=1_500 latent_dim=64 model='stylegan2(w_dim=64)'",
+    "fastgan": "steps=1_000 latent_dim=64 eval_batch_norm=standing",
 }
 
 

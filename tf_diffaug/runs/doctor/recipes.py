@@ -61,6 +61,7 @@ NEEDS: dict[str, Need] = {
     "stylegan2-cifar100-20": Need(418, 16.2, 32),
     "stylegan2-cifar100-10": Need(418, 16.2, 32),
     "stylegan2-100shot": Need(903, 966.9, 16),
+    "fastgan-100shot": Need(688, 163.6, 8),
     "biggan-imagenet128": Need(2418, 149.2, 2048),
     "biggan-imagenet128-50": Need(2418, 149.2, 2048),
     "biggan-imagenet128-25": Need(2418, 149.2, 2048),
