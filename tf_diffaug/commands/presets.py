@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tf_diffaug.commands.later_presets import LATER
+from tf_diffaug.commands.later_presets import LATER, r3gan_schedules
 from tf_diffaug.commands.preset_values import FIRST_PAPER, SECOND_PAPER, Preset
 from tf_diffaug.errors import UserError
 from tf_diffaug.naming import nearest
@@ -20,6 +20,8 @@ _SLIM_FAMILY = {
     "sndcgan": "steps=3_000 latent_dim=128 eval_batch_norm=standing",
     "biggan": "steps=600 latent_dim=32 d_steps=2",
     "stylegan2": "steps=1_500 latent_dim=64 model='stylegan2(w_dim=64)'",
+    # Its schedules go with the run: 1,500 steps of 32 images.
+    "r3gan": f"steps=1_500 {r3gan_schedules('48e3')}",
     "fastgan": "steps=1_000 latent_dim=64 eval_batch_norm=standing",
 }
 
