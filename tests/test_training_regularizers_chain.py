@@ -56,6 +56,7 @@ def test_the_term_and_p_are_their_restatement_update_by_update(rng):
             mode=MODES["both"],
             index=tf.constant(index, tf.int64),
             networks=networks,
+            seen=0,
         )
         found = term.discriminator_term(update)
         np.testing.assert_allclose(found, [7.0 * (p + 0.2) * squares.sum()], rtol=1e-5)
