@@ -1,4 +1,4 @@
-"""FastGAN's blocks (Liu et al., 2021, arXiv 2101.04775, sections 3.1 and 3.2).
+"""FastGAN's blocks (Liu et al., 2021, arXiv 2101.04775).
 
 All convolutions are spectrally normalised and without a bias.
 """
@@ -79,7 +79,7 @@ class GatedConv(keras.layers.Layer):
 
 
 class SkipExcitation(keras.layers.Layer):
-    """Skip-layer excitation (section 3.1): a small map weighs a large one's channels.
+    """Skip-layer channel-wise excitation: a small map weighs a large one's channels.
 
     The small map is averaged to 4 × 4, a 4 × 4 convolution makes one pixel of it, then swish, a
     1 × 1 convolution and a sigmoid.

@@ -34,7 +34,7 @@ INIT_STDDEV = 0.02
 
 @register_regularizer
 class Reconstruction(Regularizer):
-    """weight · the distances of three decoded images to what they are of (2101.04775, section 3.2).
+    """weight · the distances of three decoded images to what they are of (arXiv 2101.04775).
 
     D gives three maps by name. Decoders that are trained with D make images of min(128, side / 2)
     px of them: of `image` the whole image, of a quarter of `part` that quarter of the image, of
