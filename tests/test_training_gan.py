@@ -68,7 +68,7 @@ def test_reals_and_fakes_have_draws_of_their_own_and_every_step_too():
     gan = make_gan(policy="brightness")
     images = tf.zeros([8, *SHAPE])
     seen = [
-        draws(gan, turn).augment(images, purpose)[:, 0, 0, 0].numpy()
+        draws(gan, turn).augmentation(purpose)(images)[:, 0, 0, 0].numpy()
         for turn in (0, 1)
         for purpose in ("augment_real", "augment_fake", "augment_generator")
     ]

@@ -52,8 +52,8 @@ def make_turn(gan, batch_size=6):
     views = Views(
         tf.constant(make_images(batch_size) / np.float32(127.5) - 1.0),
         tf.cast(gan.generator(draws.latents(LATENT_DIM), training=True), tf.float32),
-        augment_real=lambda images: draws.augment(images, "augment_real"),
-        augment_fake=lambda images: draws.augment(images, "augment_fake"),
+        augment_real=draws.augmentation("augment_real"),
+        augment_fake=draws.augmentation("augment_fake"),
     )
     return Update(gan.networks, draws, views, {}, MODES["both"], tf.constant(0, tf.int64))
 

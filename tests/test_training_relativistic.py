@@ -53,9 +53,10 @@ def test_both_losses_are_of_pairs_and_g_has_reals_of_its_own(augment):
         fakes = gan.generator(draws.latents(LATENT_DIM), training=True)
         real, fake = reals[update::3], fakes
         if augment != "none":
-            real = draws.augment(real, "augment_real")
+            real = draws.augmentation("augment_real")(real)
         if augment == "both":
-            fake = draws.augment(fake, "augment_generator" if update == 2 else "augment_fake")
+            purpose = "augment_generator" if update == 2 else "augment_fake"
+            fake = draws.augmentation(purpose)(fake)
         margin = judge(gan, real) - judge(gan, fake)
         losses.append(np.mean(softplus(margin if update == 2 else -margin)))
     np.testing.assert_allclose(logs["d_loss"], np.mean(losses[:2]), rtol=1e-4)

@@ -129,12 +129,8 @@ class Draws:
         seed = self.stream(owner, name)
         return random.global_rows(lambda n: random.uniform([n, *shape], seed), self.batch_size)
 
-    def augment(self, images: tf.Tensor, purpose: str) -> tf.Tensor:
-        """Augmented images, by this update's draw for the purpose; asked again, the same draw."""
-        return self.augmentation(purpose)(images)
-
     def augmentation(self, purpose: str) -> Augmentation:
-        """This update's draw of the augmentation for the purpose."""
+        """This update's draw of the augmentation for the purpose; asked again, the same draw."""
         return Augmentation(self._augmenter, self.seed(purpose), **self._steered)
 
     def view(self, images: tf.Tensor, name: str, augmenter: DiffAugment) -> tf.Tensor:
