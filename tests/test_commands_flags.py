@@ -8,7 +8,9 @@ import pytest
 from tf_diffaug.commands import main, presets, train
 from tf_diffaug.commands.resolve import resolve
 from tf_diffaug.errors import UserError
+from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config, fields
+from tf_diffaug.training import LOSSES
 
 
 def run(line):
@@ -164,6 +166,16 @@ def test_a_preset_for_images_of_ones_own_asks_for_them():
     with pytest.raises(UserError, match="--preset=stylegan2-100shot --dataset=folder:PATH"):
         resolve({"preset": "stylegan2-100shot"})
     assert not presets.get("quick-stylegan2-100shot").needs
+
+
+def test_the_words_of_a_flag_have_every_name_that_it_takes():
+    words = {name: field.metadata["text"] for name, field in fields().items()}
+    for flag, names in {
+        "model": networks.NETWORKS,
+        "conditional": networks.conditional_models(),
+        "loss": LOSSES,
+    }.items():
+        assert [name for name in names if not re.search(rf"\b{name}\b", words[flag])] == []
 
 
 def test_every_field_explains_itself():

@@ -43,6 +43,8 @@ def test_each_network_gets_its_options():
         ("stylegan2(mapping_layers=two)", "mapping_layers is int. Received: mapping_layers='two'"),
         ("stylegan2(architecture=orig)", "g_architecture"),
         ("biggan(attention=1.5)", "attention is int or none"),
+        ("fastgan:0", "fastgan has no options. Received: model='fastgan:0'"),
+        ("fastgan(depth=1)", "fastgan has no options"),
         ("biggan,stylegan2", "A run has one model"),
         ("none", "A run has one model"),
         ("biggan(layout=compare_gn)", "biggan: Unknown layout .* Did you mean 'compare_gan'"),

@@ -81,10 +81,10 @@ class Config:
 
     model: str = _option(
         "sndcgan",
-        "sndcgan, biggan, stylegan2, r3gan or fastgan; options: 'stylegan2(mapping_layers=2)'",
+        "sndcgan, biggan, stylegan2, r3gan or fastgan; also r3gan(depth=1)",
         group="Networks",
     )
-    conditional: bool = _option(False, "train with the dataset's labels (biggan, stylegan2)")
+    conditional: bool = _option(False, "train with the dataset's labels (biggan, stylegan2, r3gan)")
     fake_labels: str = _option(
         "uniform",
         "labels of fakes: all alike, or as often as in the data",
@@ -115,7 +115,7 @@ class Config:
     # Adam's constants are those recalled of the second paper's SNDCGAN.
     loss: str = _option(
         "hinge",
-        "adversarial: hinge, smooth_hinge, non_saturating, wasserstein or relativistic",
+        "hinge, smooth_hinge, non_saturating, wasserstein or relativistic",
         group="Training",
     )
     steps: int = _option(5000, "G steps in all", least=1, changeable=True)

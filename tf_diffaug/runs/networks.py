@@ -193,6 +193,8 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
     if call.name not in NETWORKS:
         raise ValueError(unknown("model", call.name, NETWORKS))
     options = _options(call.name)
+    if not options and (call.args or call.kwargs):
+        raise ValueError(f"{call.name} has no options. Received: model={text!r}.")
     if call.args:
         example = f"{call.name}({next(iter(options))}=...)"
         raise ValueError(f"A model's options go by keyword: {example}. Received: model={text!r}.")
