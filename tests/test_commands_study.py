@@ -90,6 +90,11 @@ def test_it_draws_and_decides_from_lines_alone(here, capsys):
     assert "| cntr | 3 | 15.1 ± 0.1 | 15 |" in text
     assert "bcr above that of cntr+bcr: 3 (3 to 3, 3 seeds)" in text
     assert (place.path / "cntr-and-bcr.png").read_bytes().startswith(b"\x89PNG")
+    # What was drawn of runs that are gone stays on the page.
+    assert "samples" not in text
+    (place.path / "cntr-and-bcr-samples.png").write_bytes(b"drawn before")
+    assert run("cntr-and-bcr", "--draw", "--folder=there") == 0
+    assert "(cntr-and-bcr-samples.png)" in (place.path / "cntr-and-bcr.md").read_text()
 
 
 def runner(tmp_path, script):

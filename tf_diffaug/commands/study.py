@@ -202,13 +202,15 @@ def write(asked: Asked, place: Place) -> None:
     """Draws and decides from the lines, and says where.
 
     Raises:
-        UserError: if there is no line yet, or no library to draw with.
+        UserError: if there is no line yet, a sheet of samples is damaged, or there is no library to
+            draw with.
     """
     from tf_diffaug.files import write_atomically
     from tf_diffaug.studies.page import page
 
     try:
         from tf_diffaug.studies.figures import draw
+        from tf_diffaug.studies.samples import draw_samples
     except ModuleNotFoundError as error:
         raise UserError(one_line(error)) from error
     lines = place.lines()
@@ -222,10 +224,15 @@ def write(asked: Asked, place: Place) -> None:
             f"{place.results} has no line of {asked.name} yet: run it without --draw first."
         )
     named = f"{asked.name}{_images(asked)}"
+    drawn = draw(results) | {"samples": draw_samples(results, place)}
     pictures = []
-    for kind, content in draw(results).items():
-        pictures.append(f"{named}.png" if kind == "results" else f"{named}-{kind}.png")
-        write_atomically(place.path / pictures[-1], content)
+    for kind, content in drawn.items():
+        picture = place.path / (f"{named}.png" if kind == "results" else f"{named}-{kind}.png")
+        if content is not None:
+            write_atomically(picture, content)
+        # Samples were drawn before, where the runs are no longer there.
+        if picture.exists():
+            pictures.append(picture.name)
     write_atomically(place.path / f"{named}.md", page(results, results_of, pictures))
     for claim in claims_of(asked.name):
         print(f"  {claim.number:<3} {claim.verdict(results_of).verdict:<14} {claim.text}")

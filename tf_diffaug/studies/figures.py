@@ -25,7 +25,7 @@ _PANEL = (3.0, 2.5)  # inches
 _DPI = 130
 # After Okabe and Ito: told apart by most of the colour-blind.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
-_SMALL = 8
+SMALL = 8
 _MOST_CURVES = 12
 
 
@@ -69,7 +69,7 @@ def _strengths(results: Results, arms: Sequence[Arm]) -> bytes:
         for arm in across:
             _line_across(panel, results, arm)
         _dress(panel, results, title)
-        panel.set_xlabel(results.study.x_label, fontsize=_SMALL)
+        panel.set_xlabel(results.study.x_label, fontsize=SMALL)
         if "x" in results.study.log:
             panel.set_xscale("log")
         places = sorted({arm.x for arm in mine})
@@ -77,11 +77,11 @@ def _strengths(results: Results, arms: Sequence[Arm]) -> bytes:
         panel.xaxis.set_minor_locator(NullLocator())
         handles, labels = panel.get_legend_handles_labels()
         if not told.issuperset(labels):  # what another panel tells it need not
-            panel.legend(handles, labels, fontsize=_SMALL - 1, frameon=False)
+            panel.legend(handles, labels, fontsize=SMALL - 1, frameon=False)
             told.update(labels)
     if limits := _limits(results, arms):
         panels[0].set_ylim(*limits)
-    return _png(figure, results)
+    return png(figure, results)
 
 
 def _limits(results: Results, arms: Sequence[Arm]) -> tuple[float, float] | None:
@@ -158,10 +158,10 @@ def _bars(results: Results, arms: Sequence[Arm]) -> bytes:
             [t for _, t in ticks],
             rotation=40,
             ha="right",
-            fontsize=_SMALL - 1,
+            fontsize=SMALL - 1,
         )
         _dress(panel, results, "", metric)
-    return _png(figure, results)
+    return png(figure, results)
 
 
 def _overlap(results: Results) -> bytes | None:
@@ -207,9 +207,9 @@ def _curves(results: Results, arms: Sequence[Arm]) -> bytes:
             means = [spread([v[s.index(step)] for s, v in runs if step in s]).mean for step in at]
             panel.plot(at, means, dash, color=colour, linewidth=1.6, label=arm.name)
         _dress(panel, results, "", metric)
-        panel.set_xlabel("step", fontsize=_SMALL)
-    panels[0].legend(fontsize=_SMALL - 2, frameon=False)
-    return _png(figure, results)
+        panel.set_xlabel("step", fontsize=SMALL)
+    panels[0].legend(fontsize=SMALL - 2, frameon=False)
+    return png(figure, results)
 
 
 def _panels(
@@ -227,16 +227,16 @@ def _panels(
 
 def _dress(panel: Axes, results: Results, title: str, metric: str = "") -> None:
     metric = metric or results.study.metrics[0]
-    panel.set_title(title, fontsize=_SMALL + 1)
-    panel.set_ylabel(_TITLES.get(metric, metric.replace("_", " ")), fontsize=_SMALL)
-    panel.tick_params(labelsize=_SMALL - 1)
+    panel.set_title(title, fontsize=SMALL + 1)
+    panel.set_ylabel(_TITLES.get(metric, metric.replace("_", " ")), fontsize=SMALL)
+    panel.tick_params(labelsize=SMALL - 1)
     panel.grid(axis="y", linewidth=0.4, alpha=0.6)
     panel.set_axisbelow(True)
     if "y" in results.study.log and metric == results.study.metrics[0]:
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter(LogFormatter())
         panel.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 1)))
-        panel.tick_params(axis="y", which="both", labelsize=_SMALL - 1)
+        panel.tick_params(axis="y", which="both", labelsize=SMALL - 1)
 
 
 _TITLES = {
@@ -249,11 +249,12 @@ _TITLES = {
 }
 
 
-def _png(figure: Figure, results: Results) -> bytes:
+def png(figure: Figure, results: Results) -> bytes:
+    """The file of a figure, under the title of its study."""
     study = results.study
     title = f"{study.title} ({study.source}; scale: {results.scale})"
     width = int(15 * figure.get_figwidth())  # letters that its inches hold
-    figure.suptitle(textwrap.fill(title, width), fontsize=_SMALL + 1)
+    figure.suptitle(textwrap.fill(title, width), fontsize=SMALL + 1)
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()

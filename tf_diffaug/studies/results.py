@@ -195,12 +195,19 @@ class Results:
         if seeds is None:
             seeds = sorted({line["seed"] for line in lines.values()})
         cells = study.cells(scale, seeds, more=more)
-        self._lines = {
-            (cell.arm.name, cell.seed): lines[cell.key] for cell in cells if cell.key in lines
-        }
+        self._cells = {(cell.arm.name, cell.seed): cell for cell in cells if cell.key in lines}
+        self._lines = {place: lines[cell.key] for place, cell in self._cells.items()}
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def cell(self, arm: str, seed: int) -> Cell:
+        """One that has a line.
+
+        Raises:
+            KeyError: if it has none.
+        """
+        return self._cells[arm, seed]
 
     def lines(self, arm: str) -> dict[int, Line]:
         """An arm's lines, by seed."""
