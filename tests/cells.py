@@ -24,10 +24,12 @@ ROWS = 24
 LEFT_OVER = (5, 2)
 # Their sums over the images since the last change are left over after the last step.
 TEXTS = {name: f"{name}(-0.9, every=3, kimg=0.5)" for name in ("ada", "apa", "diffusion")}
-# Of gradient descent, where that of the tests is too high: BigGAN's D would be dead after a few
-# steps, and on the way there what was rounding grows. Of many penalties at once it grows sooner:
-# their gradients jump where a ReLU's input crosses 0.
-RATES = {"biggan": 1e-5, "biggan, all": 1e-6}
+# Of gradient descent, and where that is too high: BigGAN's D would be dead after a few steps, and
+# on the way there what was rounding grows; so it does where gradients jump, as those of FastGAN's
+# pixel loss do. Of many penalties at once it grows sooner.
+RATE = 1e-3
+RATES = {"biggan": 1e-5, "fastgan": 1e-4, "reconstruction": 1e-4}
+OF_ALL = 0.1
 
 
 def _can_have(network, name):
@@ -45,12 +47,12 @@ def cells():
 
     A regularizer is alone on a network of the tests, and with all that go together on each other.
     """
-    made = {name: functools.partial(_make, [name]) for name in NAMES}
+    made = {name: functools.partial(_make, [name], rate=RATES.get(name, RATE)) for name in NAMES}
     for network, networks in NETWORKS.items():
         options = {f"{network}, {loss}": ((), {"loss": loss}) for loss in LOSSES}
         options[f"{network}, all"] = [name for name in NAMES if _can_have(network, name)], {}
         for cell, (names, own) in options.items():
-            own["rate"] = RATES.get(cell, RATES.get(network, 1e-3))
+            own["rate"] = RATES.get(network, RATE) * (OF_ALL if len(names) > 1 else 1.0)
             made[cell] = functools.partial(_make, names, networks=networks, **own)
     return made
 

@@ -37,6 +37,11 @@ METHODS = {
     "fakeclr": ("FakeCLR", "2207.08630", "regularizers=fakeclr"),
     "relativistic": ("RpGAN", "2501.05441", _RELATIVISTIC),
     "r3gan": ("R3GAN", "2501.05441", f"model=r3gan {{r3gan}} {_RELATIVISTIC} beta1=0 d_steps=1"),
+    "fastgan": (
+        "FastGAN",
+        "2101.04775",
+        "model=fastgan conditional=false {fastgan} loss=smooth_hinge regularizers=reconstruction",
+    ),
 }
 
 

@@ -24,16 +24,19 @@ _MEASURED = "2 CPU cores, by the step measured in docs/benchmarks.md, evaluation
 _UNMEASURED = "one GPU: not measured"
 _CPU_STEPS = 6_000
 # `kimg`: the thousand images in which what adapts itself, such as ADA's p, goes from 0 to 1.
-# `r3gan`: the size of that network, whose maps are groups of 16 channels. `chain`: what puts CHAIN
-# into the setup's network; its p begins to move after 5,000 steps unless told otherwise.
+# `r3gan`, `fastgan`: the size of those networks; R3GAN's maps are groups of 16 channels. `chain`:
+# what puts CHAIN into the setup's network; its p begins to move after 5,000 steps unless told
+# otherwise.
 _VALUES = {
     "kimg": "500",
     "r3gan": "width=768 latent_dim=64",
+    "fastgan": "width=64 latent_dim=256 eval_batch_norm=batch",
     "chain": "model='biggan(normalization=chain)' regularizers=chain",
 }
 _SLIM_VALUES = {
     "kimg": "50",
     "r3gan": "width=32 latent_dim=64",
+    "fastgan": "width=16 latent_dim=64",
     "chain": "model='sndcgan(normalization=chain)' regularizers='chain(20, start=500)'",
 }
 
