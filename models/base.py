@@ -48,12 +48,9 @@ class Network(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        sizes = {"resolution": resolution, "channels": channels, "width": width}
-        if num_classes is not None:
-            sizes["num_classes"] = num_classes
-        for name, value in sizes.items():
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
+        check_positive(
+            resolution=resolution, channels=channels, width=width, num_classes=num_classes
+        )
         self.resolution = resolution
         self.channels = channels
         self.width = width
@@ -186,6 +183,13 @@ def judged(
 ) -> tf.Tensor | dict[str, tf.Tensor]:
     """What a discriminator's call returns: logits, with the features if they are asked for."""
     return {"logits": logits, "features": features} if return_features else logits
+
+
+def check_positive(**sizes: int | None) -> None:
+    """Raises ValueError for a size below 1; None is none."""
+    for name, value in sizes.items():
+        if value is not None and value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
 
 
 def batch_of(input_shape: Any) -> int | None:

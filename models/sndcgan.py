@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug.layers import BatchNorm, ChainNorm, SpectralNormalization
-from tf_diffaug.models.base import Network, Normalization, chain_norm, judged
+from tf_diffaug.models.base import Network, Normalization, chain_norm, check_positive, judged
 from tf_diffaug.naming import unknown
 
 # compare_gan, architectures/sndcgan.py.
@@ -75,8 +75,7 @@ class SNDCGANGenerator(_SNDCGAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(resolution, channels, width, seed, **kwargs)
-        if latent_dim < 1:
-            raise ValueError(f"`latent_dim` must be at least 1. Received: latent_dim={latent_dim}.")
+        check_positive(latent_dim=latent_dim)
         if latents not in get_args(Latents):
             raise ValueError(unknown("latents", latents, get_args(Latents)))
         self.latent_dim = latent_dim

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_diffaug.labels import class_weights
 from tf_diffaug.layers import BatchNorm, ConditionalBatchNorm
-from tf_diffaug.models.base import batch_of
+from tf_diffaug.models.base import batch_of, check_positive
 from tf_diffaug.models.biggan.base import BigGANNetwork, Init, Layout
 from tf_diffaug.models.biggan.blocks import GeneratorBlock
 
@@ -122,10 +122,7 @@ class BigGANGenerator(BigGANNetwork):
         )
 
     def _check(self, chunks: int) -> None:
-        sizes = {"latent_dim": self.latent_dim, "shared_dim": self.shared_dim}
-        for name, value in sizes.items():
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
+        check_positive(latent_dim=self.latent_dim, shared_dim=self.shared_dim)
         if self.shared_dim is not None and self.num_classes is None:
             raise ValueError(
                 "`shared_dim` is the length of a class embedding, and needs classes: "

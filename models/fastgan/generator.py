@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_diffaug import random as stateless
 from tf_diffaug.layers import UpsampledConv2D
+from tf_diffaug.models.base import check_positive
 from tf_diffaug.models.fastgan.base import FastGANNetwork
 from tf_diffaug.models.fastgan.blocks import GatedConv, SkipExcitation
 from tf_diffaug.models.noise import noise
@@ -59,8 +60,7 @@ class FastGANGenerator(FastGANNetwork):
         **kwargs: Any,
     ) -> None:
         super().__init__(resolution, channels, width, seed, **kwargs)
-        if latent_dim < 1:
-            raise ValueError(f"`latent_dim` must be at least 1. Received: latent_dim={latent_dim}.")
+        check_positive(latent_dim=latent_dim)
         self.latent_dim = latent_dim
         kind = keras.layers.Conv2DTranspose
         self._layer(GatedConv, self._filters_at(FIRST), kind, FIRST, name=f"up{FIRST}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tf_diffaug.models.base import Network
+from tf_diffaug.models.base import Network, check_positive
 from tf_diffaug.models.r3gan.blocks import BLOCK_GAIN, ResidualBlock, fan_in_normal
 
 # Channels of a group in the presets of CIFAR-10 and FFHQ: 1536 channels in 96 groups.
@@ -50,9 +50,7 @@ class R3GANNetwork(Network):
                     f"R3GAN has maps whose sides are powers of two, {SIDE} or more. "
                     f"Received: {name}={value}."
                 )
-        check_positive(depth=depth, expansion=expansion)
-        if cardinality is not None:
-            check_positive(cardinality=cardinality)
+        check_positive(depth=depth, expansion=expansion, cardinality=cardinality)
         self.cardinality = cardinality
         self.depth = depth
         self.expansion = expansion
@@ -122,10 +120,3 @@ class R3GANNetwork(Network):
             "expansion": self.expansion,
             "full_width_until": self.full_width_until,
         }
-
-
-def check_positive(**sizes: int) -> None:
-    """Raises ValueError for a size below 1."""
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")

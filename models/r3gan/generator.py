@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tf_diffaug.labels import class_weights
 from tf_diffaug.layers.resample import upsample
-from tf_diffaug.models.base import batch_of
-from tf_diffaug.models.r3gan.base import SIDE, R3GANNetwork, check_positive
+from tf_diffaug.models.base import batch_of, check_positive
+from tf_diffaug.models.r3gan.base import SIDE, R3GANNetwork
 from tf_diffaug.models.r3gan.blocks import GenerativeBasis
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tf_diffaug.models.base import Network
+from tf_diffaug.models.base import Network, check_positive
 from tf_diffaug.naming import unknown
 
 
@@ -63,10 +63,3 @@ class StyleGAN2Network(Network):
             "architecture": self.architecture,
             "max_channels": self.max_channels,
         }
-
-
-def check_positive(**sizes: int) -> None:
-    """Raises ValueError for a size below 1."""
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tf_diffaug import _keras
 from tf_diffaug import random as stateless
-from tf_diffaug.models.base import batch_of
+from tf_diffaug.models.base import batch_of, check_positive
 from tf_diffaug.models.noise import noise
-from tf_diffaug.models.stylegan2.base import StyleGAN2Network, check_positive
+from tf_diffaug.models.stylegan2.base import StyleGAN2Network
 from tf_diffaug.models.stylegan2.blocks import Mapping, StyledConv, ToImage
 
 Architecture = Literal["skip", "orig"]
