@@ -105,7 +105,7 @@ HELP = """Runs what a figure or table of the papers rests on, recipe by recipe a
 Try: {0} --list, then {0} reals-only --data_dir=data
 {flags}
 Give the command again, or in several shells: what is done is not done again, and what was begun
-goes on. Lines go to FOLDER/SCALE/results.jsonl, which all drawings are made from."""
+goes on. Lines go to FOLDER/SCALE/results.jsonl, which figures and verdicts are made from."""
 
 
 def read(arguments: Sequence[str]) -> Asked | None:

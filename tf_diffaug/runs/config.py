@@ -81,7 +81,7 @@ class Config:
 
     model: str = _option(
         "sndcgan",
-        "sndcgan, biggan, stylegan2, r3gan or fastgan; also r3gan(depth=1)",
+        "sndcgan, biggan, stylegan2, r3gan, fastgan, or 'r3gan(depth=1)'",
         group="Networks",
     )
     conditional: bool = _option(False, "train with the dataset's labels (biggan, stylegan2, r3gan)")

@@ -12,7 +12,7 @@ from tf_diffaug.studies.figures import SMALL, png
 from tf_diffaug.studies.results import Place, Results, value_of
 
 _COLUMNS = 2
-_SHARE = 4  # of the sheet's height: two rows of its eight
+_TOP = 6  # of its width: two of a sheet's rows, which have twelve images
 _WIDE = 4.2  # inches of a sheet
 _DPI = 100
 
@@ -20,8 +20,8 @@ _DPI = 100
 def draw_samples(results: Results, place: Place) -> bytes | None:
     """A PNG file with the top of each arm's last sheet, and the score of that run above it.
 
-    All are of one seed, the one that most arms have: their latents are the same. The lines do not
-    have the pictures: None where no run lies in its folder any more.
+    All are of one seed, the one that most arms have, and from the same latents where these are of
+    one length. The lines do not have the pictures: None where no run lies in its folder any more.
 
     Args:
         results: of a study.
@@ -48,14 +48,12 @@ def draw_samples(results: Results, place: Place) -> bytes | None:
 def _draw(results: Results, sheets: dict[str, Image.Image]) -> bytes:
     columns = min(_COLUMNS, len(sheets))
     rows = -(-len(sheets) // columns)
-    first = next(iter(sheets.values()))
-    high = _WIDE * (first.height // _SHARE) / first.width
-    size = (_WIDE * columns, (high + 0.25) * rows + 0.5)
+    size = (_WIDE * columns, (_WIDE / _TOP + 0.25) * rows + 0.5)
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for panel in panels:
         panel.set_axis_off()
     for panel, (title, sheet) in zip(panels, sheets.items(), strict=False):
-        panel.imshow(sheet.crop((0, 0, sheet.width, sheet.height // _SHARE)))
+        panel.imshow(sheet.crop((0, 0, sheet.width, sheet.width // _TOP)))
         panel.set_title(title, fontsize=SMALL, loc="left")
     return png(figure, results)
