@@ -201,6 +201,7 @@ def test_a_real_cell_is_trained_measured_and_not_done_again(here, capsys, monkey
     assert {path.name for path in (here / "studies/cpu").glob("overlap*")} == {
         "overlap.md",
         "overlap.png",
+        "overlap-samples.png",
     }
     assert run(*asked) == 0
     assert "0 of 1 cells run; 1 were done before." in capsys.readouterr().out
