@@ -10,7 +10,7 @@ from tf_diffaug.errors import UserError, user_mistakes
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.config import Config, fields
 from tf_diffaug.runs.recipe import settle
-from tf_diffaug.training import regularizers
+from tf_diffaug.training import get_loss, regularizers
 
 
 class Consistency(regularizers.Regularizer):
@@ -62,13 +62,28 @@ def test_a_regularizer_that_uses_the_policy_leaves_the_losses_plain(monkeypatch)
     assert "(uses the policy): logits are to agree." in text
 
 
-def test_each_extra_term_is_said_in_the_words_of_its_own():
+# What a term needs beside it.
+NEEDED = {
+    "chain": {"model": "sndcgan(normalization=chain)"},
+    "diffusion": {"policy": "color,diffusion_noise"},
+    "path_length": {"model": "stylegan2"},
+    "reconstruction": {"model": "fastgan"},
+    "s3gan": {"model": "biggan", "conditional": True, "label_fraction": 0.1},
+}
+
+
+@pytest.mark.parametrize("name", regularizers.REGULARIZERS)
+def test_each_extra_term_is_said_in_the_words_of_its_own(name):
+    settings = {"policy": "color", "regularizers": name, **NEEDED.get(name, {})}
+    text = words(**settings)
+    assert regularizers.REGULARIZERS[name].summary in text
+    assert f"{settings.get('model', 'sndcgan')} at width" in text
+
+
+def test_terms_are_said_together():
     text = words(policy="color", regularizers="ada:0.5,r1:10,topk,apa")
     for name in ("ada", "r1", "topk", "apa"):
         assert regularizers.REGULARIZERS[name].summary in text
-    text = words(model="sndcgan(normalization=chain)", regularizers="chain")
-    assert regularizers.REGULARIZERS["chain"].summary in text
-    assert "sndcgan(normalization=chain) at width" in text
 
 
 @pytest.mark.parametrize(
@@ -214,6 +229,9 @@ def test_diffaugment_in_words():
         ({"eval_batch_norm": "standing"}, "statistics of 100 batches taken for it"),
         ({"truncation": 0.5}, "truncation 0.5"),
         ({}, "labels are not looked at"),
+        ({}, "from 128 standard normal latents"),
+        ({"model": "sndcgan(latents=uniform)"}, "uniform latents"),
+        ({"loss": "relativistic"}, get_loss("relativistic").summary),
         ({"model": "biggan", "conditional": True}, "fakes' labels are drawn uniformly"),
         (
             {"model": "biggan", "conditional": True, "fake_labels": "data"},

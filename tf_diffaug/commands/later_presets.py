@@ -52,7 +52,7 @@ LATER = [
         "R3GAN on CIFAR-10, class-conditional",
         _R3GAN,
         "arXiv 2501.05441, the authors' code; its augmentation has four more ops",
-        "20 million images on 8 GPUs (published); not yet run here",
+        "8 GPUs (published), no end named; here its schedules end it; not yet run here",
         "1.96, as others quote it (50,000 fakes, training set)",
     ),
     Preset(

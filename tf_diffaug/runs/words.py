@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_diffaug.evaluation.metrics import METRICS
+from tf_diffaug.language import parse_calls
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.schedules import in_words
@@ -168,9 +169,11 @@ def _augmentation(recipe: Recipe) -> str:
 
 
 def _networks(config: Config) -> str:
+    (model,) = parse_calls(config.model, what="model")
+    latents = "uniform" if model.kwargs.get("latents") == "uniform" else "standard normal"
     text = (
         f"{config.model} at width {config.width}, {config.resolution} px, from "
-        f"{config.latent_dim} standard normal latents"
+        f"{config.latent_dim} {latents} latents"
     )
     if not config.conditional:
         return f"{text}; labels are not looked at."
