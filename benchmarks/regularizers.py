@@ -1,4 +1,4 @@
-"""Times SNDCGAN's step with each regularizer against the plain step's.
+"""Times SNDCGAN's step with each regularizer, or paired logits, against the plain step's.
 
 S3GAN's, which needs classes, is held against BigGAN's, the path length, which needs styles, against
 StyleGAN2's without R1, the reconstruction, which needs maps, against FastGAN's; all at their
@@ -68,6 +68,13 @@ CASES: dict[str, dict[str, Any]] = {
     "apa": {"policy": "none", "views": VIEWS, "most": 1.02},
     "diffusion": {"augment": "both", "policy": "diffusion_noise", "views": VIEWS, "most": 1.02},
     "topk": {"policy": "none", "views": VIEWS},
+    # Each fake is judged beside a real, in G's update too.
+    "relativistic": {
+        "regularizers": "none",
+        "loss": "relativistic",
+        "policy": "none",
+        "views": (2, 2),
+    },
     # A queue of 5 % of CIFAR-10.
     "insgen": {
         "regularizers": "insgen(queue=2500)",
@@ -133,9 +140,7 @@ def cases(names: list[str] | None = None) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, kind in REGULARIZERS.items():
         found[name] = {} if issubclass(kind, PolicyRegularizer) else {"policy": "none"}
-    for name, case in CASES.items():
-        if case.get("regularizers", name).partition(":")[0].partition("(")[0] in REGULARIZERS:
-            found[name] = case
+    found |= CASES
     for name in names or ():
         if name not in found:
             raise ValueError(unknown("row", name, found))
@@ -150,7 +155,7 @@ def recipe(name: str, case: dict[str, Any], arguments: argparse.Namespace) -> di
         made[key] = getattr(arguments, key) or made[key]
     made["policy"] = case.get("policy", arguments.policy)
     made["regularizers"] = case.get("regularizers", "none" if name in PLAIN else name)
-    made |= {key: case[key] for key in ("augment", "normalization") if key in case}
+    made |= {key: case[key] for key in ("augment", "normalization", "loss") if key in case}
     return made
 
 

@@ -87,6 +87,43 @@ def test_what_d_gives_beside_its_logits_is_of_each_view(joint):
     assert plain["real"].squared_means is None
 
 
+@pytest.mark.usefixtures("held_norms")
+def test_the_gradient_of_the_term_is_its_finite_difference():
+    real, fake = np.split(to_float(tf.constant(make_images(8))).numpy(), 2)
+    discriminator = make_discriminator(normalization="chain")
+    networks = SimpleNamespace(discriminator=discriminator, d_steps=1)
+    term = Chain(7.0, p0=0.2)
+    term.build(networks)
+
+    def value():
+        views = Views(real, fake, augment_real=tf.identity, augment_fake=tf.identity)
+        outputs = discriminate(discriminator, views, ["real", "fake"], joint=True)
+        update = SimpleNamespace(
+            outputs=outputs,
+            mode=MODES["none"],
+            index=tf.constant(0, tf.int64),
+            networks=networks,
+            seen=0,
+        )
+        return tf.reduce_sum(term.discriminator_term(update))
+
+    weights = discriminator.trainable_variables
+    with tf.GradientTape() as tape:
+        found = value()
+    gradients = tape.gradient(found, weights)
+    # Those of the convolution before the layer; the logits' have no part in it.
+    *moved, kernel, bias = gradients
+    assert kernel is bias is None
+    direction = np.random.default_rng(0).normal(size=moved[0].shape).astype(np.float32)
+    start, values = weights[0].numpy(), []
+    for sign in (1, -1):
+        weights[0].assign(start + sign * 1e-2 * direction)
+        values.append(float(value()))
+    slope = np.sum(moved[0].numpy() * direction)
+    # Of a square, central differences are exact but for the spectral norm beside it.
+    np.testing.assert_allclose((values[0] - values[1]) / 2e-2, slope, rtol=1e-2)
+
+
 def test_the_views_of_a_step_are_judged_in_one_pass_and_kept_apart():
     gan = make_gan("chain,bcr:1", policy="color")
     assert gan.joint_views

@@ -13,6 +13,7 @@ from tests.networks import (
     make_conditional_gan,
     make_gan,
     make_images,
+    mixed_precision,
     values,
 )
 from tf_diffaug.images import to_float
@@ -125,6 +126,33 @@ def test_two_replicas_end_where_one_does(two_replicas):
 
     (start, one), (_, two) = trained(make_strategy("one_device")), trained(two_replicas)
     assert_same_updates(start, one, two)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_it_is_finite_in_half_precision_and_its_value_float32(dtype):
+    with mixed_precision(dtype):
+        gan = make_gan(loss="relativistic", regularizers="r1(1),r2(1)", policy=POLICY)
+    for _ in range(2):
+        logs = gan.train_step(tf.constant(make_images(8)))
+    assert {value.dtype for value in logs.values()} == {tf.float32}
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    gan.check_finite()
+
+
+def test_it_compiles_with_xla():
+    gan = make_gan(loss="relativistic", regularizers="r1(1),r2(1)", optimizer=still)
+    images = tf.constant(make_images(8))
+    logs = [
+        {name: float(value) for name, value in run(images).items()}
+        for run in (
+            tf.function(gan.train_step, autograph=False, jit_compile=True),
+            gan.train_step,
+        )
+    ]
+    # XLA draws other latents than a graph, so that values are alike, not equal.
+    assert logs[0].keys() == logs[1].keys()
+    for name, value in logs[1].items():
+        np.testing.assert_allclose(logs[0][name], value, rtol=0.5, err_msg=name)
 
 
 def test_measured_signs_are_of_pairs():

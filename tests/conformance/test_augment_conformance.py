@@ -23,7 +23,7 @@ LAYERS = {
     ),
 }
 
-# The policies have every kind of op in them; the ops one by one in all ways of running are for CI.
+# The policies have every kind of op in them; the ops one by one in all ways of running are slow.
 QUICK = ("policy", "policy spatial")
 CHEAP = ("dtypes", "shapes", "draws", "replay", "no_clipping", "gradient", "second_order", "config")
 PAIRS = [
