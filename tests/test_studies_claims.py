@@ -57,6 +57,11 @@ def test_in_between_it_is_not_decided_and_says_what_it_would_take():
     )
 
 
+def test_a_claim_whose_arms_no_seed_has_is_not_run():
+    assert verdict(BETTER, {"none": [10, 11]}).verdict == "not run"
+    assert verdict(BETTER, {"none": [10], "bcr 0.1": [9]}).verdict == "not decided"
+
+
 def test_seeds_are_paired_and_those_without_a_partner_do_not_count():
     found = verdict(BETTER, {"none": [10, 20, None, 40], "bcr 0.1": [9, 18, 1, None]})
     assert found.findings[0].count == 2

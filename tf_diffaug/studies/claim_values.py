@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tf_diffaug.studies.claims import Claim, Contrast, above, gains_more, mean_above
-from tf_diffaug.studies.differentiable_augmentation import GAMMAS, POLICY
+from tf_diffaug.studies.differentiable_augmentation import GAMMAS, SMALL_POLICY
 from tf_diffaug.studies.differentiable_augmentation import PAPER as FIRST
 from tf_diffaug.studies.image_augmentations import PAPER as SECOND
 from tf_diffaug.studies.later import METHODS
@@ -15,7 +15,7 @@ _VISUAL = ["brightness 0.06", "brightness 0.3", "redness 0.04", "redness 0.1"]
 _NOISE = ["both instance_noise 0.02", "both instance_noise 0.1"]
 _OVERLAPS = ("greenness", "mixup", "translation(fill=reflect)")
 _FEW, _ALL = (("none 10%", "diffaugment 10%"), ("none 100%", "diffaugment 100%"))
-_D_ONLY = f"d_only {POLICY}"
+_D_ONLY = f"d_only {SMALL_POLICY}"
 
 
 def _placed(place: str, ops: list[str]) -> list[str]:
@@ -175,7 +175,7 @@ CLAIMS = (
                 (f"none width {narrow}", f"diffaugment width {narrow}"),
                 f"gain at width {wide} above that at {narrow}",
             )
-            for wide, narrow in ((32, 8), (96, 48))
+            for wide, narrow in ((16, 4), (96, 48))
         ),
     ),
     Claim(

@@ -9,12 +9,13 @@ from tf_diffaug.studies.intervals import CONFIDENCE, Interval, interval, seeds_n
 from tf_diffaug.studies.results import Results
 
 HOLDS, DOES_NOT, UNDECIDED = "holds", "does not hold", "not decided"
+NOT_RUN = "not run"
 RULE = (
     "A claim is one or more contrasts, each a sum over arms of runs that share a seed, written so "
     "that the paper says it is above 0. Over the seeds it has a mean and Student's "
     f"{CONFIDENCE:.0%} interval. It holds if the interval lies above 0, does not if it lies "
     "below, and is not decided otherwise. A claim holds if all its contrasts do, and does not if "
-    "one does not."
+    "one does not; it is not run if no seed has any."
 )
 Term = tuple[float, str, str]
 
@@ -81,10 +82,7 @@ class Claim:
             results = results_of(contrast.study or self.study)
             if contrast.arms <= {arm.name for arm in results.study.arms_at(results.scale)}:
                 findings.append(_find(contrast, results))
-        found = {finding.verdict for finding in findings}
-        if DOES_NOT in found:
-            return Verdict(self, DOES_NOT, findings)
-        return Verdict(self, HOLDS if found == {HOLDS} else UNDECIDED, findings)
+        return Verdict(self, _together(findings), findings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +123,15 @@ class Verdict:
     claim: Claim
     verdict: str
     findings: Sequence[Finding]
+
+
+def _together(findings: Sequence[Finding]) -> str:
+    found = {finding.verdict for finding in findings}
+    if DOES_NOT in found:
+        return DOES_NOT
+    if not any(finding.count for finding in findings):
+        return NOT_RUN
+    return HOLDS if found == {HOLDS} else UNDECIDED
 
 
 def _find(contrast: Contrast, results: Results) -> Finding:

@@ -1,46 +1,55 @@
 """The later methods, each beside DiffAugment on the fewest images that the first paper has.
 
 An arm is DiffAugment and one more; the names are those of the registries. Weights are each method's
-own, see docs/regularizers.md.
+own, see docs/regularizers.md. Extra loss terms of the setup stay, except where a loss or a network
+brings its own.
 """
 
 from __future__ import annotations
 
-from tf_diffaug.studies.differentiable_augmentation import POLICY
+from tf_diffaug.studies.differentiable_augmentation import POLICY, SMALL_POLICY
 from tf_diffaug.studies.setups import BIGGAN, LOW_SHOT
 from tf_diffaug.studies.study import SCALES, Arm, Study
 
 # R3GAN's gamma on CIFAR-10 at the beginning of its schedule.
 _RELATIVISTIC = "loss=relativistic regularizers=r1:0.05,r2:0.05"
-# By method: what it is, where from, and the flags that it adds: `{policy}` is DiffAugment's, other
-# words in braces are the setup's values.
+# Adam and D's steps of another network or loss are its own, whatever the setup's are.
+_OWN = "g_lr=2e-4 d_lr=2e-4 d_steps=1"
+# By method: what it is, where from, and the flags that it adds. `{policy}` is DiffAugment's, other
+# words in braces are the setup's values: `{and}` its own extra loss terms, to which the method's
+# are added.
 METHODS = {
-    "ada": ("ADA", "2006.06676", "regularizers='ada(0.6, kimg={kimg})'"),
-    "apa": ("APA", "2111.06849", "regularizers='apa(0.6, kimg={kimg})'"),
-    "lecam": ("LeCam", "2104.03310", "regularizers=lecam:0.3"),
-    "cr": ("CR", "1910.12027", "regularizers=cr:10"),
-    "bcr": ("bCR", "2002.04724", "regularizers=bcr:10"),
-    "zcr": ("zCR", "2002.04724", "regularizers=zcr"),
-    "cntr": ("Cntr", "2006.02595", "regularizers=cntr:0.1"),
-    "dragan": ("DRAGAN", "1705.07215", "regularizers=dragan:10"),
+    "ada": ("ADA", "2006.06676", "regularizers='{and}ada(0.6, kimg={kimg})'"),
+    "apa": ("APA", "2111.06849", "regularizers='{and}apa(0.6, kimg={kimg})'"),
+    "lecam": ("LeCam", "2104.03310", "regularizers='{and}lecam:0.3'"),
+    "cr": ("CR", "1910.12027", "regularizers='{and}cr:10'"),
+    "bcr": ("bCR", "2002.04724", "regularizers='{and}bcr:10'"),
+    "zcr": ("zCR", "2002.04724", "regularizers='{and}zcr'"),
+    "cntr": ("Cntr", "2006.02595", "regularizers='{and}cntr:0.1'"),
+    "dragan": ("DRAGAN", "1705.07215", "regularizers='{and}dragan:10'"),
     "diffusion": (
         "Diffusion-GAN",
         "2206.02262",
-        "policy={policy},diffusion_noise regularizers=diffusion",
+        "policy={policy},diffusion_noise regularizers='{and}diffusion(kimg={noise_kimg})'",
     ),
-    "topk": ("top-k", "2002.06224", "regularizers=topk"),
-    "augself": ("AugSelf", "2205.15677", "regularizers=augself"),
+    "topk": ("top-k", "2002.06224", "regularizers='{and}topk'"),
+    "augself": ("AugSelf", "2205.15677", "regularizers='{and}augself'"),
     # Its weight with DiffAugment at 10 % of CIFAR-10.
-    "diggan": ("DigGAN", "2211.14694", "regularizers=diggan:1000"),
+    "diggan": ("DigGAN", "2211.14694", "regularizers='{and}diggan:1000'"),
     "chain": ("CHAIN", "2404.00521", "{chain}"),
-    "insgen": ("InsGen", "2106.04566", "regularizers=insgen"),
-    "fakeclr": ("FakeCLR", "2207.08630", "regularizers=fakeclr"),
+    "insgen": ("InsGen", "2106.04566", "regularizers='{and}insgen(queue={queue})'"),
+    "fakeclr": ("FakeCLR", "2207.08630", "regularizers='{and}fakeclr(queue={queue})'"),
     "relativistic": ("RpGAN", "2501.05441", _RELATIVISTIC),
-    "r3gan": ("R3GAN", "2501.05441", f"model=r3gan {{r3gan}} {_RELATIVISTIC} beta1=0 d_steps=1"),
+    "r3gan": (
+        "R3GAN",
+        "2501.05441",
+        f"model=r3gan {{r3gan}} {_RELATIVISTIC} {_OWN} beta1=0 beta2=0.9",
+    ),
     "fastgan": (
         "FastGAN",
         "2101.04775",
-        "model=fastgan conditional=false {fastgan} loss=smooth_hinge regularizers=reconstruction",
+        "model=fastgan conditional=false {fastgan} loss=smooth_hinge regularizers=reconstruction:8 "
+        f"{_OWN} beta1=0.5 beta2=0.999",
     ),
 }
 
@@ -48,8 +57,8 @@ METHODS = {
 def _arms(share: int, policy: str, **scales: tuple[str, ...]) -> tuple[Arm, ...]:
     """DiffAugment's arm and one a method, at all scales unless some are named."""
     both = f"policy={policy} augment=both"
-    plain = Arm("none", "policy=none augment=none regularizers=none", share, "none")
-    alone = Arm("diffaugment", f"{both} regularizers=none", share, "DiffAugment")
+    plain = Arm("none", "policy=none augment=none regularizers='{alone}'", share, "none")
+    alone = Arm("diffaugment", f"{both} regularizers='{{alone}}'", share, "DiffAugment")
     more = (
         Arm(
             f"+ {name}",
@@ -69,7 +78,7 @@ STUDIES = (
         "each later method beside DiffAugment, on 10 % of CIFAR-10",
         "the methods' own papers",
         BIGGAN,
-        _arms(10, "translation,cutout"),
+        _arms(10, SMALL_POLICY),
         metrics=("fid", "kid"),
     ),
     Study(

@@ -1,10 +1,10 @@
 """Networks and their training at each scale: the one place for steps, images and hours.
 
 `paper` is the published setup, by its preset. `gpu` is narrower in steps, for one accelerator.
-`cpu` is slim: minutes a cell on two cores. There "percent of the data" stands for few images, so
-that D overfits within few steps, as it does in the papers: of 6,000 steps of 32 images, 1,000
-images are seen 192 times (the second paper's 50,000 some 256 times), 200 images 960 times (the
-first paper's 5,000 some 5,000 times).
+`cpu` is slim: minutes a cell on one core. There "percent of the data" stands for few images, so
+that D overfits within few steps, as it does in the papers: in 10,000 steps of 16 images, 100 images
+are seen 1,600 times (the second paper's 50,000 some 256 times, the first paper's 5,000 some 5,000
+times). In a trial without augmentation the FID was lowest at step 3,000.
 
 `[R]` marks what could not be read in either paper and is ours.
 """
@@ -18,45 +18,59 @@ from tf_diffaug.studies.study import Setup
 # One resolution for all cells: features at another are another measure.
 FEATURES = "fid_features=efficientnet-lite0:64"
 _SMALL_EVALUATION = f"{FEATURES} metrics=fid,kid,mind fid_split=test num_fakes=2000"
-# A step of the slim twins on 2 CPU cores, seconds: docs/benchmarks.md, Packed data (images/s).
-_SNDCGAN_STEP, _BIGGAN96_STEP = 32 / 382, 64 / 249
-_MEASURED = "2 CPU cores, by the step measured in docs/benchmarks.md, evaluations left out"
 _UNMEASURED = "one GPU: not measured"
-_CPU_STEPS = 6_000
-# `kimg`: the thousand images in which what adapts itself, such as ADA's p, goes from 0 to 1.
+# `kimg`, `noise_kimg`: the thousand images in which what adapts itself, ADA's p or the noise of a
+# diffusion, goes from 0 to 1. `alone`, `and`: the setup's own extra loss terms, and what to put
+# before a method's.
 # `r3gan`, `fastgan`: the size of those networks; R3GAN's maps are groups of 16 channels. `chain`:
 # what puts CHAIN into the setup's network; its p begins to move after 5,000 steps unless told
-# otherwise.
+# otherwise. `queue`: of InsGen and FakeCLR, a share of the images or, as 5 % of 100 are 5, keys.
 _VALUES = {
     "kimg": "500",
+    "noise_kimg": "100",
+    "alone": "none",
+    "and": "",
     "r3gan": "width=768 latent_dim=64",
     "fastgan": "width=64 latent_dim=256 eval_batch_norm=batch",
     "chain": "model='biggan(normalization=chain)' regularizers=chain",
+    "queue": "0.05",
 }
+# A step of slim R3GAN or FastGAN takes several times as long as SNDCGAN's; hence fewer steps.
 _SLIM_VALUES = {
-    "kimg": "50",
-    "r3gan": "width=32 latent_dim=64",
-    "fastgan": "width=16 latent_dim=64",
+    "kimg": "20",
+    "noise_kimg": "20",
+    "alone": "none",
+    "and": "",
+    "r3gan": "width=16 latent_dim=64 steps=2500 eval_every=250",
+    "fastgan": "width=8 latent_dim=64 steps=2500 eval_every=250",
     "chain": "model='sndcgan(normalization=chain)' regularizers='chain(20, start=500)'",
+    "queue": "64",
 }
 
 
-def _slim(preset: str, steps: int, step: float, words: str = "") -> Setup:
+# A step of one thread beside another's, seconds: of a slim SNDCGAN with 16 images.
+_SNDCGAN_STEP = 1 / 58
+_MEASURED = "1 CPU core, two cells side by side, evaluations left out"
+_SLIM = f"policy=none augment=none regularizers=none flip=true {_SMALL_EVALUATION}"
+_FEW_IMAGES = "num_images={} data_seed={{seed}}"
+
+
+def _slim(preset: str, steps: int, step: float | None, words: str = "") -> Setup:
+    few = _FEW_IMAGES.format(100)
     return Setup(
-        words=f"preset=quick-{preset} policy=none {_SMALL_EVALUATION} "
-        f"steps={steps} eval_every={steps // 12} sample_every={steps // 6} "
-        f"checkpoint_every={steps // 12} {words}",
-        shares={100: "num_images=1000 data_seed={seed}", 20: "", 10: ""},
-        hours=steps * step / 3600,
-        on=_MEASURED,
+        words=f"preset=quick-{preset} {_SLIM} width=8 batch_size=16 steps={steps} "
+        f"eval_every={steps // 10} sample_every={steps // 5} checkpoint_every={steps // 5} {words}",
+        shares=dict.fromkeys((100, 20, 10), few),
+        hours=None if step is None else steps * step / 3600,
+        on=_MEASURED if step else "1 CPU core: not measured",
         values=_SLIM_VALUES,
     )
 
 
 def _of_first_paper(setup: Setup) -> Setup:
     """All of CIFAR-10, and few images in the place of a part of it."""
-    few = {20: "num_images=1000 data_seed={seed}", 10: "num_images=200 data_seed={seed}"}
-    return dataclasses.replace(setup, words=f"{setup.words} flip=true", shares={100: "", **few})
+    shares = {100: "", 20: _FEW_IMAGES.format(200), 10: _FEW_IMAGES.format(100)}
+    return dataclasses.replace(setup, shares=shares)
 
 
 def _few(setup: Setup) -> Setup:
@@ -83,8 +97,10 @@ def _paper(words: str, shares: dict[int, str], hours: float | None, on: str) -> 
     return Setup(words, shares, hours, on, values=_VALUES, end=end)
 
 
-_SLIM_SNDCGAN = _slim("sndcgan-cifar10", _CPU_STEPS, _SNDCGAN_STEP)
-_SLIM_BIGGAN96 = _slim("biggan96-cifar10", 3_000, _BIGGAN96_STEP)
+# Both papers' slim runs are alike, flips too, so that they share their baselines [R].
+_STEPS = 10_000
+_SLIM_SNDCGAN = _slim("sndcgan-cifar10", _STEPS, _SNDCGAN_STEP, "dataset=cifar10")
+_SLIM_BIGGAN96 = _slim("biggan96-cifar10", _STEPS, None)
 _ON_INCEPTION = "fid_features=inception"
 _TWO_GPUS = "2 GPUs, as published: about a day a cell"
 
@@ -113,16 +129,13 @@ _SHARES = {100: "", 20: "-20", 10: "-10"}
 def biggan(dataset: str) -> dict[str, Setup]:
     """The first paper's setups of `cifar10` or `cifar100`."""
     presets = {share: f"preset=biggan-{dataset}{end}" for share, end in _SHARES.items()}
-    slim = _of_first_paper(_SLIM_SNDCGAN)
+    words = f"eval_batch_norm=standing dataset={dataset}"
+    slim = _slim("sndcgan-cifar10", _STEPS, _SNDCGAN_STEP, f"dataset={dataset}")
     return {
         "paper": _paper(_ON_INCEPTION, presets, 24.0, _TWO_GPUS),
-        "gpu": _with(_gpu("biggan-cifar10", "eval_batch_norm=standing", 20_000), dataset),
-        "cpu": _with(slim, dataset),
+        "gpu": _gpu("biggan-cifar10", words, 20_000),
+        "cpu": _of_first_paper(slim),
     }
-
-
-def _with(setup: Setup, dataset: str) -> Setup:
-    return dataclasses.replace(setup, words=f"{setup.words} dataset={dataset}")
 
 
 BIGGAN = biggan("cifar10")
@@ -141,21 +154,25 @@ STYLEGAN2_FEW = {
 
 # arXiv 2006.10738, 100-shot: FID against the training images. The slim one at 64 px [R].
 _FEW_SHOT = "policy=none fid_split=train flip=true"
+_R1 = "r1(10, on=raw)"  # the preset's
+_LOW_SHOT_VALUES = {**_VALUES, "alone": _R1, "and": f"{_R1},"}
 LOW_SHOT = {
-    "paper": _paper(
-        f"preset=stylegan2-100shot {_ON_INCEPTION} {_FEW_SHOT}",
-        {100: ""},
-        None,
-        "4 to 8 GPUs, several hours a cell as published",
+    "paper": dataclasses.replace(
+        _paper(
+            f"preset=stylegan2-100shot {_ON_INCEPTION} {_FEW_SHOT}",
+            {100: ""},
+            None,
+            "4 to 8 GPUs, several hours a cell as published",
+        ),
+        values=_LOW_SHOT_VALUES,
     ),
     "gpu": dataclasses.replace(
         _gpu("stylegan2-100shot", f"{_FEW_SHOT} resolution=128 num_fakes=5000", 10_000),
         shares={100: ""},
+        values=_LOW_SHOT_VALUES,
     ),
     "cpu": dataclasses.replace(
-        _slim("sndcgan-cifar10", 4_000, 0.0, f"{_FEW_SHOT} resolution=64 num_fakes=1000"),
+        _slim("sndcgan-cifar10", 4_000, None, f"{_FEW_SHOT} resolution=64 num_fakes=1000"),
         shares={100: ""},
-        hours=None,
-        on="2 CPU cores: not measured at 64 px",
     ),
 }
