@@ -95,7 +95,7 @@ def test_contrasts_of_arms_that_the_scale_lacks_are_left_out():
     study = make_study(arms=arms)
     claim = Claim("1", "it helps", "nowhere", "tiny", (above("fid", "none", "bcr 0.3"),))
     found = claim.verdict(lambda name: results_of({"none": [1, 2]}, study))
-    assert (found.verdict, list(found.findings)) == ("not decided", [])
+    assert (found.verdict, list(found.findings)) == ("not run", [])
 
 
 def test_sums_are_those_of_their_words():

@@ -6,6 +6,7 @@ import pytest
 from tf_diffaug.studies.intervals import (
     best_of,
     interval,
+    readable,
     seeds_needed,
     spread,
     student_quantile,
@@ -62,3 +63,18 @@ def test_the_seeds_that_would_decide_are_the_fewest_whose_interval_leaves_out_0(
     assert seeds_needed([1.0]) is None
     assert seeds_needed([1.0, -1.0]) is None
     assert seeds_needed([2.0, 2.0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "expected"),
+    [
+        (2138.4, 4, "2,138"),
+        (-4460.0, 3, "-4,460"),
+        (450.2, 2, "450"),
+        (15.06, 4, "15.06"),
+        (0.1, 2, "0.1"),
+        (0.0, 3, "0"),
+    ],
+)
+def test_numbers_have_digits_and_no_exponent(value, digits, expected):
+    assert readable(value, digits) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
-from tf_diffaug.studies.intervals import CONFIDENCE, Interval, interval, seeds_needed
+from tf_diffaug.studies.intervals import CONFIDENCE, Interval, interval, readable, seeds_needed
 from tf_diffaug.studies.results import Results
 
 HOLDS, DOES_NOT, UNDECIDED = "holds", "does not hold", "not decided"
@@ -109,7 +109,7 @@ class Finding:
         if self.interval is None:
             return f"{self.count} seed(s), 2 are needed{lost}"
         mean, low, high, count = self.interval
-        text = f"{mean:.3g} ({low:.3g} to {high:.3g}, {count} seeds){lost}"
+        text = f"{readable(mean)} ({readable(low)} to {readable(high)}, {count} seeds){lost}"
         if self.verdict != UNDECIDED:
             return text
         needed = "more than 1,000" if self.needed is None else f"about {self.needed}"

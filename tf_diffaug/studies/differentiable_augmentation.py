@@ -70,7 +70,6 @@ def _width(width: int, method: str) -> Arm:
 
 _SEES_OVERFITTING = ("accuracy_real_aug", "accuracy_held_out", "fid")
 _ONLY = "policy=none augment=none"
-_BOTH = f"policy={POLICY} augment=both"
 STUDIES = (
     *(
         Study(
@@ -128,7 +127,12 @@ STUDIES = (
                 Arm(f"r1 {gamma:g}", f"{_ONLY} regularizers=r1:{gamma:g}", 10, "R1 alone", gamma)
                 for gamma in GAMMAS
             ),
-            Arm("diffaugment", f"{_BOTH} regularizers=r1:0.1", 10, series="DiffAugment"),
+            Arm(
+                "diffaugment",
+                "policy={stylegan2_policy} augment=both regularizers=r1:0.1",
+                10,
+                series="DiffAugment",
+            ),
         ),
         form="strength",
         x_label="gamma",

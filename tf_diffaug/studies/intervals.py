@@ -30,6 +30,12 @@ class Interval(NamedTuple):
     count: int
 
 
+def readable(value: float, digits: int = 3) -> str:
+    """A number of so many digits, never with an exponent for a large one."""
+    large = abs(value) >= 10 ** (digits - 1)
+    return f"{value:,.0f}" if large else f"{value:.{digits}g}"
+
+
 def spread(values: Sequence[float]) -> Spread:
     """Mean and standard deviation of one value or more."""
     deviation = statistics.stdev(values) if len(values) > 1 else None

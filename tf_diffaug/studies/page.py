@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_diffaug.studies.claim_values import claims_of
 from tf_diffaug.studies.claims import RULE, Verdict
-from tf_diffaug.studies.intervals import BEST_SHARE, Spread, best_of, interval, spread
+from tf_diffaug.studies.intervals import BEST_SHARE, Spread, best_of, interval, readable, spread
 from tf_diffaug.studies.results import LAST, Results
 from tf_diffaug.studies.study import Arm
 
@@ -73,9 +73,9 @@ def differences_table(results: Results) -> str:
         if not differences:
             continue
         found = interval(differences)
-        shown = "-" if found is None else f"{found.low:.3g} to {found.high:.3g}"
+        shown = "-" if found is None else f"{readable(found.low)} to {readable(found.high)}"
         mean = sum(differences) / len(differences)
-        rows.append([arm.name, f"{len(differences)}", f"{mean:+.3g}", shown])
+        rows.append([arm.name, f"{len(differences)}", f"{'+' * (mean > 0)}{readable(mean)}", shown])
     head = ["arm", "pairs", f"FID less that of {first.name}", "95 % interval"]
     return _table(head, rows) if rows else "No arm has a seed in common with the first yet."
 
@@ -130,8 +130,8 @@ def _shown(results: Results, arm: Arm, metric: str) -> str:
 
 
 def _words(found: Spread, factor: float = 1.0) -> str:
-    mean = f"{factor * found.mean:.4g}"
-    return mean if found.std is None else f"{mean} ± {factor * found.std:.2g}"
+    mean = readable(factor * found.mean, 4)
+    return mean if found.std is None else f"{mean} ± {readable(factor * found.std, 2)}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tf_diffaug.images import read_png
 from tf_diffaug.studies.figures import SMALL, png
+from tf_diffaug.studies.intervals import readable
 from tf_diffaug.studies.results import Place, Results, value_of
 
 _COLUMNS = 2
@@ -40,7 +41,11 @@ def draw_samples(results: Results, place: Place) -> bytes | None:
             run = place.run_dir(results.cell(arm.name, seed))
             if found := sorted(run.glob("samples/*.png")):
                 score = value_of(line, results.study.metrics[0])
-                shown = "" if score is None else f": {results.study.metrics[0].upper()} {score:.4g}"
+                shown = (
+                    ""
+                    if score is None
+                    else f": {results.study.metrics[0].upper()} {readable(score, 4)}"
+                )
                 sheets[f"{arm.name}{shown}"] = read_png(found[-1])
     return _draw(results, sheets) if sheets else None
 
