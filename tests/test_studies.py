@@ -104,6 +104,7 @@ def test_a_key_is_of_what_is_trained_and_measured_and_nothing_else():
     assert key("steps=200") != cell.key
     assert key("log_every=7 checkpoint_every=3 metrics=fid") == cell.key
     assert key("dataset=folder:a/photos/") == key("dataset=folder:/b/photos") != cell.key
+    assert key("dataset=folder:photos") == key("dataset=folder:/b/photos")
 
 
 def test_flags_are_the_setup_s_the_share_s_and_the_arm_s_in_this_order():

@@ -198,8 +198,13 @@ def _told(tally: Tally, count: int) -> str:
     return "; ".join(told) + "."
 
 
-def write(asked: Asked, place: Place) -> None:
+def write(asked: Asked, place: Place, *, samples: bool = True) -> None:
     """Draws and decides from the lines, and says where.
+
+    Args:
+        asked: for which study.
+        place: where its lines are.
+        samples: False leaves the samples out, of images that are not to be shown.
 
     Raises:
         UserError: if there is no line yet, a sheet of samples is damaged, or there is no library to
@@ -224,7 +229,9 @@ def write(asked: Asked, place: Place) -> None:
             f"{place.results} has no line of {asked.name} yet: run it without --draw first."
         )
     named = f"{asked.name}{_images(asked)}"
-    drawn = draw(results) | {"samples": draw_samples(results, place)}
+    drawn = draw(results)
+    if samples:
+        drawn["samples"] = draw_samples(results, place)
     pictures = []
     for kind, content in drawn.items():
         picture = place.path / (f"{named}.png" if kind == "results" else f"{named}-{kind}.png")

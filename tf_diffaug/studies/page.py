@@ -11,8 +11,7 @@ from tf_diffaug.studies.intervals import BEST_SHARE, Spread, best_of, interval, 
 from tf_diffaug.studies.results import LAST, Results
 from tf_diffaug.studies.study import Arm
 
-_METRICS = {"fid": "FID", "kid": "1,000 KID", "mind": "MIND"}
-_FACTORS = {"kid": 1000.0}
+_METRICS = {"fid": "FID", "kid": "KID", "mind": "MIND"}
 
 
 def page(
@@ -84,7 +83,8 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
     """A row a claim."""
     rows = []
     for one in verdicts:
-        evidence = "<br>".join(f"{f.contrast.text}: {f.words}" for f in one.findings)
+        found = [finding for finding in one.findings if finding.count]
+        evidence = "<br>".join(f"{f.contrast.text}: {f.words}" for f in found)
         rows.append(
             [
                 one.claim.number,
@@ -126,12 +126,12 @@ def _any(results: Results, metric: str) -> bool:
 
 def _shown(results: Results, arm: Arm, metric: str) -> str:
     values = list(results.values(arm.name, metric).values())
-    return _words(spread(values), _FACTORS.get(metric, 1.0)) if values else "-"
+    return _words(spread(values)) if values else "-"
 
 
-def _words(found: Spread, factor: float = 1.0) -> str:
-    mean = readable(factor * found.mean, 4)
-    return mean if found.std is None else f"{mean} ± {readable(factor * found.std, 2)}"
+def _words(found: Spread) -> str:
+    mean = readable(found.mean, 4)
+    return mean if found.std is None else f"{mean} ± {readable(found.std, 2)}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

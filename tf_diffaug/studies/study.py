@@ -213,7 +213,8 @@ class Cell:
     def _trained(self) -> dict[str, str]:
         flags = {name: value for name, value in self.flags.items() if name not in _BESIDE}
         # Wherever the images lie.
-        return flags | {"dataset": os.path.basename(flags.get("dataset", "").rstrip("/"))}
+        path = flags.get("dataset", "").rpartition(":")[2]
+        return flags | {"dataset": os.path.basename(path.rstrip("/"))}
 
 
 def _flags(words: str) -> dict[str, str]:
