@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests.conformance.test_regularizer_conformance import stylegan2
 from tests.networks import NUM_CLASSES, make_conditional_gan, make_feature_gan, make_gan
 from tf_diffaug.aot.body import Body, Variable
-from tf_diffaug.aot.rewrite import rewrite
+from tf_diffaug.aot.rewrite import Replica, rewrite
 from tf_diffaug.aot.trace import tpu_strategy, trace_step, variables_of
 from tf_diffaug.training import EMA, GAN, ScheduledAdam
 
@@ -127,3 +127,16 @@ def test_what_is_not_known_is_refused():
     body.variables["v:0"] = Variable("v:0", tf.float32.as_datatype_enum, shape)
     with pytest.raises(NotImplementedError, match="VarIsInitializedOp of a variable"):
         body.take_all([node])
+
+
+def test_a_variable_may_be_given_its_own_value_or_anothers():
+    # As CHAIN's layers do, which take back their count of draws.
+    spec = tf.TensorSpec((), tf.float32)
+    graph = tf.compat.v1.GraphDef()
+    graph.node.add(name="twice", op="AddV2", input=["a:0", "a:0"]).attr["T"].type = 1
+    names = {"a": "a", "b": "b", "c": "c"}
+    written = {"a": "b:0", "b": "twice:0", "c": "c:0"}
+    replica = Replica(graph, {}, dict.fromkeys(names, spec), names, ["twice:0"], written)
+    run = tf.function(lambda *values: replica(*values), autograph=False)
+    values = run(*map(tf.constant, (1.0, 5.0, 7.0)))
+    assert [float(value) for value in values] == [2.0, 5.0, 2.0, 7.0]

@@ -40,15 +40,19 @@ class Replica(NamedTuple):
             *arguments: those of `inputs`, then the values of `variables`.
         """
         used = {tensor for node in self.graph.node for tensor in node.input}
-        used |= {*self.losses, *self.written.values()}
         places = [f"{place}:0" for place in (*self.inputs, *self.variables)]
         given = dict(zip(places, arguments, strict=True))
-        return tf.graph_util.import_graph_def(
+        results = [*self.losses, *self.written.values()]
+        # A variable may be given what is no node's: its old value, or another's.
+        made = [name for name in results if name not in given]
+        values = tf.graph_util.import_graph_def(
             self.graph,
             input_map={place: value for place, value in given.items() if place in used},
-            return_elements=[*self.losses, *self.written.values()],
+            return_elements=made,
             name="",
         )
+        given |= dict(zip(made, values, strict=True))
+        return [given[name] for name in results]
 
     @property
     def specs(self) -> list[tf.TensorSpec]:
