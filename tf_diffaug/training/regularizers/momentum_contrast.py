@@ -104,7 +104,9 @@ class Instances:
         newest = keys[-length:]
         start = tf.convert_to_tensor(self._next)
         end = start + tf.cast(rows_of(keys), tf.int64)
-        places = tf.range(end - tf.cast(rows_of(newest), tf.int64), end) % length
+        # XLA wants the ends of a range to be constants.
+        count = tf.cast(rows_of(newest), tf.int64)
+        places = (end - count + tf.range(count)) % length
         places = tf.ensure_shape(places, newest.shape[:1])
         queue = tf.convert_to_tensor(self.queue)
         self.queue.assign(tf.tensor_scatter_nd_update(queue, places[:, None], newest))
