@@ -1,9 +1,6 @@
 """Draws every study of `docs/results` that has lines, and writes the verdicts into its README.
 
-    python tools/results_page.py
-    python tools/results_page.py --check
-
-`--check` writes nothing: it says whether the README has the verdicts that the lines have.
+python tools/results_page.py
 """
 
 from __future__ import annotations
@@ -59,19 +56,16 @@ def page(text: str, table: str) -> str:
 
 
 def main() -> None:
-    """Draws and writes, or checks."""
+    """Draws and writes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", default="cpu", help="whose lines; cpu by default")
-    parser.add_argument("--check", action="store_true", help="write nothing, say what is old")
     args = parser.parse_args()
     place, readme = Place(FOLDER, args.scale), FOLDER / "README.md"
     lines = place.lines()
-    new = page(readme.read_text(), verdicts(lines, args.scale))
-    if args.check:
-        sys.exit(None if new == readme.read_text() else f"{readme} is older than its lines.")
     for one in asked(lines, args.scale):
         write(one, place, samples=one.dataset is None)
-    write_atomically(readme, new.encode())
+    text = page(readme.read_text(), verdicts(lines, args.scale))
+    write_atomically(readme, text.encode())
 
 
 if __name__ == "__main__":

@@ -15,30 +15,36 @@ from tf_diffaug.studies.study import SCALES, Arm, Study
 _RELATIVISTIC = "loss=relativistic regularizers=r1:0.05,r2:0.05"
 # Adam and D's steps of another network or loss are its own, whatever the setup's are.
 _OWN = "g_lr=2e-4 d_lr=2e-4 d_steps=1"
+
+
+def _added(term: str) -> str:
+    """The flag of an extra loss term beside the setup's own."""
+    return f"regularizers='{{and}}{term}'"
+
+
 # By method: what it is, where from, and the flags that it adds. `{policy}` is DiffAugment's, other
-# words in braces are the setup's values: `{and}` its own extra loss terms, to which the method's
-# are added.
+# words in braces are the setup's values.
 METHODS = {
-    "ada": ("ADA", "2006.06676", "regularizers='{and}ada(0.6, kimg={kimg})'"),
-    "apa": ("APA", "2111.06849", "regularizers='{and}apa(0.6, kimg={kimg})'"),
-    "lecam": ("LeCam", "2104.03310", "regularizers='{and}lecam:0.3'"),
-    "cr": ("CR", "1910.12027", "regularizers='{and}cr:10'"),
-    "bcr": ("bCR", "2002.04724", "regularizers='{and}bcr:10'"),
-    "zcr": ("zCR", "2002.04724", "regularizers='{and}zcr'"),
-    "cntr": ("Cntr", "2006.02595", "regularizers='{and}cntr:0.1'"),
-    "dragan": ("DRAGAN", "1705.07215", "regularizers='{and}dragan:10'"),
+    "ada": ("ADA", "2006.06676", _added("ada(0.6, kimg={kimg})")),
+    "apa": ("APA", "2111.06849", _added("apa(0.6, kimg={kimg})")),
+    "lecam": ("LeCam", "2104.03310", _added("lecam:0.3")),
+    "cr": ("CR", "1910.12027", _added("cr:10")),
+    "bcr": ("bCR", "2002.04724", _added("bcr:10")),
+    "zcr": ("zCR", "2002.04724", _added("zcr")),
+    "cntr": ("Cntr", "2006.02595", _added("cntr:0.1")),
+    "dragan": ("DRAGAN", "1705.07215", _added("dragan:10")),
     "diffusion": (
         "Diffusion-GAN",
         "2206.02262",
-        "policy={policy},diffusion_noise regularizers='{and}diffusion(kimg={noise_kimg})'",
+        "policy={policy},diffusion_noise " + _added("diffusion(kimg={noise_kimg})"),
     ),
-    "topk": ("top-k", "2002.06224", "regularizers='{and}topk'"),
-    "augself": ("AugSelf", "2205.15677", "regularizers='{and}augself'"),
+    "topk": ("top-k", "2002.06224", _added("topk")),
+    "augself": ("AugSelf", "2205.15677", _added("augself")),
     # Its weight with DiffAugment at 10 % of CIFAR-10.
-    "diggan": ("DigGAN", "2211.14694", "regularizers='{and}diggan:1000'"),
+    "diggan": ("DigGAN", "2211.14694", _added("diggan:1000")),
     "chain": ("CHAIN", "2404.00521", "{chain}"),
-    "insgen": ("InsGen", "2106.04566", "regularizers='{and}insgen(queue={queue})'"),
-    "fakeclr": ("FakeCLR", "2207.08630", "regularizers='{and}fakeclr(queue={queue})'"),
+    "insgen": ("InsGen", "2106.04566", _added("insgen(queue={queue})")),
+    "fakeclr": ("FakeCLR", "2207.08630", _added("fakeclr(queue={queue})")),
     "relativistic": ("RpGAN", "2501.05441", _RELATIVISTIC),
     "r3gan": (
         "R3GAN",

@@ -40,12 +40,9 @@ def draw_samples(results: Results, place: Place) -> bytes | None:
         if line := results.lines(arm.name).get(seed):
             run = place.run_dir(results.cell(arm.name, seed))
             if found := sorted(run.glob("samples/*.png")):
-                score = value_of(line, results.study.metrics[0])
-                shown = (
-                    ""
-                    if score is None
-                    else f": {results.study.metrics[0].upper()} {readable(score, 4)}"
-                )
+                metric = results.study.metrics[0]
+                score = value_of(line, metric)
+                shown = "" if score is None else f": {metric.upper()} {readable(score, 4)}"
                 sheets[f"{arm.name}{shown}"] = read_png(found[-1])
     return _draw(results, sheets) if sheets else None
 

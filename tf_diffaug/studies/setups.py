@@ -19,6 +19,12 @@ from tf_diffaug.studies.study import Setup
 FEATURES = "fid_features=efficientnet-lite0:64"
 _SMALL_EVALUATION = f"{FEATURES} metrics=fid,kid,mind fid_split=test num_fakes=2000"
 _UNMEASURED = "one GPU: not measured"
+
+
+def _own_terms(terms: str = "") -> dict[str, str]:
+    return {"alone": terms or "none", "and": f"{terms}," if terms else ""}
+
+
 # What arms have of their scale:
 # - `kimg`, `noise_kimg`: the thousand images in which what adapts itself, ADA's p or the noise of a
 #   diffusion, goes from 0 to 1;
@@ -31,8 +37,7 @@ _UNMEASURED = "one GPU: not measured"
 _VALUES = {
     "kimg": "500",
     "noise_kimg": "100",
-    "alone": "none",
-    "and": "",
+    **_own_terms(),
     "r3gan": "width=768 latent_dim=64",
     "fastgan": "width=64 latent_dim=256 eval_batch_norm=batch",
     "chain": "model='biggan(normalization=chain)' regularizers=chain",
@@ -43,8 +48,7 @@ _VALUES = {
 _SLIM_VALUES = {
     "kimg": "20",
     "noise_kimg": "20",
-    "alone": "none",
-    "and": "",
+    **_own_terms(),
     "r3gan": "width=16 latent_dim=64 steps=2500 eval_every=250",
     "fastgan": "width=8 latent_dim=64 steps=2500 eval_every=250",
     "chain": "model='sndcgan(normalization=chain)' regularizers='chain(20, start=500)'",
@@ -102,10 +106,14 @@ def _paper(words: str, shares: dict[int, str], hours: float | None, on: str) -> 
     return Setup(words, shares, hours, on, values=_VALUES, end=end)
 
 
-# Both papers' slim runs are alike, flips too, so that they share their baselines [R].
 _STEPS = 10_000
-_SLIM_SNDCGAN = _slim("sndcgan-cifar10", _STEPS, _SNDCGAN_STEP, "dataset=cifar10")
-_SLIM_BIGGAN96 = _slim("biggan96-cifar10", _STEPS, None)
+
+
+def _slim_sndcgan(dataset: str = "cifar10") -> Setup:
+    """Both papers' slim runs are alike, flips too, so that they share their baselines [R]."""
+    return _slim("sndcgan-cifar10", _STEPS, _SNDCGAN_STEP, f"dataset={dataset}")
+
+
 _ON_INCEPTION = "fid_features=inception"
 _TWO_GPUS = "2 GPUs, as published: about a day a cell"
 
@@ -118,12 +126,12 @@ SNDCGAN = {
         "2 CPU cores, by the step measured in docs/benchmarks.md; GPU: not measured",
     ),
     "gpu": _gpu("sndcgan-cifar10", "eval_batch_norm=standing", 20_000),
-    "cpu": _SLIM_SNDCGAN,
+    "cpu": _slim_sndcgan(),
 }
 BIGGAN96 = {
     "paper": _paper(f"preset=biggan96-cifar10 {_ON_INCEPTION}", {100: ""}, None, _UNMEASURED),
     "gpu": _gpu("biggan96-cifar10", "batch_size=64", 20_000),
-    "cpu": _SLIM_BIGGAN96,
+    "cpu": _slim("biggan96-cifar10", _STEPS, None),
 }
 
 # arXiv 2006.10738: BigGAN on a part of CIFAR. At the scale of 2 cores a slim SNDCGAN stands for it:
@@ -135,11 +143,10 @@ def biggan(dataset: str) -> dict[str, Setup]:
     """The first paper's setups of `cifar10` or `cifar100`."""
     presets = {share: f"preset=biggan-{dataset}{end}" for share, end in _SHARES.items()}
     words = f"eval_batch_norm=standing dataset={dataset}"
-    slim = _slim("sndcgan-cifar10", _STEPS, _SNDCGAN_STEP, f"dataset={dataset}")
     return {
         "paper": _paper(_ON_INCEPTION, presets, 24.0, _TWO_GPUS),
         "gpu": _gpu("biggan-cifar10", words, 20_000),
-        "cpu": _of_first_paper(slim),
+        "cpu": _of_first_paper(_slim_sndcgan(dataset)),
     }
 
 
@@ -159,8 +166,7 @@ STYLEGAN2_FEW = {
 
 # arXiv 2006.10738, 100-shot: FID against the training images. The slim one at 64 px [R].
 _FEW_SHOT = "policy=none fid_split=train flip=true"
-_R1 = "r1(10, on=raw)"  # the preset's
-_LOW_SHOT_VALUES = {**_VALUES, "alone": _R1, "and": f"{_R1},"}
+_LOW_SHOT_VALUES = _VALUES | _own_terms("r1(10, on=raw)")  # the preset's
 LOW_SHOT = {
     "paper": dataclasses.replace(
         _paper(
