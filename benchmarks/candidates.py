@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from benchmarks.timing import Candidate
 from tf_diffaug import models
-from tf_diffaug.training import GAN
+from tf_diffaug.training import GAN, get_loss
 
 NETWORKS = {
     "sndcgan": (models.SNDCGANGenerator, models.SNDCGANDiscriminator),
@@ -75,7 +75,10 @@ class Step:
         gan = make_gan(recipe, precision)
         self.batch_size = recipe["batch_size"]
         self.networks = gan.generator, gan.discriminator
-        self._data = [tf.constant(part) for part in images_and_labels(recipe, self.batch_size)]
+        # A paired loss has reals for G's update too.
+        batches = get_loss(recipe.get("loss", "hinge")).batches(1)
+        data = images_and_labels(recipe, batches * self.batch_size)
+        self._data = [tf.constant(part) for part in data]
         # Held, or nothing else would keep the networks alive.
         self._gan = gan
 

@@ -158,3 +158,14 @@ def test_a_lazy_penalty_is_timed_over_all_its_steps():
         every = {found.every for found in parse_regularizers(text)}
         assert every == {case["steps"]}
     assert {*cases} == {"r1, every=16", "path_length"}
+
+
+def test_every_update_of_a_paired_step_has_a_whole_batch():
+    chosen = {
+        "relativistic": regularizers.CASES["relativistic"],
+        "plain": regularizers.PLAIN["plain"],
+    }
+    made = regularizers.make_steps(chosen, arguments("relativistic"))
+    found = regularizers.arithmetic("relativistic", chosen["relativistic"], made)
+    # Half of a batch would be fewer operations than the plain step's.
+    assert found["counted"] == pytest.approx(found["implied"], rel=0.05)
