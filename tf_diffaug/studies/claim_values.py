@@ -8,11 +8,11 @@ from tf_diffaug.studies.differentiable_augmentation import PAPER as FIRST
 from tf_diffaug.studies.image_augmentations import PAPER as SECOND
 from tf_diffaug.studies.later import METHODS
 
-_REALS = ("translation", "zoomout", "redness")
+_REALS = ("translation", "redness")
 _WEAK, _STRONG = ([f"reals {op} {strength}" for op in _REALS] for strength in (0.1, 0.5))
-_SPATIAL = [f"{op} {strength}" for op in ("translation", "zoomout") for strength in (0.1, 0.4)]
-_VISUAL = ["brightness 0.06", "brightness 0.3", "redness 0.04", "redness 0.1"]
-_NOISE = ["both instance_noise 0.02", "both instance_noise 0.1"]
+_SPATIAL = ["translation 0.4", "zoomout 0.4"]
+_VISUAL = ["brightness 0.3", "redness 0.1"]
+_NOISE = "both instance_noise 0.1"
 _OVERLAPS = ("greenness", "mixup", "translation(fill=reflect)")
 _FEW, _ALL = (("none 10%", "diffaugment 10%"), ("none 100%", "diffaugment 100%"))
 _D_ONLY = f"d_only {SMALL_POLICY}"
@@ -129,8 +129,8 @@ CLAIMS = (
         f"{SECOND}, figure 3",
         "both-and-bcr",
         (
-            mean_above("spread:fid", ["none"], _NOISE, "deviation of the last FIDs: none's above"),
-            mean_above("fid", _NOISE, ["none"], "mean FID with noise above none's"),
+            above("spread:fid", "none", _NOISE, "deviation of the last FIDs: none's above"),
+            above("fid", _NOISE, "none"),
         ),
     ),
     Claim(
@@ -151,7 +151,7 @@ CLAIMS = (
             ),
             Contrast(
                 "FID with noise of 0.1 above that with shifts of 0.1",
-                ((1.0, "both instance_noise 0.1", "fid"), (-1.0, "both translation 0.1", "fid")),
+                ((1.0, _NOISE, "fid"), (-1.0, "both translation 0.1", "fid")),
                 study="both-and-bcr",
             ),
         ),

@@ -38,6 +38,7 @@ _WIDTHS = dict.fromkeys(("paper", "gpu"), (48, 64, 96)) | {"cpu": (4, 8, 16)}
 _WIDTH_TIMES = {96: 2.25, 16: 1.7}
 # The paper says that stronger penalties were tried; which could not be read: ours.
 GAMMAS = (0.1, 1.0, 10.0)
+_SMALL_GAMMAS = (0.1, 10.0)
 _SINGLES = ("color", "translation", "cutout")
 ALL_POLICIES = (*_SINGLES, "color,translation", "color,cutout", SMALL_POLICY, POLICY)
 
@@ -124,7 +125,14 @@ STUDIES = (
         (
             Arm("none", f"{_ONLY} regularizers=none", 10, series="neither"),
             *(
-                Arm(f"r1 {gamma:g}", f"{_ONLY} regularizers=r1:{gamma:g}", 10, "R1 alone", gamma)
+                Arm(
+                    f"r1 {gamma:g}",
+                    f"{_ONLY} regularizers=r1:{gamma:g}",
+                    10,
+                    series="R1 alone",
+                    x=gamma,
+                    scales=SCALES if gamma in _SMALL_GAMMAS else SCALES[:2],
+                )
                 for gamma in GAMMAS
             ),
             Arm(

@@ -128,6 +128,8 @@ SNDCGAN = {
     "gpu": _gpu("sndcgan-cifar10", "eval_batch_norm=standing", 20_000),
     "cpu": _slim_sndcgan(),
 }
+# Where the claim is not one about few images, all are seen at every scale.
+SNDCGAN_ALL = {**SNDCGAN, "cpu": _of_first_paper(_slim_sndcgan())}
 BIGGAN96 = {
     "paper": _paper(f"preset=biggan96-cifar10 {_ON_INCEPTION}", {100: ""}, None, _UNMEASURED),
     "gpu": _gpu("biggan96-cifar10", "batch_size=64", 20_000),
