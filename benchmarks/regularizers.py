@@ -177,72 +177,23 @@ def make_steps(chosen: dict[str, dict[str, Any]], arguments: argparse.Namespace)
     }
 
 
-def view_operations(discriminator: Any, batch_size: int, side: int) -> tuple[int, int]:
-    """The operations of one view more in D's update and in G's.
-
-    Args:
-        discriminator: D.
-        batch_size: images of a view.
-        side: their height and width.
-    """
-    import tensorflow as tf
-
-    from benchmarks import operations
-    from tf_diffaug._keras import raw_variables
-
-    weights = raw_variables(discriminator, trainable=True)
-
-    def count(views: int, *, of_images: bool) -> int:
-        @tf.function(autograph=False)
-        def run(images: tf.Tensor) -> Any:
-            with tf.GradientTape(watch_accessed_variables=not of_images) as tape:
-                if of_images:
-                    tape.watch(images)
-                logits = discriminator(images, training=True)
-            return logits, tape.gradient(logits, images if of_images else weights)
-
-        spec = tf.TensorSpec((views * batch_size, side, side, 3))
-        return operations.count(run.get_concrete_function(spec).graph)
-
-    # The spectral norms' share is the same for one view and for two.
-    return tuple(count(2, of_images=g) - count(1, of_images=g) for g in (False, True))
-
-
-def pass_operations(networks: tuple[Any, Any], inputs: tuple[Any, Any]) -> tuple[int, int]:
-    """The operations of one pass of D and one of G that train nothing.
-
-    Args:
-        networks: D and G.
-        inputs: the shapes of what they take.
-    """
-    import tensorflow as tf
-
-    from benchmarks import operations
-
-    def count(network: Any, shape: tuple[int, ...]) -> int:
-        run = tf.function(lambda x: network(x, training=False), autograph=False)
-        return operations.count(run.get_concrete_function(tf.TensorSpec(shape)).graph)
-
-    return tuple(count(*pair) for pair in zip(networks, inputs, strict=True))
-
-
 def arithmetic(name: str, case: dict[str, Any], steps: dict[str, Any]) -> dict[str, float]:
     """The ratios that follow from operations."""
-    from benchmarks import candidates, operations
+    from benchmarks import candidates, operations, views
 
     plain, found = operations.count(steps[base(case)].graph), {}
     if "views" in case:
         step = steps[base(case)]
         (generator, discriminator), size = step.networks, step.batch_size
-        costs = view_operations(discriminator, size, candidates.RESOLUTION)
+        costs = views.of_view(discriminator, size, candidates.RESOLUTION)
         more = sum(
-            cost * (views - usual)
-            for cost, views, usual in zip(costs, case["views"], VIEWS, strict=True)
+            cost * (seen - usual)
+            for cost, seen, usual in zip(costs, case["views"], VIEWS, strict=True)
         )
         if "passes" in case:
             images = (size, candidates.RESOLUTION, candidates.RESOLUTION, 3)
             shapes = images, (size, generator.latent_dim)
-            costs = pass_operations((discriminator, generator), shapes)
+            costs = views.of_pass((discriminator, generator), shapes)
             more += sum(cost * n for cost, n in zip(costs, case["passes"], strict=True))
         found["implied"] = 1 + more / plain
     try:

@@ -6,7 +6,7 @@ import gc
 import numpy as np
 import pytest
 
-from benchmarks import records, regularizers
+from benchmarks import records, regularizers, views
 from benchmarks.memory import held_gib
 from tf_diffaug.training.regularizers import REGULARIZERS, parse_regularizers
 
@@ -51,7 +51,7 @@ def test_a_view_costs_its_pass_and_gradients(steps):
     kernels += [(64 * w, 8 * w), (72 * w, 8 * w), (16 * 8 * w, 1)]
     sides = [32, 16, 16, 8, 8, 4, 4, 1]
     convs = [n * n * rows * columns for n, (rows, columns) in zip(sides, kernels, strict=True)]
-    found = regularizers.view_operations(steps["plain"].networks[1], BATCH, 32)
+    found = views.of_view(steps["plain"].networks[1], BATCH, 32)
     # Forward and both gradients but that of the images; forward and the gradients that lead there.
     assert found == (2 * BATCH * (3 * sum(convs) - convs[0]), 2 * BATCH * 2 * sum(convs))
 
@@ -59,8 +59,8 @@ def test_a_view_costs_its_pass_and_gradients(steps):
 def test_a_pass_that_trains_nothing_costs_its_pass(steps):
     generator, discriminator = steps["plain"].networks
     shapes = (BATCH, 32, 32, 3), (BATCH, generator.latent_dim)
-    found = regularizers.pass_operations((discriminator, generator), shapes)
-    view, of_images = regularizers.view_operations(discriminator, BATCH, 32)
+    found = views.of_pass((discriminator, generator), shapes)
+    view, of_images = views.of_view(discriminator, BATCH, 32)
     assert view / 3.5 < found[0] < view / 2.5
     assert of_images / 2.5 < found[0] < of_images / 1.5
     assert found[1] > 0
