@@ -7,7 +7,6 @@ from tf_diffaug.commands.explain import in_words
 from tf_diffaug.commands.resolve import as_flags
 from tf_diffaug.data import ImageData
 from tf_diffaug.errors import UserError, user_mistakes
-from tf_diffaug.runs import parts
 from tf_diffaug.runs.config import Config, fields
 from tf_diffaug.runs.recipe import settle
 from tf_diffaug.training import get_loss, regularizers
@@ -155,30 +154,6 @@ def test_regularizers_stand_in_one_order():
     first, second = (settle(Config(regularizers=text)) for text in ("r2:1,r1:2", "r1:2,r2:1"))
     assert first.config == second.config
     assert [[r.name for r in d.regularizers] for d in (first, second)] == [["r1", "r2"]] * 2
-
-
-def test_labels_are_hidden_and_fakes_have_those_that_are_known():
-    settings = {"model": "biggan", "conditional": True, "label_fraction": 0.1}
-    config = Config(dataset="emoji", resolution=8, fake_labels="data", **settings)
-    whole = parts.load_data(Config(dataset="emoji", resolution=8))
-    data = parts.load_data(config)
-    known = data.labels[data.labels >= 0]
-    assert len(known) == round(len(data) / 10)
-    assert data.num_classes == whole.num_classes
-    counts = np.bincount(known, minlength=data.num_classes)
-    label_counts = parts.data_facts(data)["label_counts"]
-    np.testing.assert_array_equal(parts._frequencies(config, label_counts), counts)
-
-
-def test_classes_without_an_image_get_no_fakes():
-    settings = {"model": "biggan", "conditional": True, "dataset": "emoji", "resolution": 8}
-    config = Config(**settings, num_images=3)
-    counts = parts.data_facts(parts.load_data(config))["label_counts"]
-    frequencies = parts._frequencies(config, counts)
-    assert len(frequencies) == len(counts) == 10
-    assert [f > 0 for f in frequencies] == [count > 0 for count in counts]
-    assert sum(frequencies) <= 3
-    assert parts._frequencies(Config(dataset="emoji"), counts) is None
 
 
 def test_diffaugment_in_words():

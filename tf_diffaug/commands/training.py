@@ -20,7 +20,7 @@ from tf_diffaug.commands.closing import closing_lines
 from tf_diffaug.data.packed import damage_named
 from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
-from tf_diffaug.runs import hooks
+from tf_diffaug.runs import hooks, labels
 from tf_diffaug.runs.checkpoints import CheckpointStore, newest_in, newest_step
 from tf_diffaug.runs.claim import claimed, refuse_torn
 from tf_diffaug.runs.config import Config
@@ -211,10 +211,7 @@ def _introduction(config: Config, parts: Parts) -> str:
             "Passed over as no images or of another split "
             f"({len(data.passed_over):,}): {_some(data.passed_over)}"
         )
-    if gan.label_frequencies is not None and not all(gan.label_frequencies):
-        absent = sum(frequency == 0 for frequency in gan.label_frequencies)
-        lines.append(f"{absent} of {gan.num_classes} classes have no image: they get no fakes.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *labels.notices(config, parts.facts["label_counts"])])
 
 
 def _some(names: Sequence[str], count: int = 3) -> str:

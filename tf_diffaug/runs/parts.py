@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -14,7 +14,7 @@ import tensorflow as tf
 from tf_diffaug import data as data_lib
 from tf_diffaug.data import ImageData
 from tf_diffaug.evaluation import load_extractor, resolve_features
-from tf_diffaug.runs import networks
+from tf_diffaug.runs import labels, networks
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.init_from import InitialWeights, initialize
@@ -148,7 +148,7 @@ def make_gan(recipe: Recipe, strategy: tf.distribute.Strategy, facts: Mapping[st
             generator,
             discriminator,
             latent_dim=config.latent_dim,
-            label_frequencies=_frequencies(config, facts["label_counts"]),
+            label_frequencies=labels.frequencies(config, facts["label_counts"]),
             policy=recipe.policy,
             augment=config.augment,
             loss=config.loss,
@@ -232,17 +232,6 @@ def data_facts(data: ImageData) -> dict[str, Any]:
         "class_names": None if data.class_names is None else list(data.class_names),
         "flip": data.flip,
     }
-
-
-def _frequencies(config: Config, label_counts: Sequence[int] | None) -> list[float] | None:
-    """How often fakes have each label: a class without a real image has no fakes either."""
-    if not config.conditional:
-        return None
-    if config.fake_labels == "data":
-        return [float(count) for count in label_counts]
-    # Of hidden labels it is not known which classes have images.
-    hidden = config.label_fraction is not None
-    return [float(hidden or count > 0) for count in label_counts]
 
 
 def _average(config: Config) -> EMA | None:
