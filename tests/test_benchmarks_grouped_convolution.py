@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import grouped_convolution
+from tf_diffaug.layers import grouped_conv
 
 
 @pytest.mark.parametrize("work", grouped_convolution.WORKS)
@@ -12,6 +13,8 @@ def test_all_forms_compute_the_same(work):
     images, kernel, groups = grouped_convolution.operands("2x3x32x4", "float32")
     run = grouped_convolution.WORKS[work]
     forms = dict(grouped_convolution.FORMS)
+    if work != "forward" and not grouped_conv._cpu_has_gradients("float32"):
+        del forms["one operation"]  # as the benchmark leaves it out
     expected = run(forms.pop("joined 16"), groups, images, kernel)
     for name, form in forms.items():
         for ours, theirs in zip(run(form, groups, images, kernel), expected, strict=True):
