@@ -6,12 +6,14 @@ import pytest
 import tensorflow as tf
 
 from tf_diffaug.commands import main
+from tf_diffaug.data import ImageData
 from tf_diffaug.evaluation.leak import Leak
 from tf_diffaug.runs import leak, parts
 from tf_diffaug.runs.config import Config
 
 GAN = SimpleNamespace(step=tf.constant(1_500))
 IMAGES = np.zeros([40, 8, 8, 3], np.uint8)
+DATA = ImageData("some", IMAGES)
 
 
 class Gauge:
@@ -21,6 +23,7 @@ class Gauge:
 
     def __init__(self, images, augmenter, *, seed):
         assert str(augmenter.policy) == "color,cutout"
+        assert len(images) == 40
 
     def __call__(self, samples):
         assert samples.shape == (512, 8, 8, 3)
@@ -36,12 +39,12 @@ class Blind(Gauge):
     is_usable = False
 
 
-def watch(monkeypatch, *, gauge=Gauge, value=0.5, policy="color,cutout", images=IMAGES):
+def watch(monkeypatch, *, gauge=Gauge, value=0.5, policy="color,cutout", data=DATA):
     monkeypatch.setattr(leak, "LeakGauge", gauge)
     return leak.LeakWatch(
         lambda gan: {"fid": 1.0},
         Config(policy=policy),
-        images,
+        data,
         lambda count, seed: tf.fill([count, 8, 8, 3], value),
     )(GAN)
 
@@ -77,9 +80,20 @@ def test_of_samples_like_neither_nothing_is_said(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("options", [{"gauge": Blind}, {"policy": "none"}, {"images": IMAGES[:31]}])
-def test_what_cannot_be_watched_is_left_alone(monkeypatch, options):
-    assert watch(monkeypatch, **options) == {"fid": 1.0}
+@pytest.mark.parametrize("options", [{"gauge": Blind}, {"data": ImageData("few", IMAGES[:31])}])
+def test_what_cannot_be_watched_is_said(monkeypatch, options):
+    assert watch(monkeypatch, **options) == {"fid": 1.0, "leak_verdict": "not watched"}
+
+
+def test_without_an_augmentation_there_is_nothing_to_watch(monkeypatch):
+    assert watch(monkeypatch, policy="none") == {"fid": 1.0}
+
+
+def test_the_probe_is_of_the_held_out_images_if_there_are_more(monkeypatch):
+    few = ImageData("few", IMAGES[:31], test=IMAGES)
+    assert watch(monkeypatch, data=few)["leak_verdict"] == "leaks"
+    many = ImageData("many", IMAGES, test=IMAGES[:31])
+    assert watch(monkeypatch, data=many)["leak_verdict"] == "leaks"
 
 
 def check_run(folder, strategy):

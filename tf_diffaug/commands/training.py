@@ -277,7 +277,7 @@ def _hooks(ready: Ready, store: CheckpointStore) -> list[Hook]:
     every = _cadences(config)
     evaluation = []
     if ready.parts.evaluator is not None:
-        evaluate = LeakWatch(ready.parts.evaluator, config, data.images, sampler)
+        evaluate = LeakWatch(ready.parts.evaluator, config, data, sampler)
         evaluation = [
             hooks.Evaluation(gan, run, every["eval"], evaluate, store=store, best_by=config.best_by)
         ]

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, parse_policy
+from tf_diffaug.data import ImageData
 from tf_diffaug.evaluation.leak import LeakGauge
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.sampler import Sampler
@@ -22,6 +22,7 @@ Evaluate = Callable[[GAN], dict[str, Any]]
 _SAMPLES = 512
 _BATCH = 128
 _FEWEST_IMAGES = 32
+_NOT_WATCHED = "not watched"
 
 
 class LeakWatch:
@@ -29,30 +30,34 @@ class LeakWatch:
 
     Its record has `leak`, `leak_threshold`, `leak_neither` and `leak_verdict` as well, see `Leak`;
     a line on standard error says when the first is past the second. These two are left out of
-    samples that are like neither plain nor augmented reals, and all four where the probe cannot
-    tell these.
+    samples that are like neither plain nor augmented reals. Where the probe cannot tell these from
+    each other, or from what is neither, the verdict is "not watched" and all that there is;
+    without a policy there is none.
 
-    The probe is trained when this is made; an evaluation only asks it.
+    The probe is trained when this is made; an evaluation only asks it. Of few training images it
+    would learn these rather than what such images look like, so it takes held-out ones if there
+    are more.
 
     Args:
         evaluate: from the GAN to a record.
-        config: the settings; a run without a policy, or of a few images, is not watched.
-        images: the reals, uint8.
+        config: the settings.
+        data: the reals.
         sampler: makes the samples.
     """
 
     def __init__(
-        self, evaluate: Evaluate, config: Config, images: np.ndarray, sampler: Sampler
+        self, evaluate: Evaluate, config: Config, data: ImageData, sampler: Sampler
     ) -> None:
         self._evaluate = evaluate
         self._config = config
         self._sampler = sampler
-        self._gauge = _gauge(config, images)
+        self._is_augmented = bool(parse_policy(config.policy).ops)
+        self._gauge = _gauge(config, data) if self._is_augmented else None
 
     def __call__(self, gan: GAN) -> dict[str, Any]:
         record = self._evaluate(gan)
         if self._gauge is None:
-            return record
+            return record | ({"leak_verdict": _NOT_WATCHED} if self._is_augmented else {})
         leak = self._gauge(self._samples())
         if leak.is_leaking:
             tqdm.write(
@@ -77,10 +82,12 @@ class LeakWatch:
         return tf.concat([self._sampler(_BATCH, seed) for seed in seeds], axis=0)
 
 
-def _gauge(config: Config, images: np.ndarray) -> LeakGauge | None:
-    policy = parse_policy(config.policy)
-    if not policy.ops or len(images) < _FEWEST_IMAGES:
+def _gauge(config: Config, data: ImageData) -> LeakGauge | None:
+    """A probe of the larger split, None if it is of no use."""
+    images = max((data.images, data.test), key=lambda images: 0 if images is None else len(images))
+    if len(images) < _FEWEST_IMAGES:
         return None
+    policy = parse_policy(config.policy)
     augmenter = DiffAugment(policy, data_format="channels_last", seed=config.seed)
     gauge = LeakGauge(images, augmenter, seed=config.seed)
     return gauge if gauge.is_usable else None
