@@ -131,7 +131,7 @@ def test_a_page_says_how_it_was_measured_and_shows_its_figures():
     assert "Measured unlike" not in text
     claim = Claim("4", "it helps", "nowhere", "tiny", (BETTER,))
     table = verdicts_table([claim.verdict(lambda name: results)])
-    assert "| 4 | it helps (nowhere) | not decided |" in table
+    assert "| 4 | it helps (nowhere) | `tiny` | not decided |" in table
 
 
 @pytest.mark.parametrize(

@@ -89,11 +89,12 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
             [
                 one.claim.number,
                 f"{one.claim.text} ({one.claim.source})",
+                f"`{one.claim.study}`",
                 one.verdict,
                 evidence or "-",
             ]
         )
-    return _table(["", "claim", "verdict", "evidence"], rows)
+    return _table(["", "claim", "study", "verdict", "evidence"], rows)
 
 
 def _protocol(results: Results) -> str:
