@@ -7,7 +7,7 @@ import dataclasses
 # Run by none of `BENCHMARKS`: what the scripts and the page are made of.
 HELPERS = (
     *("__init__", "__main__", "plan", "records", "page", "runner"),
-    *("timing", "memory", "candidates", "operations"),
+    *("timing", "memory", "candidates", "operations", "views"),
     *("torch_networks", "torch_stylegan2", "torch_metrics"),
 )
 
