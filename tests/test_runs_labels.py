@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tf_diffaug.commands import main
 from tf_diffaug.runs import labels, parts
 from tf_diffaug.runs.config import Config
 
@@ -71,3 +72,17 @@ def test_labels_that_tell_nothing_are_not_spoken_of(settings):
     config = Config(**(CONDITIONAL | settings))
     assert labels.notices(config, [5, 15]) == []
     assert labels.notices(Config(**CONDITIONAL), [490, 510]) == []
+
+
+def test_a_dry_run_says_what_labels_tell(capsys):
+    flags = ["--model=biggan", "--conditional", "--dataset=emoji", "--resolution=32", "--width=2"]
+    flags += [
+        "--num_images=20",
+        "--batch_size=4",
+        "--steps=1",
+        "--fid_features=none",
+        "--nodeterministic",
+    ]
+    assert main(["train", *flags, "--dry_run"]) == 0
+    (line,) = (one for one in capsys.readouterr().out.splitlines() if "by the label alone" in one)
+    assert line.startswith("  labels      Classes have ")

@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_diffaug.commands import OK, saved_run
 from tf_diffaug.data.packed import damage_named
-from tf_diffaug.runs import parts
+from tf_diffaug.runs import labels, parts
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.runs.words import metric_titles
 from tf_diffaug.training.loop import Hook, Loop, Steps
@@ -56,6 +56,7 @@ def try_out(recipe: Recipe) -> int:
         f"  images      {len(data.images):,}, {'x'.join(map(str, data.images.shape[1:]))}",
         f"  parameters  G {counts['G']:,}, D {counts['D']:,}",
         *([] if initial is None else [f"  weights     {initial.sentence()}"]),
+        *(f"  labels      {one}" for one in labels.notices(config, built.facts["label_counts"])),
         f"  first step  {losses} (all finite), {clock.seconds[0]:.1f} s with tracing",
         f"  each step   {1000 * per_step:.0f} ms on {gan.num_replicas} replica(s)",
         f"  in all      {_spell(per_step * config.steps)} for {config.steps:,} steps, beside what "
