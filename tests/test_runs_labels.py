@@ -11,7 +11,7 @@ CONDITIONAL = {"model": "biggan", "conditional": True}
 
 
 def test_labels_are_hidden_and_fakes_have_those_that_are_known():
-    settings = {"model": "biggan", "conditional": True, "label_fraction": 0.1}
+    settings = {**CONDITIONAL, "label_fraction": 0.1}
     config = Config(dataset="emoji", resolution=8, fake_labels="data", **settings)
     whole = parts.load_data(Config(dataset="emoji", resolution=8))
     data = parts.load_data(config)
@@ -24,8 +24,7 @@ def test_labels_are_hidden_and_fakes_have_those_that_are_known():
 
 
 def test_classes_without_an_image_get_no_fakes():
-    settings = {"model": "biggan", "conditional": True, "dataset": "emoji", "resolution": 8}
-    config = Config(**settings, num_images=3)
+    config = Config(**CONDITIONAL, dataset="emoji", resolution=8, num_images=3)
     counts = parts.data_facts(parts.load_data(config))["label_counts"]
     frequencies = labels.frequencies(config, counts)
     assert len(frequencies) == len(counts) == 10

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from tf_diffaug import random
-from tf_diffaug.augment import DiffAugment, parse_policy
+from tf_diffaug.augment import DiffAugment, Policy, parse_policy
 from tf_diffaug.data import ImageData
 from tf_diffaug.evaluation.leak import LeakGauge
 from tf_diffaug.runs.config import Config
@@ -22,7 +22,6 @@ Evaluate = Callable[[GAN], dict[str, Any]]
 _SAMPLES = 512
 _BATCH = 128
 _FEWEST_IMAGES = 32
-_NOT_WATCHED = "not watched"
 
 
 class LeakWatch:
@@ -51,13 +50,14 @@ class LeakWatch:
         self._evaluate = evaluate
         self._config = config
         self._sampler = sampler
-        self._is_augmented = bool(parse_policy(config.policy).ops)
-        self._gauge = _gauge(config, data) if self._is_augmented else None
+        policy = parse_policy(config.policy)
+        self._gauge = _gauge(policy, data, config.seed) if policy.ops else None
+        self._unwatched = {"leak_verdict": "not watched"} if policy.ops else {}
 
     def __call__(self, gan: GAN) -> dict[str, Any]:
         record = self._evaluate(gan)
         if self._gauge is None:
-            return record | ({"leak_verdict": _NOT_WATCHED} if self._is_augmented else {})
+            return record | self._unwatched
         leak = self._gauge(self._samples())
         if leak.is_leaking:
             tqdm.write(
@@ -82,12 +82,11 @@ class LeakWatch:
         return tf.concat([self._sampler(_BATCH, seed) for seed in seeds], axis=0)
 
 
-def _gauge(config: Config, data: ImageData) -> LeakGauge | None:
+def _gauge(policy: Policy, data: ImageData, seed: int) -> LeakGauge | None:
     """A probe of the larger split, None if it is of no use."""
     images = max((data.images, data.test), key=lambda images: 0 if images is None else len(images))
     if len(images) < _FEWEST_IMAGES:
         return None
-    policy = parse_policy(config.policy)
-    augmenter = DiffAugment(policy, data_format="channels_last", seed=config.seed)
-    gauge = LeakGauge(images, augmenter, seed=config.seed)
+    augmenter = DiffAugment(policy, data_format="channels_last", seed=seed)
+    gauge = LeakGauge(images, augmenter, seed=seed)
     return gauge if gauge.is_usable else None
