@@ -76,7 +76,7 @@ def _slim(preset: str, steps: int, step: float | None, words: str = "") -> Setup
     )
 
 
-def _of_first_paper(setup: Setup) -> Setup:
+def _with_all_images(setup: Setup) -> Setup:
     """All of CIFAR-10, and few images in the place of a part of it."""
     shares = {100: "", 20: _FEW_IMAGES.format(200), 10: _FEW_IMAGES.format(100)}
     return dataclasses.replace(setup, shares=shares)
@@ -129,7 +129,7 @@ SNDCGAN = {
     "cpu": _slim_sndcgan(),
 }
 # Where the claim is not one about few images, all are seen at every scale.
-SNDCGAN_ALL = {**SNDCGAN, "cpu": _of_first_paper(_slim_sndcgan())}
+SNDCGAN_ALL = {**SNDCGAN, "cpu": _with_all_images(_slim_sndcgan())}
 BIGGAN96 = {
     "paper": _paper(f"preset=biggan96-cifar10 {_ON_INCEPTION}", {100: ""}, None, _UNMEASURED),
     "gpu": _gpu("biggan96-cifar10", "batch_size=64", 20_000),
@@ -150,7 +150,7 @@ def biggan(dataset: str) -> dict[str, Setup]:
     return {
         "paper": _paper(_ON_INCEPTION, presets, 24.0, _TWO_GPUS),
         "gpu": _gpu("biggan-cifar10", words, 20_000),
-        "cpu": _of_first_paper(_slim_sndcgan(dataset)),
+        "cpu": _with_all_images(_slim_sndcgan(dataset)),
     }
 
 
