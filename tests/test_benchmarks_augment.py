@@ -11,7 +11,6 @@ from benchmarks import augment, records
 from benchmarks.timing import checkout
 
 # The page is made with the first stack.
-pytestmark = pytest.mark.one_stack
 
 REFERENCE = "def DiffAugment(x, policy):\n    return x * len(policy)\n"
 

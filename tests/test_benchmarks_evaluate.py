@@ -9,7 +9,6 @@ import pytest
 from benchmarks import evaluate, records, torch_metrics
 
 # The page is made with the first stack.
-pytestmark = pytest.mark.one_stack
 
 
 def arguments(**given):

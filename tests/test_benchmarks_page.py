@@ -10,7 +10,6 @@ from benchmarks.page import Entry, Record
 from benchmarks.records import Figure, Missing
 
 # The page is made with the first stack.
-pytestmark = pytest.mark.one_stack
 
 
 def figure(value, low=None, high=None, row="cutout", column="passes", unit=""):

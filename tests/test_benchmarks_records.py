@@ -9,7 +9,6 @@ from benchmarks import records
 from benchmarks.records import Figure, Missing, Recorder
 
 # The page is made with the first stack.
-pytestmark = pytest.mark.one_stack
 
 
 def test_what_is_recorded_is_read(tmp_path, capsys):

@@ -11,7 +11,6 @@ from benchmarks.memory import held_gib
 from tf_diffaug.training.regularizers import REGULARIZERS, parse_regularizers
 
 # The page is made with the first stack.
-pytestmark = pytest.mark.one_stack
 
 WIDTH, BATCH = 2, 4
 
@@ -90,6 +89,7 @@ def test_each_is_held_against_its_plain_step():
     assert regularizers.recipe("r2", cases["r2"], arguments())["policy"] == "none"
 
 
+@pytest.mark.slow
 def test_rows():
     rows = regularizers.measure(arguments("dragan", "path_length"))
     plain, styled, dragan, path_length = rows

@@ -14,7 +14,6 @@ from benchmarks.plan import BENCHMARKS, HELPERS, Benchmark
 from benchmarks.records import Figure, Missing
 
 # The page is made with the first stack.
-pytestmark = pytest.mark.one_stack
 
 FOLDER = Path(plan.__file__).parent
 ROOT = FOLDER.parent

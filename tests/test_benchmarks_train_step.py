@@ -11,7 +11,6 @@ from benchmarks import candidates, operations, records, train_step
 from benchmarks.timing import Process, take_turns
 
 # The page is made with the first stack.
-pytestmark = pytest.mark.one_stack
 
 WIDTH, BATCH = 4, 3
 

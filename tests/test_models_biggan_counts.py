@@ -66,7 +66,8 @@ def test_the_published_counts_of_the_original():
 
 
 @pytest.mark.parametrize(
-    ("resolution", "latent_dim", "attention"), [(128, 120, 64), (256, 140, 128)]
+    ("resolution", "latent_dim", "attention"),
+    [(128, 120, 64), pytest.param(256, 140, 128, marks=pytest.mark.slow)],
 )
 def test_slim_originals_have_the_counted_parameters(resolution, latent_dim, attention):
     # Two times the width at either place.

@@ -81,7 +81,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("resolution", [256, 512, 1024])
+@pytest.mark.parametrize("resolution", [256, 512, pytest.param(1024, marks=pytest.mark.slow)])
 def test_the_published_parameter_counts(resolution):
     of_generator, of_discriminator = PUBLISHED[resolution]
     assert generator_count(resolution) == of_generator
@@ -205,7 +205,9 @@ def test_the_discriminator_is_the_published_one():
     np.testing.assert_allclose(found["features"], np.concatenate(means, 1), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize(
+    "resolution", [*RESOLUTIONS[:-1], pytest.param(RESOLUTIONS[-1], marks=pytest.mark.slow)]
+)
 def test_shapes(resolution):
     generator = FastGANGenerator(resolution, 1, 1, latent_dim=3)
     images = generator(tf.ones((1, 3)), training=True)

@@ -56,8 +56,8 @@ def saved(tmp_path_factory):
     "first",
     [
         "import tf_diffaug",
-        "import keras, tf_diffaug",
-        "import tf_diffaug, tensorflow",
+        pytest.param("import keras, tf_diffaug", marks=pytest.mark.slow),
+        pytest.param("import tf_diffaug, tensorflow", marks=pytest.mark.slow),
         "from tf_diffaug.layers import BatchNorm",
     ],
 )

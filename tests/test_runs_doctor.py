@@ -148,6 +148,7 @@ def test_where_a_strategy_computes(two_replicas):
     assert trial.device_kind(make_strategy("one_device")) == "CPU"
 
 
+@pytest.mark.one_stack
 def test_replicas_take_the_step_of_one_device(two_replicas, monkeypatch):
     monkeypatch.setattr(trial, "TIMED_SECONDS", 0)
     (found,) = trial.try_family("sndcgan", two_replicas, kind="CPU", xla=True)

@@ -111,8 +111,11 @@ def installed(name):
 @pytest.mark.parametrize(
     "network",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in ("biggan", "stylegan2") else name
-        for name in NETWORKS
+        "sndcgan",
+        pytest.param("biggan_classes", marks=pytest.mark.one_stack),
+        pytest.param("stylegan2_classes", marks=pytest.mark.one_stack),
+        pytest.param("biggan", marks=pytest.mark.slow),
+        pytest.param("stylegan2", marks=pytest.mark.slow),
     ],
 )
 def test_every_format_makes_the_runs_own_pixels(exported, network):

@@ -167,7 +167,15 @@ def test_fresh_layers_are_not_frozen(saved):
         new_gan(saved / "run", channels=1, init_partly=True, freeze_d=1)
 
 
-@pytest.mark.parametrize("model", ["sndcgan", "biggan(attention=16)", "stylegan2(w_dim=16)"])
+@pytest.mark.one_stack
+@pytest.mark.parametrize(
+    "model",
+    [
+        "sndcgan",
+        pytest.param("biggan(attention=16)", marks=pytest.mark.slow),
+        pytest.param("stylegan2(w_dim=16)", marks=pytest.mark.slow),
+    ],
+)
 def test_frozen_blocks_stay_the_same_to_the_bit(model, tmp_path):
     run = save_run(tmp_path, model=model)
     gan, _ = new_gan(run, model=model, freeze_d=2, d_steps=2)

@@ -70,6 +70,7 @@ def finish(run_dir, flags=FLAGS):
     return output
 
 
+@pytest.mark.one_stack
 def test_killed_stopped_and_left_alone_end_alike(tmp_path):
     alone, broken = tmp_path / "alone", tmp_path / "broken"
     finish(alone)

@@ -79,7 +79,7 @@ def test_an_unknown_batch_size(case):
 
 
 @every_case
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_xla_forward(case, training):
     network, inputs = trained(case), case.inputs()
     compiled = tf.function(lambda x: network(x, training=training), jit_compile=True)
