@@ -39,7 +39,7 @@ def test_the_list_has_every_study_with_its_cells_and_hours_at_each_scale(capsys)
         assert [line.split()[0] for line in block[-3:]] == ["paper", "gpu", "cpu"]
         for line, scale in zip(block[-3:], study.setups, strict=True):
             assert f" {len(study.cells(scale))} cells" in line
-            assert line.endswith(study.setups[scale].on)
+            assert line.endswith(study.setups[scale].basis)
             assert study.hours(scale) is None or " h on " in line
 
 

@@ -1,10 +1,16 @@
 """The results that the repository shows are those that its lines make."""
 
+import re
+
 import pytest
 
 from tf_diffaug.studies.claim_values import CLAIMS
-from tf_diffaug.studies.results import Place
-from tools.results_page import BEGIN, END, FOLDER, asked, page, verdicts
+from tf_diffaug.studies.page import page
+from tf_diffaug.studies.registry import get_study
+from tf_diffaug.studies.results import Place, Results
+from tools.results_page import BEGIN, DOCS, END, FOLDER, TABLES, asked, verdicts, with_table
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 @pytest.fixture(scope="module")
@@ -14,17 +20,38 @@ def lines():
 
 def test_only_the_table_is_written_anew():
     text = f"before\n{BEGIN}\n\nold\n\n{END}\nafter\n"
-    assert page(text, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    assert with_table(text, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
 
 
-def test_the_readme_has_every_claim_as_the_lines_decide_it(lines):
-    readme = (FOLDER / "README.md").read_text()
-    table = verdicts(lines, "cpu")
-    assert page(readme, table) == readme, "python tools/results_page.py writes it"
-    rows = [row.split(" | ")[0].strip("| ") for row in table.splitlines()[2:]]
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
+def test_a_table_is_that_of_the_lines(path, lines):
+    text = path.read_text()
+    assert with_table(text, TABLES[path](lines, "cpu")) == text, "tools/results_page.py writes it"
+
+
+def test_every_claim_has_a_row(lines):
+    rows = [row.split(" | ")[0].strip("| ") for row in verdicts(lines, "cpu").splitlines()[2:]]
     assert rows == [claim.number for claim in CLAIMS]
 
 
-def test_a_study_with_lines_has_its_page_there(lines):
-    for one in asked(lines, "cpu"):
-        assert list((FOLDER / "cpu").glob(f"{one.name}*.md")), one.name
+def test_the_readme_counts_the_verdicts(lines):
+    said = re.search(r"(\w+) claims hold, (\w+) do\s+not", (DOCS.parent / "README.md").read_text())
+    found = re.findall(r"\| (holds|does not hold) \|", verdicts(lines, "cpu"))
+    counts = [NUMBERS[found.count(verdict)] for verdict in ("holds", "does not hold")]
+    assert [word.lower() for word in said.groups()] == counts
+
+
+def test_a_study_with_lines_has_its_page_there_as_they_make_it(lines):
+    readme = (FOLDER / "README.md").read_text()
+    studies = asked(lines, "cpu")
+    assert studies
+    for one in studies:
+
+        def results_of(name, one=one):
+            return Results(get_study(name), lines, "cpu", more=one.words)
+
+        text = (FOLDER / "cpu" / f"{one.file_name}.md").read_text()
+        pictures = re.findall(r"^!\[.*\]\((.+)\)$", text, re.MULTILINE)
+        assert all((FOLDER / "cpu" / name).exists() for name in pictures)
+        assert page(results_of(one.name), results_of, pictures) == text, one.file_name
+        assert f"(cpu/{one.file_name}.md)" in readme

@@ -154,6 +154,7 @@ def test_studies_stand_between_runs_and_commands():
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_study_says_its_hours_or_that_they_are_not_known(name):
-    for scale, setup in STUDIES[name].setups.items():
-        assert (STUDIES[name].hours(scale) is None) == (setup.hours is None)
+def test_an_arm_is_compared_with_one_of_each_scale_that_it_has(name):
+    for arm in STUDIES[name].arms:
+        for scale in arm.scales:
+            assert (arm.base or arm.name) in {one.name for one in STUDIES[name].arms_at(scale)}

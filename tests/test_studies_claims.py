@@ -103,8 +103,8 @@ def test_sums_are_those_of_their_words():
     results = results_of(fids)
     mean = mean_above("fid", ["none", "bcr 0.1"], ["bcr 0.3"], "")
     assert mean.values(results) == pytest.approx([0.5, 0.5])
-    gains = gains_more("fid", ("none", "bcr 0.1"), ("none", "bcr 0.3"), "", share=0.5)
-    assert gains.values(results) == pytest.approx([0.5 * 3 - 2, 0.5 * 5 - 3])
+    gains = gains_more("fid", ("none", "bcr 0.1"), ("none", "bcr 0.3"), "")
+    assert gains.values(results) == pytest.approx([3 - 2, 5 - 3])
     constant = Contrast("", ((2.0, "none", "fid"),), -19.0)
     assert constant.values(results) == pytest.approx([1, 5])
 
@@ -118,9 +118,15 @@ def test_tables_have_means_deviations_and_the_best():
     assert rows[0] == "| arm | seeds | FID | best FID | AuthPct |"
     assert rows[2] == "| none | 3 | 12 ± 2 | 10 | 70 ± 0 |"
     rows = differences_table(results).splitlines()
-    assert rows[0] == "| arm | pairs | FID less that of none | 95 % interval |"
-    # Differences of -3, -3 and -6: mean -4, deviation 1.732.
-    assert rows[2] == "| bcr 0.1 | 3 | -4 | -8.3 to 0.303 |"
+    assert rows[0] == "| arm | compared with | FID of each seed, less its | mean | 95 % interval |"
+    # Mean -4, deviation 1.732.
+    assert rows[2] == "| bcr 0.1 | none | -3, -3, -6 | -4 | -8.3 to 0.303 |"
+
+
+def test_an_arm_is_compared_with_the_one_that_it_names():
+    arms = (Arm("none"), Arm("bcr 0.1", "width=2"), Arm("bcr 0.3", "width=3", base="bcr 0.1"))
+    rows = differences_table(results_of(FIDS, make_study(arms=arms))).splitlines()
+    assert rows[3].startswith("| bcr 0.3 | bcr 0.1 | +1, +0.5, +3 | +1.5 |")
 
 
 def test_a_page_says_how_it_was_measured_and_shows_its_figures():

@@ -1,4 +1,6 @@
-"""Draws every study of `docs/results` that has lines, and writes the verdicts into its README.
+"""Draws every study of `docs/results` that has lines, and writes the tables of pages by hand.
+
+These are the verdicts in `docs/results/README.md`, and what methods come to in `docs/methods.md`.
 
 python tools/results_page.py
 """
@@ -16,12 +18,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tf_diffaug.commands.study import Asked, write
 from tf_diffaug.files import write_atomically
 from tf_diffaug.studies.claim_values import CLAIMS
-from tf_diffaug.studies.page import verdicts_table
+from tf_diffaug.studies.page import (
+    difference_words,
+    differences,
+    score_words,
+    table,
+    verdicts_table,
+)
 from tf_diffaug.studies.registry import STUDIES, get_study
 from tf_diffaug.studies.results import Line, Place, Results
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs" / "results"
-BEGIN, END = "<!-- verdicts, by tools/results_page.py -->", "<!-- end of verdicts -->"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FOLDER = DOCS / "results"
+BEGIN, END = "<!-- table, by tools/results_page.py -->", "<!-- end of the table -->"
 # What the studies for images of one's own were run on here; these may be used, but not shown.
 PHOTOS = ("folder:100shot_panda",)
 
@@ -33,7 +42,7 @@ def asked(lines: dict[str, Line], scale: str) -> list[Asked]:
         for dataset in PHOTOS if study.needs else (None,):
             one = Asked(name=name, scale=scale, dataset=dataset, draw=True, folder=FOLDER)
             results = Results(study, lines, scale, more=one.words)
-            arms = [arm for arm in study.arms if results.lines(arm.name)]
+            arms = results.arms()
             # The baseline alone is other studies' too.
             if len(arms) > 1 or (arms and study.overlap):
                 found.append(one)
@@ -49,10 +58,34 @@ def verdicts(lines: dict[str, Line], scale: str) -> str:
     return verdicts_table([claim.verdict(results_of) for claim in CLAIMS])
 
 
-def page(text: str, table: str) -> str:
-    """The README with another table."""
+def methods(lines: dict[str, Line], scale: str) -> str:
+    """The table of what methods add to DiffAugment, and how low each is on photographs."""
+    results = Results(get_study("later-methods"), lines, scale)
+    photos = Results(get_study("later-methods-100shot"), lines, scale, more=f"dataset={PHOTOS[0]}")
+    rows = []
+    for arm in results.arms():
+        found = differences(results, arm.name, arm.base) if arm.base else []
+        rows.append(
+            [
+                arm.series,
+                str(len(results.lines(arm.name))),
+                score_words(results, arm, "fid"),
+                *(difference_words(found) if found else ["", "", ""]),
+                score_words(photos, arm, "fid"),
+            ]
+        )
+    head = ["", "seeds", "CIFAR-10", "less DiffAugment's, seed by seed", "mean", "95 % interval"]
+    return table([*head, "pandas, one seed"], rows)
+
+
+def with_table(text: str, made: str) -> str:
+    """A page with another table."""
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}"
+    return f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.split(END)[1]}"
+
+
+# By page: what makes its table.
+TABLES = {FOLDER / "README.md": verdicts, DOCS / "methods.md": methods}
 
 
 def main() -> None:
@@ -60,12 +93,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", default="cpu", help="whose lines; cpu by default")
     args = parser.parse_args()
-    place, readme = Place(FOLDER, args.scale), FOLDER / "README.md"
+    place = Place(FOLDER, args.scale)
     lines = place.lines()
     for one in asked(lines, args.scale):
         write(one, place, samples=one.dataset is None)
-    text = page(readme.read_text(), verdicts(lines, args.scale))
-    write_atomically(readme, text.encode())
+    for path, make in TABLES.items():
+        write_atomically(path, with_table(path.read_text(), make(lines, args.scale)))
 
 
 if __name__ == "__main__":

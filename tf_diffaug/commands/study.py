@@ -76,6 +76,14 @@ class Asked:
         own = [] if self.dataset is None else [shlex.quote(f"dataset={self.dataset}")]
         return " ".join([self.more, *own]).strip()
 
+    @property
+    def file_name(self) -> str:
+        """What its drawings are called: the study, and the images where they are the user's."""
+        if self.dataset is None:
+            return self.name
+        path = self.dataset.partition(":")[2] or self.dataset
+        return f"{self.name}-{pathlib.Path(path).stem}"
+
     def cells(self) -> list[Cell]:
         """Those that were asked for, those that claims need first."""
         seeds = None if self.seeds is None else range(self.seeds)
@@ -136,7 +144,7 @@ def describe() -> str:
         for scale, setup in study.setups.items():
             hours = study.hours(scale)
             shown = "" if hours is None else f"about {hours:,.{0 if hours >= 10 else 1}f} h on "
-            lines.append(f"    {scale:<6}{len(study.cells(scale)):>4} cells: {shown}{setup.on}")
+            lines.append(f"    {scale:<6}{len(study.cells(scale)):>4} cells: {shown}{setup.basis}")
         blocks.append("\n".join(lines))
     note = "Cells that two studies share are run once. Hours are of one machine, cell after cell."
     return "\n\n".join([*blocks, note])
@@ -164,7 +172,7 @@ def run(asked: Asked) -> int:
         except Stopped:
             print("Stopped and saved; the same command goes on.")
             return STOPPED
-        print(_told(tally, len(cells)))
+        print(_tally_words(tally, len(cells)))
         code = FAILED if tally.failed else OK
     with user_mistakes():
         write(asked, place)
@@ -189,7 +197,7 @@ def _say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def _told(tally: Tally, count: int) -> str:
+def _tally_words(tally: Tally, count: int) -> str:
     told = [f"{tally.done} of {count} cells run", f"{tally.before} were done before"]
     if tally.elsewhere:
         told.append(f"{tally.elsewhere} are another process's")
@@ -213,11 +221,6 @@ def write(asked: Asked, place: Place, *, samples: bool = True) -> None:
     from tf_diffaug.files import write_atomically
     from tf_diffaug.studies.page import page
 
-    try:
-        from tf_diffaug.studies.figures import draw
-        from tf_diffaug.studies.samples import draw_samples
-    except ModuleNotFoundError as error:
-        raise UserError(one_line(error)) from error
     lines = place.lines()
 
     def results_of(name: str) -> Results:
@@ -228,26 +231,31 @@ def write(asked: Asked, place: Place, *, samples: bool = True) -> None:
         raise UserError(
             f"{place.results} has no line of {asked.name} yet: run it without --draw first."
         )
-    named = f"{asked.name}{_images(asked)}"
+    pictures = _write_pictures(results, place, asked.file_name, samples=samples)
+    write_atomically(place.path / f"{asked.file_name}.md", page(results, results_of, pictures))
+    for claim in claims_of(asked.name):
+        print(f"  {claim.number:<3} {claim.verdict(results_of).verdict:<14} {claim.text}")
+    print(f"In {place.path}: {', '.join([f'{asked.file_name}.md', *pictures])}")
+
+
+def _write_pictures(results: Results, place: Place, name: str, *, samples: bool) -> list[str]:
+    """Draws what the lines and runs show; the names of the pictures that there are."""
+    from tf_diffaug.files import write_atomically
+
+    try:
+        from tf_diffaug.studies.figures import draw
+        from tf_diffaug.studies.samples import draw_samples
+    except ModuleNotFoundError as error:
+        raise UserError(one_line(error)) from error
     drawn = draw(results)
     if samples:
         drawn["samples"] = draw_samples(results, place)
     pictures = []
     for kind, content in drawn.items():
-        picture = place.path / (f"{named}.png" if kind == "results" else f"{named}-{kind}.png")
+        picture = place.path / (f"{name}.png" if kind == "results" else f"{name}-{kind}.png")
         if content is not None:
             write_atomically(picture, content)
         # Samples were drawn before, where the runs are no longer there.
         if picture.exists():
             pictures.append(picture.name)
-    write_atomically(place.path / f"{named}.md", page(results, results_of, pictures))
-    for claim in claims_of(asked.name):
-        print(f"  {claim.number:<3} {claim.verdict(results_of).verdict:<14} {claim.text}")
-    print(f"In {place.path}: {', '.join([f'{named}.md', *pictures])}")
-
-
-def _images(asked: Asked) -> str:
-    """What tells drawings of unlike images apart."""
-    if asked.dataset is None:
-        return ""
-    return f"-{pathlib.Path(asked.dataset.partition(':')[2] or asked.dataset).stem}"
+    return pictures

@@ -64,10 +64,18 @@ CLAIMS = (
         (
             above("fid", _D_ONLY, "none"),
             *(
-                Contrast(f"{name} above 0.9", ((1.0, _D_ONLY, name),), -0.9)
-                for name in ("accuracy_real_aug", "accuracy_fake_aug")
+                Contrast(
+                    f"share of augmented {name}s that D gets right, less 0.9",
+                    ((1.0, _D_ONLY, f"accuracy_{name}_aug"),),
+                    -0.9,
+                )
+                for name in ("real", "fake")
             ),
-            Contrast("accuracy_fake below 0.1", ((-1.0, _D_ONLY, "accuracy_fake"),), 0.1),
+            Contrast(
+                "0.1, less the share of plain fakes that D gets right",
+                ((-1.0, _D_ONLY, "accuracy_fake"),),
+                0.1,
+            ),
         ),
     ),
     Claim(
@@ -220,13 +228,18 @@ CLAIMS = (
         "At full data DiffAugment gains little or hurts",
         f"{FIRST}, tables of CIFAR-10 and FFHQ",
         "less-data",
-        (gains_more("fid", _FEW, _ALL, "half of the gain at 10 % above that at 100 %", share=0.5),),
+        (
+            Contrast(
+                "a tenth of none's FID above the gain at 100 %",
+                ((-0.9, _ALL[0], "fid"), (1.0, _ALL[1], "fid")),
+            ),
+        ),
     ),
     *(
         Claim(
             f"17 {name}",
-            f"{title} improves on DiffAugment where data are few",
-            f"arXiv {source}",
+            f"{title} and DiffAugment have a lower FID than DiffAugment alone, where data are few",
+            f"our question; the method: arXiv {source}",
             "later-methods",
             (above("fid", "diffaugment", f"+ {name}"),),
         )

@@ -15,7 +15,8 @@ RULE = (
     "that the paper says it is above 0. Over the seeds it has a mean and Student's "
     f"{CONFIDENCE:.0%} interval. It holds if the interval lies above 0, does not if it lies "
     "below, and is not decided otherwise. A claim holds if all its contrasts do, and does not if "
-    "one does not; it is not run if no seed has any."
+    "one does not; it is not run if no seed has any. Contrasts whose arms the scale does not have "
+    "are left out."
 )
 Term = tuple[float, str, str]
 
@@ -155,17 +156,14 @@ def mean_above(metric: str, higher: Sequence[str], lower: Sequence[str], text: s
     return Contrast(text, tuple(terms))
 
 
-def gains_more(
-    metric: str, more: tuple[str, str], less: tuple[str, str], text: str, *, share: float = 1.0
-) -> Contrast:
-    """From the first to the second of a pair the value falls, by more than by a share of another's.
+def gains_more(metric: str, more: tuple[str, str], less: tuple[str, str], text: str) -> Contrast:
+    """From the first to the second of a pair the value falls, by more than from one to another.
 
     Args:
         metric: what falls.
         more: the pair whose gain is said to be the larger.
         less: the other.
         text: in words.
-        share: factor of the gain of `more`.
     """
-    terms = ((share, more[0], metric), (-share, more[1], metric))
+    terms = ((1.0, more[0], metric), (-1.0, more[1], metric))
     return Contrast(text, (*terms, (-1.0, less[0], metric), (1.0, less[1], metric)))

@@ -44,10 +44,17 @@ ALL_POLICIES = (*_SINGLES, "color,translation", "color,cutout", SMALL_POLICY, PO
 
 
 def _arm(method: str, share: int) -> Arm:
-    return Arm(f"{method} {share}%", _METHODS[method][share], share, method, panel=f"{share} %")
+    return Arm(
+        f"{method} {share}%",
+        _METHODS[method][share],
+        share,
+        method,
+        panel=f"{share} %",
+        base=f"none {share}%",
+    )
 
 
-def _data(dataset: str) -> tuple[Arm, ...]:
+def _arms_by_share() -> tuple[Arm, ...]:
     return tuple(_arm(method, share) for share in SHARES for method in _METHODS)
 
 
@@ -64,21 +71,22 @@ def _width(width: int, method: str) -> Arm:
         10,
         series=method,
         x=width,
+        base=f"none width {width}",
         scales=tuple(scale for scale in SCALES if width in _WIDTHS[scale]),
         times=_WIDTH_TIMES.get(width, 1.0),
     )
 
 
 _SEES_OVERFITTING = ("accuracy_real_aug", "accuracy_held_out", "fid")
-_ONLY = "policy=none augment=none"
+_UNAUGMENTED = "policy=none augment=none"
 STUDIES = (
     *(
         Study(
             f"less-data{end}",
-            f"CIFAR-{number} at 100, 20 and 10 %, with and without DiffAugment and CR: BigGAN",
+            f"CIFAR-{number} at 100, 20 and 10 %, with and without DiffAugment and CR",
             f"{PAPER}, its table of CIFAR-{number}",
             BIGGAN if number == 10 else biggan("cifar100"),
-            _data(f"cifar{number}"),
+            _arms_by_share(),
             metrics=("fid", "kid"),
         )
         for number, end in ((10, ""), (100, "-cifar100"))
@@ -123,11 +131,11 @@ STUDIES = (
         f"{PAPER}, figure 8b",
         STYLEGAN2_FEW,
         (
-            Arm("none", f"{_ONLY} regularizers=none", 10, series="neither"),
+            Arm("none", f"{_UNAUGMENTED} regularizers=none", 10, series="neither"),
             *(
                 Arm(
                     f"r1 {gamma:g}",
-                    f"{_ONLY} regularizers=r1:{gamma:g}",
+                    f"{_UNAUGMENTED} regularizers=r1:{gamma:g}",
                     10,
                     series="R1 alone",
                     x=gamma,
@@ -152,7 +160,7 @@ STUDIES = (
         f"{PAPER}, table 6",
         STYLEGAN2_FEW,
         (
-            Arm("none", _ONLY, 10, series="none"),
+            Arm("none", _UNAUGMENTED, 10, series="none"),
             *(
                 Arm(policy, f"policy={policy} augment=both", 10, series=policy)
                 for policy in ALL_POLICIES
@@ -166,7 +174,7 @@ STUDIES = (
         f"{PAPER}, its table of 100-shot generation",
         LOW_SHOT,
         (
-            Arm("none", _ONLY, series="none"),
+            Arm("none", _UNAUGMENTED, series="none"),
             Arm("diffaugment", f"policy={POLICY} augment=both", series="DiffAugment"),
         ),
         metrics=("fid", "kid"),

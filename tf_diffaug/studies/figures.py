@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import operator
 import textwrap
 from collections.abc import Sequence
 
@@ -16,17 +17,19 @@ except ModuleNotFoundError as error:
         "figures need Matplotlib: pip install matplotlib", name=error.name
     ) from error
 
+from tf_diffaug.runs.words import metric_title
 from tf_diffaug.studies.intervals import spread
 from tf_diffaug.studies.results import Results
 from tf_diffaug.studies.study import Arm
 
 _COLUMNS = 4
 _PANEL = (3.0, 2.5)  # inches
+_LEGEND = 2.0  # inches beside the panels
 _DPI = 130
 # After Okabe and Ito: told apart by most of the colour-blind.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 SMALL = 8
-_MOST_CURVES = 12
+_DASHES = ("-", "--", ":")
 
 
 def draw(results: Results) -> dict[str, bytes]:
@@ -36,7 +39,7 @@ def draw(results: Results) -> dict[str, bytes]:
         results: of a study.
     """
     study = results.study
-    arms = [arm for arm in study.arms_at(results.scale) if results.lines(arm.name)]
+    arms = results.arms()
     if not arms:
         return {}
     drawn = {}
@@ -57,14 +60,17 @@ def _strengths(results: Results, arms: Sequence[Arm]) -> bytes:
     placed = [arm for arm in arms if arm.x is not None]
     # Few series share a panel; of many ops each has its own, with a line a place.
     by_series = len({arm.series for arm in placed}) > 3
-    titles = list(dict.fromkeys(arm.series if by_series else arm.panel for arm in placed)) or [""]
+    panel_of, line_of = operator.attrgetter("series"), operator.attrgetter("panel")
+    if not by_series:
+        panel_of, line_of = line_of, panel_of
+    titles = list(dict.fromkeys(map(panel_of, placed))) or [""]
     figure, panels = _panels(titles, sharey=True)
     told: set[str] = set()
     for title, panel in zip(titles, panels, strict=True):
-        mine = [arm for arm in placed if (arm.series if by_series else arm.panel) == title]
-        lines = dict.fromkeys(arm.panel if by_series else arm.series for arm in mine)
+        mine = [arm for arm in placed if panel_of(arm) == title]
+        lines = dict.fromkeys(map(line_of, mine))
         for colour, line in zip(itertools.cycle(_COLOURS), lines):
-            some = [arm for arm in mine if (arm.panel if by_series else arm.series) == line]
+            some = [arm for arm in mine if line_of(arm) == line]
             _error_line(panel, results, some, line or title, colour)
         for arm in across:
             _line_across(panel, results, arm)
@@ -192,23 +198,30 @@ def _curves_of(results: Results, arm: Arm, metric: str) -> list[tuple[list[int],
 
 
 def _curves(results: Results, arms: Sequence[Arm]) -> bytes:
-    """Against the steps: the mean over seeds, and behind it each of them."""
+    """Against the steps: the mean over seeds, their number in brackets; behind it each of them."""
     wanted = results.study.metrics if results.study.form == "curves" else ("fid",)
     metrics = [m for m in wanted if any(_curves_of(results, arm, m) for arm in arms)]
     figure, panels = _panels(metrics, wide=1.5)
     for metric, panel in zip(metrics, panels, strict=True):
-        for index, arm in enumerate(arms[:_MOST_CURVES]):
+        for index, arm in enumerate(arms):
             runs = _curves_of(results, arm, metric)
             colour = _COLOURS[index % len(_COLOURS)]
-            dash = ("-", "--")[index // len(_COLOURS)]
+            dash = _DASHES[index // len(_COLOURS) % len(_DASHES)]
             for steps, values in runs:
                 panel.plot(steps, values, color=colour, linewidth=0.6, alpha=0.35)
             at = sorted({step for steps, _ in runs for step in steps})
             means = [spread([v[s.index(step)] for s, v in runs if step in s]).mean for step in at]
-            panel.plot(at, means, dash, color=colour, linewidth=1.6, label=arm.name)
+            label = f"{arm.name} ({len(runs)})"
+            panel.plot(at, means, dash, color=colour, linewidth=1.6, label=label)
         _dress(panel, results, "", metric)
         panel.set_xlabel("step", fontsize=SMALL)
-    panels[0].legend(fontsize=SMALL - 2, frameon=False)
+    figure.set_figwidth(figure.get_figwidth() + _LEGEND)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside right center",
+        fontsize=SMALL - 2,
+        frameon=False,
+    )
     return png(figure, results)
 
 
@@ -228,7 +241,7 @@ def _panels(
 def _dress(panel: Axes, results: Results, title: str, metric: str = "") -> None:
     metric = metric or results.study.metrics[0]
     panel.set_title(title, fontsize=SMALL + 1)
-    panel.set_ylabel(_TITLES.get(metric, metric.replace("_", " ")), fontsize=SMALL)
+    panel.set_ylabel(_RATES.get(metric) or metric_title(metric), fontsize=SMALL)
     panel.tick_params(labelsize=SMALL - 1)
     panel.grid(axis="y", linewidth=0.4, alpha=0.6)
     panel.set_axisbelow(True)
@@ -239,12 +252,8 @@ def _dress(panel: Axes, results: Results, title: str, metric: str = "") -> None:
         panel.tick_params(axis="y", which="both", labelsize=SMALL - 1)
 
 
-_TITLES = {
-    "fid": "FID",
-    "kid": "KID",
-    "mind": "MIND",
-    "auth_pct": "AuthPct",
-    "accuracy_real_aug": "D right on training reals",
+_RATES = {
+    "accuracy_real_aug": "D right on training reals, as it sees them",
     "accuracy_held_out": "D right on held-out reals",
 }
 

@@ -115,7 +115,7 @@ STUDIES = (
     ),
     Study(
         "both-and-bcr",
-        "reals and fakes augmented, or D asked to ignore the augmentation: SNDCGAN",
+        "reals and fakes augmented, or D asked to ignore the augmentation",
         f"{PAPER}, figure 3",
         SNDCGAN,
         (NONE, *_grid("both", _FIGURE_3), *_grid("bcr", _FIGURE_3)),
@@ -124,7 +124,7 @@ STUDIES = (
     ),
     Study(
         "both-and-bcr-biggan",
-        "the same with BigGAN, class-conditional",
+        "reals and fakes augmented, or D asked to ignore the augmentation, class-conditional",
         f"{PAPER}, figure 5",
         BIGGAN96,
         (NONE, *_grid("both", _FIGURE_5), *_grid("bcr", _FIGURE_5)),
@@ -142,7 +142,7 @@ STUDIES = (
     ),
     Study(
         "cntr",
-        "the contrastive loss by op and strength: BigGAN",
+        "the contrastive loss by op and strength",
         f"{PAPER}, figure 6",
         BIGGAN96,
         (
@@ -160,7 +160,7 @@ STUDIES = (
     ),
     Study(
         "cntr-and-bcr",
-        "nothing, the contrastive loss, bCR, and the two together: BigGAN",
+        "nothing, the contrastive loss, bCR, and the two together",
         f"{PAPER}, table 1",
         BIGGAN96,
         (
@@ -177,7 +177,7 @@ STUDIES = (
     ),
     Study(
         "simclr",
-        "the contrastive loss by the strength of SimCLR's crop and of its colours: BigGAN",
+        "the contrastive loss by the strength of SimCLR's crop and of its colours",
         f"{PAPER}, section on Cntr-GAN",
         BIGGAN96,
         (

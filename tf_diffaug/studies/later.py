@@ -1,4 +1,4 @@
-"""The later methods, each beside DiffAugment on the fewest images that the first paper has.
+"""Other methods, most of them later, each with DiffAugment on the fewest images of the first paper.
 
 An arm is DiffAugment and one more; the names are those of the registries. Weights are each method's
 own, see docs/regularizers.md. Extra loss terms of the setup stay, except where a loss or a network
@@ -45,7 +45,7 @@ METHODS = {
     "chain": ("CHAIN", "2404.00521", "{chain}"),
     "insgen": ("InsGen", "2106.04566", _added("insgen(queue={queue})")),
     "fakeclr": ("FakeCLR", "2207.08630", _added("fakeclr(queue={queue})")),
-    "relativistic": ("RpGAN", "2501.05441", _RELATIVISTIC),
+    "relativistic": ("relativistic pairing", "2501.05441", _RELATIVISTIC),
     "r3gan": (
         "R3GAN",
         "2501.05441",
@@ -71,6 +71,7 @@ def _arms(share: int, policy: str, **scales: tuple[str, ...]) -> tuple[Arm, ...]
             f"{both} {words.replace('{policy}', policy)}",
             share,
             f"+ {title}",
+            base="diffaugment",
             scales=scales.get(name, SCALES),
         )
         for name, (title, _, words) in METHODS.items()
@@ -81,7 +82,7 @@ def _arms(share: int, policy: str, **scales: tuple[str, ...]) -> tuple[Arm, ...]
 STUDIES = (
     Study(
         "later-methods",
-        "each later method beside DiffAugment, on 10 % of CIFAR-10",
+        "what other methods add to DiffAugment, on few images of CIFAR-10",
         "the methods' own papers",
         BIGGAN,
         _arms(10, SMALL_POLICY),
@@ -89,7 +90,7 @@ STUDIES = (
     ),
     Study(
         "later-methods-100shot",
-        "each later method beside DiffAugment, on some hundred images of your own",
+        "what other methods add to DiffAugment, on some hundred images of your own",
         "the methods' own papers",
         LOW_SHOT,
         # StyleGAN2's D has no place for CHAIN.

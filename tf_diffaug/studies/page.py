@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tf_diffaug.runs.words import metric_title
 from tf_diffaug.studies.claim_values import claims_of
 from tf_diffaug.studies.claims import RULE, Verdict
 from tf_diffaug.studies.intervals import BEST_SHARE, Spread, best_of, interval, readable, spread
 from tf_diffaug.studies.results import LAST, Results
-from tf_diffaug.studies.study import Arm
+from tf_diffaug.studies.study import Arm, Setup
 
-_METRICS = {"fid": "FID", "kid": "KID", "mind": "MIND"}
+_METRICS = ("fid", "kid", "mind")
 
 
 def page(
@@ -28,15 +30,16 @@ def page(
     parts = [
         f"# {study.name}: {study.title}",
         f"{study.source}. Scale `{results.scale}`: {len(results)} runs. {_protocol(results)}",
-        f"`{setup.words.strip()}`",
+        _setup(setup),
         *(f"![{study.title}]({name})" for name in pictures),
         "## Arms",
         f"Mean of the last {LAST} evaluations, with the standard deviation over seeds; and the "
         f"best {BEST_SHARE:.0%} of the seeds by FID, as the second paper reports, rounded up to a "
         "whole run. AuthPct is of the last checkpoint.",
         arms_table(results),
-        "## Against the first arm",
-        "By seed: how much the FID is above that of the first arm, and Student's 95 % interval.",
+        "## Differences",
+        "How much an arm's FID is above that of the arm that it is compared with: for each seed "
+        "that both have, the mean, and Student's 95 % interval.",
         differences_table(results),
     ]
     verdicts = [claim.verdict(results_of) for claim in claims_of(study.name)]
@@ -49,34 +52,51 @@ def arms_table(results: Results) -> str:
     """A row an arm."""
     metrics = [name for name in _METRICS if _any(results, name)]
     more = ["end:auth_pct"] if _any(results, "end:auth_pct") else []
-    head = ["arm", "seeds", *(_METRICS[m] for m in metrics), "best FID", *("AuthPct" for _ in more)]
+    head = ["arm", "seeds", *map(metric_title, metrics), "best FID"]
+    head += [metric_title("auth_pct")] * len(more)
     rows = []
-    for arm in _arms(results):
+    for arm in results.arms():
         fids = list(results.values(arm.name, "fid").values())
         lost = results.diverged(arm.name)
         count = f"{len(results.lines(arm.name))}" + (f", {lost} diverged" if lost else "")
-        cells = [_shown(results, arm, metric) for metric in metrics]
+        cells = [score_words(results, arm, metric) for metric in metrics]
         best = _words(best_of(fids)) if fids else "-"
-        rows.append([arm.name, count, *cells, best, *(_shown(results, arm, m) for m in more)])
-    return _table(head, rows)
+        rows.append([arm.name, count, *cells, best, *(score_words(results, arm, m) for m in more)])
+    return table(head, rows)
+
+
+def score_words(results: Results, arm: Arm, metric: str) -> str:
+    """Mean and deviation of an arm's values as a cell of a table, a dash of none."""
+    values = list(results.values(arm.name, metric).values())
+    return _words(spread(values)) if values else "-"
 
 
 def differences_table(results: Results) -> str:
-    """A row an arm but the first: its score less that of the first, by seed."""
-    first, *others = results.study.arms_at(results.scale)
-    base = results.values(first.name, "fid")
+    """A row an arm that has seeds in common with the one that it is compared with."""
     rows = []
-    for arm in others:
-        mine = results.values(arm.name, "fid")
-        differences = [mine[seed] - base[seed] for seed in sorted(mine.keys() & base.keys())]
-        if not differences:
-            continue
-        found = interval(differences)
-        shown = "-" if found is None else f"{readable(found.low)} to {readable(found.high)}"
-        mean = sum(differences) / len(differences)
-        rows.append([arm.name, f"{len(differences)}", f"{'+' * (mean > 0)}{readable(mean)}", shown])
-    head = ["arm", "pairs", f"FID less that of {first.name}", "95 % interval"]
-    return _table(head, rows) if rows else "No arm has a seed in common with the first yet."
+    for arm in results.arms():
+        base = arm.base or results.study.arms_at(results.scale)[0].name
+        if base != arm.name and (found := differences(results, arm.name, base)):
+            rows.append([arm.name, base, *difference_words(found)])
+    head = ["arm", "compared with", "FID of each seed, less its", "mean", "95 % interval"]
+    return table(head, rows) if rows else "No two arms that are compared share a seed yet."
+
+
+def differences(results: Results, arm: str, base: str) -> list[float]:
+    """How much an arm's FID is above another's, for each seed that both have."""
+    mine, other = results.values(arm, "fid"), results.values(base, "fid")
+    return [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
+
+
+def difference_words(found: Sequence[float]) -> list[str]:
+    """Differences, their mean and their interval as cells of a table."""
+    bounds = interval(found)
+    shown = "-" if bounds is None else f"{readable(bounds.low)} to {readable(bounds.high)}"
+    return [", ".join(map(_signed, found)), _signed(sum(found) / len(found)), shown]
+
+
+def _signed(value: float) -> str:
+    return f"{'+' * (value > 0)}{readable(value)}"
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> str:
@@ -94,14 +114,24 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
                 evidence or "-",
             ]
         )
-    return _table(["", "claim", "study", "verdict", "evidence"], rows)
+    return table(["", "claim", "study", "verdict", "evidence"], rows)
+
+
+def _setup(setup: Setup) -> str:
+    """The flags that all arms share, and those that stand for a share of the data."""
+    shares: dict[str, list[str]] = {}
+    for share, words in setup.shares.items():
+        shares.setdefault(words, []).append(f"`{share}%`")
+    drawn = [f"{' and '.join(names)}: `{words}`" for words, names in shares.items() if words]
+    common = " ".join(f"{name}={shlex.quote(value)}" for name, value in setup.flags.items())
+    return f"`{common}`" + (f". What stands for {'; '.join(drawn)}." if drawn else "")
 
 
 def _protocol(results: Results) -> str:
     """How the numbers were measured, as the lines have it; unlike ones are said."""
     said = dict.fromkeys(
         _measured(line["protocol"])
-        for arm in _arms(results)
+        for arm in results.arms()
         for line in results.lines(arm.name).values()
         if line["protocol"]
     )
@@ -117,17 +147,8 @@ def _measured(protocol: Mapping[str, Any]) -> str:
     )
 
 
-def _arms(results: Results) -> list[Arm]:
-    return [arm for arm in results.study.arms_at(results.scale) if results.lines(arm.name)]
-
-
 def _any(results: Results, metric: str) -> bool:
-    return any(results.values(arm.name, metric) for arm in _arms(results))
-
-
-def _shown(results: Results, arm: Arm, metric: str) -> str:
-    values = list(results.values(arm.name, metric).values())
-    return _words(spread(values)) if values else "-"
+    return any(results.values(arm.name, metric) for arm in results.arms())
 
 
 def _words(found: Spread) -> str:
@@ -135,6 +156,7 @@ def _words(found: Spread) -> str:
     return mean if found.std is None else f"{mean} ± {readable(found.std, 2)}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

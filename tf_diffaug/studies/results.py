@@ -14,7 +14,7 @@ from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.files import made_folders, read_regular, write_atomically
-from tf_diffaug.studies.study import Cell, Study
+from tf_diffaug.studies.study import Arm, Cell, Study
 
 Line = dict[str, Any]
 # A score is the mean of so many evaluations, the last ones; "start:" takes as few of the first.
@@ -200,6 +200,10 @@ class Results:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def arms(self) -> list[Arm]:
+        """The study's arms at this scale that have lines, in its order."""
+        return [arm for arm in self.study.arms_at(self.scale) if self.lines(arm.name)]
 
     def cell(self, arm: str, seed: int) -> Cell:
         """One that has a line.

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tf_diffaug.images import read_png
+from tf_diffaug.runs.words import metric_title
 from tf_diffaug.studies.figures import SMALL, png
 from tf_diffaug.studies.intervals import readable
 from tf_diffaug.studies.results import Place, Results, value_of
@@ -42,7 +43,7 @@ def draw_samples(results: Results, place: Place) -> bytes | None:
             if found := sorted(run.glob("samples/*.png")):
                 metric = results.study.metrics[0]
                 score = value_of(line, metric)
-                shown = "" if score is None else f": {metric.upper()} {readable(score, 4)}"
+                shown = "" if score is None else f": {metric_title(metric)} {readable(score, 4)}"
                 sheets[f"{arm.name}{shown}"] = read_png(found[-1])
     return _draw(results, sheets) if sheets else None
 

@@ -42,7 +42,7 @@ class Setup:
         shares: flags by the percentage of the data that they stand for; in all flags `{seed}` is
             the cell's, and `{name}` one of the values.
         hours: that the plain cell takes; None where that was not measured or published.
-        on: on what machine, and how the hours are known.
+        basis: on what machine, and how the hours are known.
         seeds: how many, by default.
         values: what depends on the scale in the flags of arms, by name.
         end: flags of the command `evaluate` for the last checkpoint.
@@ -51,10 +51,15 @@ class Setup:
     words: str
     shares: Mapping[int, str]
     hours: float | None
-    on: str
+    basis: str
     seeds: int = 3
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     end: str = "metrics=fid,kid,mind seeds=3"
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """Those of `train` that all arms have, by name; the last of a name counts."""
+        return _flags(self.words)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Arm:
         series: the curve, or kind of bar, that it belongs to in the drawing.
         x: where on the axis it stands; None: nowhere, a line across all of it.
         panel: which part of the drawing; empty for all.
+        base: the arm that it is compared with; empty for the study's first.
         scales: at which it is run.
         times: what its cell takes over the plain one, where its regularizers do not say it.
     """
@@ -78,6 +84,7 @@ class Arm:
     series: str = ""
     x: float | None = None
     panel: str = ""
+    base: str = ""
     scales: Sequence[str] = SCALES
     times: float = 1.0
 
@@ -91,7 +98,7 @@ class Study:
         title: what it asks.
         source: the figure or table that it regenerates.
         setups: by scale.
-        arms: the recipes; the first is what others are compared with.
+        arms: the recipes; the first is what others are compared with unless they say.
         form: how it is drawn: `strength`, `bars`, `curves` or `boxes`.
         x_label: of what `Arm.x` is.
         metrics: that are drawn; the first is the score.
