@@ -147,14 +147,14 @@ def _bars(results: Results, arms: Sequence[Arm]) -> bytes:
     for metric, panel in zip(metrics, panels, strict=False):
         place, ticks = 0.0, []
         for group in groups:
-            mine = [arm for arm in arms if arm.panel == group]
-            for arm in mine:
+            for arm in (arm for arm in arms if arm.panel == group):
                 values = list(results.values(arm.name, metric).values())
-                if values:
-                    found = spread(values)
-                    colour = _COLOURS[series.index(arm.series) % len(_COLOURS)]
-                    panel.bar(place, found.mean, 0.8, yerr=found.std, capsize=2, color=colour)
-                    panel.scatter([place] * len(values), values, s=7, color="black", zorder=3)
+                if not values:
+                    continue
+                found = spread(values)
+                colour = _COLOURS[series.index(arm.series) % len(_COLOURS)]
+                panel.bar(place, found.mean, 0.8, yerr=found.std, capsize=2, color=colour)
+                panel.scatter([place] * len(values), values, s=7, color="black", zorder=3)
                 label = arm.series if len(groups) == 1 or group == "" else f"{arm.series} {group}"
                 ticks.append((place, label))
                 place += 1
