@@ -6,7 +6,6 @@ Which tests share a process, and in which order, changes from run to run.
 import os
 import random
 import re
-from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 
 from tf_diffaug.aot.stages import ENVIRONMENT
 
-TESTS = Path(__file__).parent
 # TensorFlow reads it when it is loaded: quiet, on the CPU, and not in search of a TPU.
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
@@ -42,7 +40,7 @@ tf.config.set_logical_device_configuration(
 # Modules of one_stack: they look at arithmetic, files, pages and words, of which conformance tests,
 # networks, runs and commands use enough on both stacks.
 ONE_STACK = re.compile(
-    r"fuzz/"
+    r"tests/(fuzz/"
     r"|test_augment_(?!layers|policy)"
     r"|test_benchmarks_"
     r"|test_commands_(closing|flags|overlap|pack|presets|resolve)"
@@ -50,14 +48,14 @@ ONE_STACK = re.compile(
     r"|test_evaluation_(leak|metrics|nearest|overlap|texture)"
     r"|test_models_\w+_(counts|published)"
     r"|test_results_page|test_runs_report_|test_schedules|test_studies|test_tools_"
-    r"|test_training_(measure|regularizers|relativistic|views)"
+    r"|test_training_(measure|regularizers|relativistic|views))"
 )
 
 
 def pytest_collection_modifyitems(items):
     """Marks the tests of the modules above."""
     for item in items:
-        if ONE_STACK.match(item.path.relative_to(TESTS).as_posix()):
+        if ONE_STACK.match(item.nodeid):
             item.add_marker("one_stack")
 
 

@@ -10,8 +10,6 @@ import pytest
 from benchmarks import augment, records
 from benchmarks.timing import checkout
 
-# The page is made with the first stack.
-
 REFERENCE = "def DiffAugment(x, policy):\n    return x * len(policy)\n"
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from benchmarks import evaluate, records, torch_metrics
 
-# The page is made with the first stack.
-
 
 def arguments(**given):
     common = {"num_images": 40, "num_features": 8, "held_out": False, "repeats": 1}

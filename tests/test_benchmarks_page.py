@@ -9,8 +9,6 @@ from benchmarks import page
 from benchmarks.page import Entry, Record
 from benchmarks.records import Figure, Missing
 
-# The page is made with the first stack.
-
 
 def figure(value, low=None, high=None, row="cutout", column="passes", unit=""):
     return Figure(row, column, value, unit, None if low is None else (low, high))

@@ -8,8 +8,6 @@ import pytest
 from benchmarks import records
 from benchmarks.records import Figure, Missing, Recorder
 
-# The page is made with the first stack.
-
 
 def test_what_is_recorded_is_read(tmp_path, capsys):
     path = tmp_path / "figures.jsonl"

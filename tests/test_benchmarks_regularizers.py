@@ -10,8 +10,6 @@ from benchmarks import records, regularizers, views
 from benchmarks.memory import held_gib
 from tf_diffaug.training.regularizers import REGULARIZERS, parse_regularizers
 
-# The page is made with the first stack.
-
 WIDTH, BATCH = 2, 4
 
 

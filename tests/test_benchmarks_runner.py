@@ -13,8 +13,6 @@ from benchmarks import page, plan, runner
 from benchmarks.plan import BENCHMARKS, HELPERS, Benchmark
 from benchmarks.records import Figure, Missing
 
-# The page is made with the first stack.
-
 FOLDER = Path(plan.__file__).parent
 ROOT = FOLDER.parent
 STUB = f"""

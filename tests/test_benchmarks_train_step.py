@@ -10,8 +10,6 @@ import tensorflow as tf
 from benchmarks import candidates, operations, records, train_step
 from benchmarks.timing import Process, take_turns
 
-# The page is made with the first stack.
-
 WIDTH, BATCH = 4, 3
 
 

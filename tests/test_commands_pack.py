@@ -100,7 +100,6 @@ def test_a_mistake_is_one_line_and_nothing_is_left(here, capsys, arguments, monk
 
 
 @pytest.mark.slow
-@pytest.mark.one_stack
 def test_memory_and_disk_train_to_the_same_bits(here, monkeypatch):
     flags = [*ALL, *BIGGAN, "--fit=enlarge", "--flip", "--num_images=37"]
     pack("pictures", "out", "--resolution=32", "--fit=enlarge")
@@ -130,7 +129,6 @@ def test_a_run_moves_between_memory_and_disk(here, capsys):
     assert "moved was trained on other images: 40 then, 30 now" in capsys.readouterr().err
 
 
-@pytest.mark.one_stack
 def test_a_damaged_record_ends_the_run_and_a_flag_goes_on(here, capsys):
     flags = [*SMALL, "--fid_features=none", "--noreport", "--checkpoint_every=1", "--run_dir=run"]
     pack("pictures", "out", "--resolution=32", "--fit=enlarge")
