@@ -18,13 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tf_diffaug.commands.study import Asked, write
 from tf_diffaug.files import write_atomically
 from tf_diffaug.studies.claim_values import CLAIMS
-from tf_diffaug.studies.page import (
-    difference_words,
-    differences,
-    score_words,
-    table,
-    verdicts_table,
-)
+from tf_diffaug.studies.claims import above
+from tf_diffaug.studies.page import difference_words, score_words, table, verdicts_table
 from tf_diffaug.studies.registry import STUDIES, get_study
 from tf_diffaug.studies.results import Line, Place, Results
 
@@ -64,7 +59,7 @@ def methods(lines: dict[str, Line], scale: str) -> str:
     photos = Results(get_study("later-methods-100shot"), lines, scale, more=f"dataset={PHOTOS[0]}")
     rows = []
     for arm in results.arms():
-        found = differences(results, arm.name, arm.base) if arm.base else []
+        found = above("fid", arm.name, arm.base).values(results) if arm.base else []
         rows.append(
             [
                 arm.series,

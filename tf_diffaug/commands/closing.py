@@ -11,7 +11,8 @@ from tf_diffaug.runs.checkpoints import newest_in, newest_step
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.report import report_path
-from tf_diffaug.runs.words import metric_title, protocol_words
+from tf_diffaug.runs.words import protocol_words
+from tf_diffaug.titles import metric_title
 
 _BASELINE = "color,translation,cutout"
 _SHOWS = "the augmentation shows"

@@ -10,7 +10,7 @@ from tf_diffaug.commands import OK, saved_run
 from tf_diffaug.data.packed import damage_named
 from tf_diffaug.runs import labels, parts
 from tf_diffaug.runs.recipe import Recipe
-from tf_diffaug.runs.words import metric_titles
+from tf_diffaug.titles import metric_titles
 from tf_diffaug.training.loop import Hook, Loop, Steps
 
 # The first step traces the graph; a few more tell the time.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tf_diffaug.commands.flags import Flag, listed, read_flags
 from tf_diffaug.errors import UserError, one_line, user_mistakes
+from tf_diffaug.files import write_atomically
 from tf_diffaug.naming import unknown
 from tf_diffaug.studies.claim_values import claims_of
 from tf_diffaug.studies.registry import STUDIES, get_study
@@ -218,7 +219,6 @@ def write(asked: Asked, place: Place, *, samples: bool = True) -> None:
         UserError: if there is no line yet, a sheet of samples is damaged, or there is no library to
             draw with.
     """
-    from tf_diffaug.files import write_atomically
     from tf_diffaug.studies.page import page
 
     lines = place.lines()
@@ -240,8 +240,6 @@ def write(asked: Asked, place: Place, *, samples: bool = True) -> None:
 
 def _write_pictures(results: Results, place: Place, name: str, *, samples: bool) -> list[str]:
     """Draws what the lines and runs show; the names of the pictures that there are."""
-    from tf_diffaug.files import write_atomically
-
     try:
         from tf_diffaug.studies.figures import draw
         from tf_diffaug.studies.samples import draw_samples

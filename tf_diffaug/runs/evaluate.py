@@ -31,7 +31,7 @@ from tf_diffaug.runs.protocols import PROTOCOLS
 from tf_diffaug.runs.reals import Progress, Reals
 from tf_diffaug.runs.run import Run
 from tf_diffaug.runs.saved import versions
-from tf_diffaug.runs.words import metric_title
+from tf_diffaug.titles import metric_title
 
 __all__ = ["PROTOCOLS", "Reals", "evaluate", "evaluate_images"]
 

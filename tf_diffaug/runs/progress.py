@@ -6,7 +6,7 @@ from tqdm.auto import tqdm
 
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.directory import RunDirectory
-from tf_diffaug.runs.words import metric_title
+from tf_diffaug.titles import metric_title
 from tf_diffaug.training.loop import Hook, Steps
 
 

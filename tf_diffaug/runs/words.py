@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tf_diffaug.evaluation.metrics import METRICS
@@ -10,6 +10,7 @@ from tf_diffaug.language import parse_calls
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.recipe import Recipe
 from tf_diffaug.schedules import in_words
+from tf_diffaug.titles import metric_title, metric_titles
 from tf_diffaug.training import Regularizer, get_loss
 
 _WHERE = {
@@ -37,26 +38,6 @@ _BATCH_NORM = {
     "batch": "each batch's statistics",
     "standing": "standing statistics",
 }
-_METRICS = {
-    "auth_pct": "AuthPct",
-    "ct": "C_T",
-    "fid": "FID",
-    "fid_high": "FID, upper end",
-    "fid_infinity": "FID of endless samples",
-    "fid_interval": "FID, width of the interval",
-    "fid_low": "FID, lower end",
-    "fld_gap": "FLD gap",
-    "is": "Inception Score",
-    "is_std": "Inception Score, deviation",
-    "kid": "KID",
-    "kid_stderr": "KID, standard error",
-    "mind": "MIND",
-}
-
-
-def metric_title(name: str) -> str:
-    """A metric's name as the field writes it."""
-    return _METRICS.get(name, name.replace("_", " "))
 
 
 def value_in_words(value: Mapping[str, float] | None) -> str:
@@ -291,9 +272,3 @@ def _evaluation(config: Config, fid_features: str) -> str:
         f"features of {fid_features}. Only numbers of the same features and protocol compare. "
         f"The best checkpoint is that of the {extreme} {metric_title(config.best_by)}."
     )
-
-
-def metric_titles(metrics: Sequence[str]) -> str:
-    """Titles of metrics in a sentence."""
-    *names, last = map(metric_title, metrics)
-    return f"{', '.join(names)} and {last}" if names else last

@@ -17,10 +17,10 @@ except ModuleNotFoundError as error:
         "figures need Matplotlib: pip install matplotlib", name=error.name
     ) from error
 
-from tf_diffaug.runs.words import metric_title
 from tf_diffaug.studies.intervals import spread
 from tf_diffaug.studies.results import Results
 from tf_diffaug.studies.study import Arm
+from tf_diffaug.titles import metric_title
 
 _COLUMNS = 4
 _PANEL = (3.0, 2.5)  # inches

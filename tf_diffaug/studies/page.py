@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tf_diffaug.runs.words import metric_title
 from tf_diffaug.studies.claim_values import claims_of
-from tf_diffaug.studies.claims import RULE, Verdict
+from tf_diffaug.studies.claims import RULE, Verdict, above
 from tf_diffaug.studies.intervals import BEST_SHARE, Spread, best_of, interval, readable, spread
 from tf_diffaug.studies.results import LAST, Results
 from tf_diffaug.studies.study import Arm, Setup
+from tf_diffaug.titles import metric_title
 
 _METRICS = ("fid", "kid", "mind")
 
@@ -76,23 +76,17 @@ def differences_table(results: Results) -> str:
     rows = []
     for arm in results.arms():
         base = arm.base or results.study.arms_at(results.scale)[0].name
-        if base != arm.name and (found := differences(results, arm.name, base)):
+        if base != arm.name and (found := above("fid", arm.name, base).values(results)):
             rows.append([arm.name, base, *difference_words(found)])
     head = ["arm", "compared with", "FID of each seed, less its", "mean", "95 % interval"]
     return table(head, rows) if rows else "No two arms that are compared share a seed yet."
-
-
-def differences(results: Results, arm: str, base: str) -> list[float]:
-    """How much an arm's FID is above another's, for each seed that both have."""
-    mine, other = results.values(arm, "fid"), results.values(base, "fid")
-    return [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
 
 
 def difference_words(found: Sequence[float]) -> list[str]:
     """Differences, their mean and their interval as cells of a table."""
     bounds = interval(found)
     shown = "-" if bounds is None else f"{readable(bounds.low)} to {readable(bounds.high)}"
-    return [", ".join(map(_signed, found)), _signed(sum(found) / len(found)), shown]
+    return [", ".join(map(_signed, found)), _signed(spread(found).mean), shown]
 
 
 def _signed(value: float) -> str:

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tf_diffaug.images import read_png
-from tf_diffaug.runs.words import metric_title
 from tf_diffaug.studies.figures import SMALL, png
 from tf_diffaug.studies.intervals import readable
 from tf_diffaug.studies.results import Place, Results, value_of
+from tf_diffaug.titles import metric_title
 
 _COLUMNS = 2
 _TOP = 6  # of its width: two of a sheet's rows, which have twelve images
@@ -32,12 +32,12 @@ def draw_samples(results: Results, place: Place) -> bytes | None:
     Raises:
         ValueError: if a sheet is damaged.
     """
-    seeds = Counter(seed for arm in results.study.arms for seed in results.lines(arm.name))
+    seeds = Counter(seed for arm in results.arms() for seed in results.lines(arm.name))
     if not seeds:
         return None
     seed = max(seeds, key=lambda one: (seeds[one], -one))
     sheets = {}
-    for arm in results.study.arms:
+    for arm in results.arms():
         if line := results.lines(arm.name).get(seed):
             run = place.run_dir(results.cell(arm.name, seed))
             if found := sorted(run.glob("samples/*.png")):

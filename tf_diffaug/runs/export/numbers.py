@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tf_diffaug.runs.run import Run
-from tf_diffaug.runs.words import metric_title
+from tf_diffaug.titles import metric_title
 
 # Of a record, what is no measured value.
 _OTHER = ("step", "kind", "protocol", "readings", "seconds", "time", "seed")

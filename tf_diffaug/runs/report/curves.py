@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.report.records import Record, RunRecords, unlike
-from tf_diffaug.runs.words import metric_title
+from tf_diffaug.titles import metric_title
 
 # More points than a screen has pixels show nothing more.
 _MOST_POINTS = 1500

@@ -18,7 +18,8 @@ from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.init_from import InitialWeights
 from tf_diffaug.runs.recipe import Recipe, settle
 from tf_diffaug.runs.saved import read_saved
-from tf_diffaug.runs.words import metric_title, protocol_words, recipe_in_words
+from tf_diffaug.runs.words import protocol_words, recipe_in_words
+from tf_diffaug.titles import metric_title
 
 Record = dict[str, Any]
 

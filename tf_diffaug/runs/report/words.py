@@ -12,7 +12,8 @@ from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs.config import Config, fields
 from tf_diffaug.runs.report.records import Record, RunRecords, unlike
 from tf_diffaug.runs.settings import shown
-from tf_diffaug.runs.words import metric_title, protocol_words, value_in_words
+from tf_diffaug.runs.words import protocol_words, value_in_words
+from tf_diffaug.titles import metric_title
 
 _FIRST = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 _SAME_FOR_ALL = ("run_dir", "preset")
