@@ -6,8 +6,7 @@ import pytest
 
 from tf_diffaug.studies.claim_values import CLAIMS
 from tf_diffaug.studies.page import page
-from tf_diffaug.studies.registry import get_study
-from tf_diffaug.studies.results import Place, Results
+from tf_diffaug.studies.results import Place, by_study
 from tools.results_page import BEGIN, DOCS, END, FOLDER, TABLES, asked, verdicts, with_table
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -46,10 +45,7 @@ def test_a_study_with_lines_has_its_page_there_as_they_make_it(lines):
     studies = asked(lines, "cpu")
     assert studies
     for one in studies:
-
-        def results_of(name, one=one):
-            return Results(get_study(name), lines, "cpu", more=one.words)
-
+        results_of = by_study(lines, "cpu", more=one.words)
         text = (FOLDER / "cpu" / f"{one.file_name}.md").read_text()
         pictures = re.findall(r"^!\[.*\]\((.+)\)$", text, re.MULTILINE)
         assert all((FOLDER / "cpu" / name).exists() for name in pictures)

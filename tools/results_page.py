@@ -20,8 +20,8 @@ from tf_diffaug.files import write_atomically
 from tf_diffaug.studies.claim_values import CLAIMS
 from tf_diffaug.studies.claims import above
 from tf_diffaug.studies.page import difference_words, score_words, table, verdicts_table
-from tf_diffaug.studies.registry import STUDIES, get_study
-from tf_diffaug.studies.results import Line, Place, Results
+from tf_diffaug.studies.registry import STUDIES
+from tf_diffaug.studies.results import Line, Place, Results, by_study
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FOLDER = DOCS / "results"
@@ -46,17 +46,14 @@ def asked(lines: dict[str, Line], scale: str) -> list[Asked]:
 
 def verdicts(lines: dict[str, Line], scale: str) -> str:
     """The table of all claims."""
-
-    def results_of(name: str) -> Results:
-        return Results(get_study(name), lines, scale)
-
+    results_of = by_study(lines, scale)
     return verdicts_table([claim.verdict(results_of) for claim in CLAIMS])
 
 
 def methods(lines: dict[str, Line], scale: str) -> str:
     """The table of what methods add to DiffAugment, and how low each is on photographs."""
-    results = Results(get_study("later-methods"), lines, scale)
-    photos = Results(get_study("later-methods-100shot"), lines, scale, more=f"dataset={PHOTOS[0]}")
+    results = by_study(lines, scale)("later-methods")
+    photos = by_study(lines, scale, more=f"dataset={PHOTOS[0]}")("later-methods-100shot")
     rows = []
     for arm in results.arms():
         found = above("fid", arm.name, arm.base).values(results) if arm.base else []

@@ -17,7 +17,7 @@ from tf_diffaug.files import write_atomically
 from tf_diffaug.naming import unknown
 from tf_diffaug.studies.claim_values import claims_of
 from tf_diffaug.studies.registry import STUDIES, get_study
-from tf_diffaug.studies.results import Place, Results
+from tf_diffaug.studies.results import Place, Results, by_study
 from tf_diffaug.studies.study import SCALES, Cell, Study
 from tf_diffaug.studies.work import Tally, in_order, only, work
 
@@ -221,11 +221,7 @@ def write(asked: Asked, place: Place, *, samples: bool = True) -> None:
     """
     from tf_diffaug.studies.page import page
 
-    lines = place.lines()
-
-    def results_of(name: str) -> Results:
-        return Results(get_study(name), lines, asked.scale, more=asked.words)
-
+    results_of = by_study(place.lines(), asked.scale, more=asked.words)
     results = results_of(asked.name)
     if not len(results):
         raise UserError(

@@ -9,11 +9,12 @@ import json
 import os
 import pathlib
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tf_diffaug.errors import UserError
 from tf_diffaug.files import made_folders, read_regular, write_atomically
+from tf_diffaug.studies.registry import get_study
 from tf_diffaug.studies.study import Arm, Cell, Study
 
 Line = dict[str, Any]
@@ -225,6 +226,11 @@ class Results:
         """An arm's values of a metric, by seed; see `value_of`."""
         found = {seed: value_of(line, metric) for seed, line in self.lines(arm).items()}
         return {seed: value for seed, value in found.items() if value is not None}
+
+
+def by_study(lines: Mapping[str, Line], scale: str, *, more: str = "") -> Callable[[str], Results]:
+    """From a study's name to what the lines say of it; arguments as of `Results`."""
+    return lambda name: Results(get_study(name), lines, scale, more=more)
 
 
 def value_of(line: Line, metric: str) -> float | None:
