@@ -83,6 +83,11 @@ def test_it_writes_a_folder_and_says_how_to_share_it(here, capsys):
             "--truncation must be at least 0. Received: --truncation=-1.0.",
         ),
         (["run", "--out=run"], 2, "run exists. Add --overwrite, or choose another --out."),
+        (
+            ["run", "--out=run", "--overwrite"],
+            2,
+            "Not replaced, as it holds something else too (checkpoints); choose another place: run",
+        ),
         (["run", "--out=run/config.json/x"], 2, "cannot write to run/config.json/x."),
     ],
 )

@@ -46,13 +46,25 @@ def test_what_is_there_is_replaced_if_asked_only(tmp_path):
     make_folder(tmp_path / "folder")
     with pytest.raises(FileExistsError), made_atomically(tmp_path / "folder"):
         pass
-    with made_atomically(tmp_path / "folder", overwrite=True) as path:
+    with made_atomically(tmp_path / "folder", overwrite=True, parts=("?",)) as path:
         make_folder(path, "b")
     assert listed(tmp_path) == ["folder", "folder/b"]
     (tmp_path / "empty").mkdir()
     with made_atomically(tmp_path / "empty") as path:
         make_folder(path)
     assert listed(tmp_path / "empty") == ["a"]
+
+
+@pytest.mark.parametrize("parts", [(), ("a",), ("a", "b*")])
+def test_a_folder_with_something_else_in_it_is_not_replaced(tmp_path, parts):
+    make_folder(tmp_path / "folder")
+    (tmp_path / "folder" / "precious").write_text("")
+    with (
+        pytest.raises(FileExistsError, match=r"something else too \((a|precious)\)"),
+        made_atomically(tmp_path / "folder", overwrite=True, parts=parts),
+    ):
+        pass
+    assert listed(tmp_path / "folder") == ["a", "precious"]
 
 
 def test_what_came_up_meanwhile_is_kept(tmp_path):
@@ -76,7 +88,7 @@ def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path, monkeypatch):
         replace(source, target)
 
     def overwrite():
-        with made_atomically(tmp_path / "folder", overwrite=True) as path:
+        with made_atomically(tmp_path / "folder", overwrite=True, parts=("a",)) as path:
             make_folder(path, "b")
 
     monkeypatch.setattr(files.os, "replace", fail)

@@ -256,11 +256,12 @@ def test_nothing_is_left_of_an_export_that_fails(made, tmp_path, monkeypatch):
 def test_what_exists_stays(made, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
-    with pytest.raises(FileExistsError):
-        exports.export_run(made("sndcgan"), tmp_path / "out", formats=["keras"])
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine"]
-    exports.export_run(made("sndcgan"), tmp_path / "out", formats=["keras"], overwrite=True)
-    assert not (tmp_path / "out" / "mine").exists()
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError):
+            exports.export_run(
+                made("sndcgan"), tmp_path / "out", formats=["keras"], overwrite=overwrite
+            )
+        assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine"]
 
 
 @pytest.mark.parametrize(

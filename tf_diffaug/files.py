@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 
@@ -19,7 +20,9 @@ def default_cache_dir() -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def made_atomically(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[pathlib.Path]:
+def made_atomically(
+    path: str | os.PathLike, *, overwrite: bool = False, parts: Sequence[str] = ()
+) -> Iterator[pathlib.Path]:
     """A path beside `path` to make a file or a folder at; at the end it takes the place of `path`.
 
     Missing folders are made. What was made, those folders too, is removed if it could not be
@@ -28,16 +31,19 @@ def made_atomically(path: str | os.PathLike, *, overwrite: bool = False) -> Iter
     Args:
         path: where the file or the folder will be.
         overwrite: whether what is there may be replaced.
+        parts: what a folder that may be replaced holds, `*` standing for anything: one that holds
+            something else too is not one that was made here, and stays.
 
     Raises:
-        FileExistsError: if there is something, at the beginning or by the end.
+        FileExistsError: if there is something that may not be replaced, at the beginning or by the
+            end.
         OSError: if the folder cannot be written or the disk is full.
     """
     path = pathlib.Path(path)
-    _refuse_existing(path, overwrite)
+    _refuse_existing(path, overwrite, parts)
     with made_folders(path.parent), _holder(path) as holder:
         yield holder / path.name
-        _refuse_existing(path, overwrite)
+        _refuse_existing(path, overwrite, parts)
         before = holder / f"before {path.name}"
         if path.is_dir():  # which no move replaces, unless it is empty
             os.replace(path, before)
@@ -84,10 +90,14 @@ def _holder(path: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(holder, ignore_errors=True)
 
 
-def _refuse_existing(path: pathlib.Path, overwrite: bool) -> None:
-    there = any(path.iterdir()) if path.is_dir() else path.exists()
-    if there and not overwrite:
+def _refuse_existing(path: pathlib.Path, overwrite: bool, parts: Sequence[str]) -> None:
+    found = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
+    if not overwrite and (found or (path.exists() and not path.is_dir())):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    for name in found:
+        if not any(fnmatch.fnmatchcase(name, part) for part in parts):
+            reason = f"Not replaced, as it holds something else too ({name}); choose another place"
+            raise FileExistsError(errno.EEXIST, reason, str(path))
 
 
 def read_regular(path: str | os.PathLike) -> bytes:

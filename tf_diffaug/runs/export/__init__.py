@@ -32,6 +32,7 @@ __all__ = [
 
 _DISCRIMINATOR = "discriminator.keras"
 _PICTURE = "samples.png"
+_CARD = "README.md"
 
 
 class Exported(NamedTuple):
@@ -93,7 +94,7 @@ def export_run(
         truncation: in place of the run's own, see `Sampler`.
         license: of the model, as Hugging Face names it, such as `mit`.
         data_license: of the images that it was trained on.
-        overwrite: whether a folder that is there may be replaced.
+        overwrite: whether a folder that is there, with an export alone in it, may be replaced.
         note: told what is being done.
 
     Raises:
@@ -105,7 +106,9 @@ def export_run(
     check_export(formats)
     source = ImageSource(run, seed=seed, truncation=truncation)
     folder = export_folder(run) if out is None else pathlib.Path(out)
-    with made_atomically(folder, overwrite=overwrite) as making:
+    files = (kind.file for kind in FORMATS.values())
+    parts = (_CARD, _PICTURE, _DISCRIMINATOR, *files)
+    with made_atomically(folder, overwrite=overwrite, parts=parts) as making:
         making.mkdir()
         note("samples")
         _draw_sheet(source).save(making / _PICTURE)
@@ -124,7 +127,7 @@ def export_run(
             license=license,
             data_license=data_license,
         )
-        write_atomically(making / "README.md", card)
+        write_atomically(making / _CARD, card)
     return Exported(folder, differences)
 
 

@@ -14,6 +14,7 @@ from tf_diffaug.images import encode_png
 from tf_diffaug.runs.generate.source import ImageSource
 
 Write = Callable[[str, bytes], None]
+_LABELS = "dataset.json"
 
 
 def save_images(
@@ -35,7 +36,7 @@ def save_images(
         path: the folder, or the zip if it ends with `.zip`.
         count: how many.
         start: the number of the first.
-        overwrite: whether what is there may be replaced, a folder with all that is in it.
+        overwrite: whether what is there may be replaced: a zip, or a folder of such images alone.
 
     Raises:
         ValueError: for a count below 1, a start below 0, or images that are not finite.
@@ -44,7 +45,8 @@ def save_images(
     path = pathlib.Path(path)
     place = _zip if path.suffix.lower() == ".zip" else _folder
     labels_of = {}
-    with made_atomically(path, overwrite=overwrite) as temporary, place(temporary) as write:
+    making = made_atomically(path, overwrite=overwrite, parts=("seed*.png", _LABELS))
+    with making as temporary, place(temporary) as write:
         number = start
         for images, labels in source.batches(count, start=start):
             for index, image in enumerate(images):
@@ -54,7 +56,7 @@ def save_images(
                 labels_of[name] = label
                 number += 1
         if source.num_classes is not None:
-            write("dataset.json", json.dumps({"labels": list(labels_of.items())}).encode())
+            write(_LABELS, json.dumps({"labels": list(labels_of.items())}).encode())
 
 
 def _name(source: ImageSource, number: int, label: int | None) -> str:
