@@ -1,5 +1,6 @@
 """Zips of files, hostile ones among them."""
 
+import errno
 import os
 import warnings
 import zipfile
@@ -19,13 +20,43 @@ def make_zip(path, content):
 
 
 def test_names_and_content(tmp_path):
-    content = {"b/x.png": b"x", "a.png": b"a", "__MACOSX/._a.png": b"", ".b": b"", "c/.d": b""}
+    content = {
+        "b/x.png": b"x",
+        "a.png": b"a",
+        "__MACOSX/._a.png": b"",
+        ".b": b"",
+        "c/.d": b"",
+        "c/__e": b"",
+    }
     path = make_zip(tmp_path / "x.zip", {**content, "../../up.png": b"", "w\\y.png": b"y"})
     with open_files(path) as found:
         assert found.names == ("a.png", "b/x.png", "w/y.png")
         assert found.open("b/x.png").read() == b"x"
         assert found.open("w/y.png").read() == b"y"
     assert sorted(tmp_path.iterdir()) == [path]  # nothing is unpacked
+
+
+def test_a_folder_lists_what_a_zip_of_it_does(tmp_path):
+    for name in ("b/x.png", "a.png", "__MACOSX/y.png", "__z.png", ".b", "c/.d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with open_files(tmp_path) as found:
+        assert found.names == ("a.png", "b/x.png")
+
+
+def test_a_folder_that_cannot_be_read_is_said(tmp_path, monkeypatch):
+    (tmp_path / "cats").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) == "cats":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    # Permissions themselves do not stop the superuser, whom tests may run as.
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="cats"), open_files(tmp_path):
+        pass
 
 
 def test_stamps_change_with_the_files(tmp_path):

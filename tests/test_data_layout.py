@@ -80,9 +80,16 @@ def test_shards_are_no_classes():
         ('{"labels": [["00000/img00000000.png", -1]]}', "whole numbers from 0. Received: 00000"),
     ],
 )
-def test_a_damaged_list(listed, message):
+def test_a_damaged_list_matters_where_labels_are_wanted(listed, message):
     with pytest.raises(ValueError, match=message):
-        layout(*SHARDS, listed=listed)
+        layout(*SHARDS, listed=listed, labels=True)
+    if listed != "{":
+        assert layout(*SHARDS, listed=listed).labels is None
+
+
+def test_a_list_that_is_no_json_is_said():
+    with pytest.raises(ValueError, match="cannot be read as JSON"):
+        layout(*SHARDS, listed="{")
 
 
 def test_another_dataset_json_means_nothing():

@@ -35,6 +35,18 @@ def test_metrics_look_at_labelled_images_alone(tmp_path, monkeypatch):
     assert np.isfinite(run.records("train")[0]["r_t"])
 
 
+def test_held_out_images_without_labels_are_not_shown_to_a_conditional_d(tmp_path):
+    labels = np.arange(40) % 3
+    run = RunDirectory(tmp_path)
+    gan = make_feature_gan(conditional=True)
+    options = {"images": IMAGES, "labels": labels, "batch_size": 8, "count": 16}
+    metrics = hooks.Metrics(gan, run, 1, **options, held_out=IMAGES)
+    train(gan, 1, metrics, labels=labels)
+    (record,) = run.records("train")
+    assert np.isfinite(record["r_t"])
+    assert not {"r_v", "d_held_out", "accuracy_held_out"} & set(record)
+
+
 class Sees(Hook):
     def __init__(self):
         super().__init__()

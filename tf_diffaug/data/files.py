@@ -43,6 +43,7 @@ def open_files(path: str | os.PathLike) -> Iterator[Files]:
 
     Raises:
         ValueError: if there is no such folder or zip, or the zip is damaged or encrypted.
+        OSError: if a folder below cannot be read: a class would be missing.
     """
     root = pathlib.Path(path)
     if root.is_dir():
@@ -75,7 +76,7 @@ def open_files(path: str | os.PathLike) -> Iterator[Files]:
 
 def _walk(root: pathlib.Path) -> Iterator[str]:
     visited = set()
-    for folder, below, names in os.walk(root, followlinks=True):
+    for folder, below, names in os.walk(root, followlinks=True, onerror=_fail):
         real = os.path.realpath(folder)
         if real in visited:  # links in a circle
             below.clear()
@@ -83,7 +84,11 @@ def _walk(root: pathlib.Path) -> Iterator[str]:
         visited.add(real)
         below[:] = sorted(name for name in below if not _hidden(name))
         where = pathlib.Path(folder).relative_to(root)
-        yield from ((where / name).as_posix() for name in names if not name.startswith("."))
+        yield from ((where / name).as_posix() for name in names if not _hidden(name))
+
+
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def _hidden(name: str) -> bool:

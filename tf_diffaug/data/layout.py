@@ -54,7 +54,8 @@ def find_layout(files: Files, images: list[str], *, labels: bool | None) -> Layo
 
     Raises:
         ValueError: if images lie beside the splits, labels are wanted and images lie both in the
-            folder and in subfolders, or `dataset.json` is damaged.
+            folder and in subfolders, or `dataset.json` is damaged or, labels being wanted, has not
+            a whole number for each image.
     """
     top = _common_folder(files, images)
     listed = _read_list(files, f"{top}{_LIST}")
@@ -158,7 +159,16 @@ def _from_list(images: list[str], listed: dict[str, Any], labels: bool | None) -
     if labels is False or not listed["labels"]:
         return Layout(images)
     try:
-        label_of = {name.replace("\\", "/"): label for name, label in listed["labels"]}
+        return Layout(images, labels=_listed_labels(images, listed["labels"]))
+    except ValueError:
+        if labels:
+            raise
+        return Layout(images)  # as where subfolders leave the labels unclear
+
+
+def _listed_labels(images: list[str], pairs: Any) -> np.ndarray:
+    try:
+        label_of = {name.replace("\\", "/"): label for name, label in pairs}
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{_LIST} has labels that are no list of [name, label].") from error
     values = []
@@ -172,4 +182,4 @@ def _from_list(images: list[str], listed: dict[str, Any], labels: bool | None) -
                 f"Received: {printable(name)}={printable(value)}."
             )
         values.append(value)
-    return Layout(images, labels=np.array(values, np.int32))
+    return np.array(values, np.int32)

@@ -59,7 +59,8 @@ class Metrics(Hook):
         self._measured = np.flatnonzero(labels >= 0) if hidden else np.arange(len(images))
         self._reals = images, labels
         self._batch_size = batch_size
-        self._held_out = held_out, held_out_labels
+        unlabelled = labels is not None and held_out_labels is None
+        self._held_out = (None if unlabelled else held_out), held_out_labels
         self._count = count
         self._steps: list[Steps] = []
 
