@@ -64,7 +64,9 @@ def test_runs_are_compared_under_one_protocol_alone(here, tmp_path, capsys):
     for run in ("run", other):
         assert evaluate(str(run), "--metrics=fid", "--seeds=1") == 0
     capsys.readouterr()
-    assert evaluate("run", str(other), "--compare") == 0
+    out = tmp_path / "both.json"
+    assert evaluate("run", str(other), "--compare", f"--out={out}") == 0
+    assert [*json.loads(out.read_text())] == ["run step 0", f"{other} step 0"]
     shown = capsys.readouterr().out
     assert f"{other} step 0" in shown.replace("\n", "")
     assert evaluate(str(other), "--metrics=fid", "--seeds=1", "--num_fakes=30") == 0
@@ -100,6 +102,13 @@ def test_folders_of_images(here, capsys):
         (("folder:one", "folder:pictures"), "folder:one has 1 image: a distance takes 2"),
         (("folder:pictures", "folder:none"), "folder:none"),
         (("folder:pictures", "folder:pictures", "--fid_features=none"), "--fid_features=none"),
+        (("run", "run", "--compare", "--seeds=7"), "--compare has no use for this flag. Received"),
+        (("nothere", "run", "--compare"), "nothere is not the folder of a run"),
+        (
+            ("folder:pictures", "folder:pictures", "--per_class"),
+            "this flag. Received: --per_class.",
+        ),
+        (("run", "--resolution=8"), "Received: --resolution=8."),
         (("run", "--out=pictures"), "pictures exists. Add --overwrite"),
     ],
 )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 SUMMARY = "measure a run by FID, KID, precision, recall and more, and look for copies"
 _FOLDER = "folder:"
+_PLACE = ("run_dirs", "out", "overwrite")
+# What is not measured by a run has no use for the flags of one.
+_OF_FOLDERS = (*_PLACE, "metrics", "fid_features", "resolution")
+_OF_COMPARISON = (*_PLACE, "compare")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,22 @@ class Asked(saved_run.Asked):
                 "--compare takes two runs or more that were evaluated. "
                 f"Received: {' '.join(map(str, self.run_dirs))}."
             )
+        if self.compare:
+            self._refuse_unused("--compare", used=_OF_COMPARISON)
+        elif self.folders:
+            self._refuse_unused("a comparison of folders", used=_OF_FOLDERS)
+        elif self.resolution is not None:
+            raise UserError(
+                "--resolution is for two folders: a run has its own. "
+                f"Received: --resolution={self.resolution}."
+            )
+
+    def _refuse_unused(self, what: str, *, used: Sequence[str]) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in used and value != field.default:
+                typed = f"--{field.name}" + ("" if value is True else f"={value}")
+                raise UserError(f"{what} has no use for this flag. Received: {typed}.")
 
     @property
     def folders(self) -> bool:
@@ -121,10 +141,11 @@ def run(asked: Asked) -> None:
         if asked.out is not None:
             saved_run.refuse_outputs(asked, asked.out)
         if asked.compare:
-            show(_last_evaluations(asked))
-            return
-        measure = _of_folders if asked.folders else _of_runs
-        records = measure(asked, metrics)
+            records = _last_evaluations(asked)
+            show(records)
+        else:
+            measure = _of_folders if asked.folders else _of_runs
+            records = measure(asked, metrics)
         if asked.out is not None:
             write_atomically(asked.out, json.dumps(records, indent=2) + "\n")
 
@@ -214,9 +235,11 @@ def _of_folders(asked: Asked, metrics: Sequence[str] | None) -> dict[str, Any]:
 def _last_evaluations(asked: Asked) -> Mapping[str, dict[str, Any]]:
     from tf_diffaug.evaluation.fid import refuse_unlike
     from tf_diffaug.runs import RunDirectory
+    from tf_diffaug.runs.saved import need_saved
 
     found: dict[str, dict[str, Any]] = {}
     for folder in asked.run_dirs:
+        need_saved(folder)
         records = RunDirectory(folder).evaluated()
         if not records:
             raise UserError(f"{folder} was not evaluated yet: evaluate {folder} does.")

@@ -9,7 +9,7 @@ import pathlib
 from typing import Any
 
 from tf_diffaug.data import ImageData
-from tf_diffaug.errors import Failure, UserError, one_line
+from tf_diffaug.errors import Failure, one_line
 from tf_diffaug.runs import parts
 from tf_diffaug.runs.checkpoints import CheckpointStore, find_checkpoint
 from tf_diffaug.runs.config import Config
@@ -18,7 +18,7 @@ from tf_diffaug.runs.evaluator import Evaluator, make_evaluator
 from tf_diffaug.runs.reals import Progress
 from tf_diffaug.runs.recipe import Recipe, settle
 from tf_diffaug.runs.sampler import Sampler
-from tf_diffaug.runs.saved import read_saved, refuse_other_data
+from tf_diffaug.runs.saved import need_saved, refuse_other_data
 from tf_diffaug.training import GAN
 
 
@@ -120,9 +120,7 @@ def load_run(
         Failure: if the checkpoint cannot be restored.
     """
     run_dir = pathlib.Path(run_dir)
-    saved = read_saved(run_dir)
-    if saved is None:
-        raise UserError(f"{run_dir} is not the folder of a run: it has no config.json.")
+    saved = need_saved(run_dir)
     path = find_checkpoint(run_dir, checkpoint)
     recipe = settle(Config(**{**saved["settings"], "strategy": "one_device", **settings}))
     facts = saved.get("data", {})

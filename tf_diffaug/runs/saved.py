@@ -86,6 +86,18 @@ def read_saved(run_dir: pathlib.Path, *, flag: str = "run_dir") -> dict[str, Any
     return saved
 
 
+def need_saved(run_dir: pathlib.Path) -> dict[str, Any]:
+    """As `read_saved`, of a folder that must be that of a run.
+
+    Raises:
+        UserError: as `read_saved`, and if it is none.
+    """
+    saved = read_saved(run_dir)
+    if saved is None:
+        raise UserError(f"{run_dir} is not the folder of a run: it has no config.json.")
+    return saved
+
+
 def features_of(config: Config, saved: Mapping[str, Any]) -> str:
     """The features of a run that is resumed: of `auto`, those that it has.
 

@@ -9,7 +9,6 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tf_diffaug.errors import UserError
 from tf_diffaug.evaluation import resolve_features
 from tf_diffaug.evaluation.fid import refuse_unlike
 from tf_diffaug.evaluation.metrics import METRICS
@@ -17,7 +16,7 @@ from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
 from tf_diffaug.runs.init_from import InitialWeights
 from tf_diffaug.runs.recipe import Recipe, settle
-from tf_diffaug.runs.saved import read_saved
+from tf_diffaug.runs.saved import need_saved
 from tf_diffaug.runs.words import protocol_words, recipe_in_words
 from tf_diffaug.titles import metric_title
 
@@ -179,9 +178,7 @@ def _settle(config: Config) -> Recipe:
 
 
 def _read(path: pathlib.Path, name: str) -> RunRecords:
-    saved = read_saved(path)
-    if saved is None:
-        raise UserError(f"{path} is not the folder of a run: it has no config.json.")
+    saved = need_saved(path)
     directory = RunDirectory(path)
     initial = saved.get("initial_weights")
     return RunRecords(
