@@ -52,6 +52,16 @@ def test_a_dry_run_is_understood_with_a_hyphen(line):
     assert given(line) == {}
 
 
+def test_a_home_is_found_behind_an_equals_sign(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert given("--run_dir=~/runs/x") == {"run_dir": "/home/me/runs/x"}
+
+
+@pytest.mark.parametrize("word", ["auto", "none"])
+def test_files_of_cifar_are_unset_by_either_word(word):
+    assert run(f"--data_dir={word}").config.data_dir is None
+
+
 def test_a_preview_takes_a_path_or_none():
     assert run("").preview is None
     assert run("--preview").preview == "preview.png"
@@ -94,7 +104,8 @@ MISTAKES = {
     "--keep_checkpoints=0": "--keep_checkpoints must be at least 1",
     "--data_fraction=0": "--data_fraction must be above 0",
     "--data_fraction=1.5": "--data_fraction must be at most 1",
-    "--ema_decay=1": "--ema_decay must be below 1",
+    "--ema_decay=1": "--ema_decay must be below 1. Received: --ema_decay=1.",
+    "--g_lr=1e400": "--g_lr must be a finite number. Received: --g_lr=1e400.",
     "--ema_half_life=nan": "--ema_half_life must be a finite number",
     "--seed=-1": "--seed must be at least 0",
     "--augment=bth": "Unknown augment 'bth'. Did you mean 'both'? Choose from none, reals,",

@@ -49,6 +49,10 @@ def test_a_folder_is_packed_and_the_way_on_is_said(here, capsys):
         "python train.py --dataset=packed:out --resolution=32",
     ]
     assert len(load("packed:out")) == 40
+    assert pack("pictures", "my own", "--resolution=16", "--channels=1", "--fit=pad") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "python train.py '--dataset=packed:my own' --resolution=16 --channels=1"
+    )
     before = files_of("out")
     assert pack("folder:pictures", "out", "--resolution=32", "--fit=enlarge") == 0
     assert files_of("out") == before

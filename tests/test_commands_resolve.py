@@ -9,8 +9,9 @@ from tf_diffaug.commands import presets
 from tf_diffaug.commands.resolve import as_flags, resolve, table
 from tf_diffaug.errors import UserError
 from tf_diffaug.runs import saved as runs
-from tf_diffaug.runs.config import Config, checked_settings
+from tf_diffaug.runs.config import Config, checked_settings, fields
 from tf_diffaug.runs.recipe import settle
+from tf_diffaug.runs.settings import shown
 
 
 def save(run_dir, **settings):
@@ -200,6 +201,11 @@ def test_every_preset_is_shown_and_saved_as_it_is():
         assert checked_settings(settings, "config.json") == settings
 
 
+@pytest.mark.parametrize(("value", "typed"), [(1.0, "1"), (2e-4, "0.0002"), (1.23456789e-4, None)])
+def test_a_number_is_shown_as_it_is(value, typed):
+    assert shown(fields()["g_lr"], value) == (typed or repr(value))
+
+
 MESSAGES = {
     "Unknown loss 'hing'. Received: loss='hing'.": "Unknown loss 'hing'. Received: --loss=hing.",
     "Two are bad; skip_broken leaves them out. Received: name='folder:x', resolution=64.": (
@@ -216,6 +222,12 @@ MESSAGES = {
     ),
     "Unknown metric 'fda'. Received: metrics='fid,fda'.": (
         "Unknown metric 'fda'. Received: --metrics=fid,fda."
+    ),
+    "/home/me/data_dir/a is no batch. Received: data=3, labels=int64(2,).": (
+        "/home/me/data_dir/a is no batch. Received: data=3, labels=int64(2,)."
+    ),
+    "They have no labels. Received: labels=True.": (
+        "They have no labels. Received: --conditional=True."
     ),
     "cutout: 0 to 1. Received: strength=2.": "cutout: 0 to 1. Received: strength=2.",
     "Received: policy='a,b', num_images=9.": "Received: --policy=a,b, --num_images=9.",

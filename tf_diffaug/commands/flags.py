@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -105,12 +107,16 @@ def _value(flag: Flag, text: str) -> Any:
             return _WORDS[text.lower()]
         if not text.strip():
             raise ValueError
-        return flag.kind(text)
+        # No value but a path begins so, and shells leave it as it is behind `=`.
+        value = flag.kind(os.path.expanduser(text) if text.startswith("~") else text)
     except UserError:
         raise
     except (KeyError, ValueError):
         what = KINDS[flag.kind] if flag.kind in (int, float, bool) else "a value"
         raise UserError(f"--{flag.name} takes {what}. Received: --{flag.name}={text}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{flag.name} must be a finite number. Received: --{flag.name}={text}.")
+    return value
 
 
 def _plain(argument: str, values: absl_flags.FlagValues, implied: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import shlex
 from collections.abc import Sequence
 
 from tf_diffaug.commands.flags import Flag, read_flags, setting_flags
@@ -101,7 +102,16 @@ def run(asked: Asked) -> None:
     print(f"{count:,} images{test}, {'x'.join(map(str, size))}{classes}, in {asked.out}.")
     if data.skipped:
         print(f"Left out as not usable ({len(data.skipped):,}): {', '.join(data.skipped[:3])}")
-    print(f"python train.py --dataset=packed:{asked.out} --resolution={size[1]}")
+    print(_next_command(asked, size))
+
+
+def _next_command(asked: Asked, size: Sequence[int]) -> str:
+    height, width, channels = size
+    if height != width:
+        return "train.py takes squares: pack with --resolution for it."
+    more = "" if channels == 3 else f" --channels={channels}"
+    place = shlex.quote(f"--dataset=packed:{asked.out}")
+    return f"python train.py {place} --resolution={width}{more}"
 
 
 def _spell(asked: Asked, text: str) -> str:

@@ -56,7 +56,7 @@ def resolve(given: Mapping[str, Any]) -> tuple[Config, dict[str, str]]:
         lay({} if saved is None else saved["settings"], "saved run")
     if (name := given.get("preset")) is not None:
         preset = presets.get(name)
-        if preset.needs and given.get("dataset") is None:
+        if preset.needs and origins["dataset"] == "default" and given.get("dataset") is None:
             raise UserError(f"--preset={name} is for images of your own: {preset.command}.")
         lay(preset.settings, f"preset {name}")
     lay(given, "flag")
@@ -104,6 +104,8 @@ def as_flags(asked: Any, text: str) -> str:
         if flag is None or (match.start() and text[match.start() - 1] in "-("):
             return match[0]
         value = getattr(asked, flag)
+        if isinstance(value, bool) and match[2] not in ("True", "False"):
+            return match[0]  # the library's own of that name, as the labels themselves
         known = flag in fields() and str(value) in match[2]
         return f"--{flag}={shown(fields()[flag], value) if known else match[2]}"
 
@@ -114,6 +116,6 @@ def as_flags(asked: Any, text: str) -> str:
     before, mark, after = text.rpartition("Received: ")
     after = re.sub(r"\b([a-z_]+)=('[^']*'|\"[^\"]*\"|[^\s,.]+(?:\.\d+)?)", received, after)
     # A word with an underscore, or in backticks, is no word of a sentence.
-    before = re.sub(r"(?<![-\w(.])`?([a-z]+_[a-z_]+)`?(?![\w(=])()", named, before)
+    before = re.sub(r"(?<![-\w(./])`?([a-z]+_[a-z_]+)`?(?![\w(=/])()", named, before)
     before = re.sub(r"`([a-z]+)(=[^`]+)?`", named, before)
     return before + mark + after

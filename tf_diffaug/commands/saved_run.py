@@ -115,6 +115,7 @@ class Asked:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
+_UNSET = ("auto", "none")
 # Of a large set this takes minutes, before anything else is seen.
 REALS = "Features of the real images"
 AnyAsked = TypeVar("AnyAsked", bound=Asked)
@@ -134,12 +135,14 @@ def flags(*own: Flag, out: str, without: Sequence[str] = ()) -> tuple[Flag, ...]
         Flag("fid_features", str, "makes the features; by default as in the run", "auto"),
         Flag("seed", int, "of all that is drawn; by default the run's", "auto"),
         Flag("dataset", str, "folder:PATH or packed:PATH, if the images lie elsewhere now", "auto"),
-        Flag("data_dir", str, "where CIFAR's files are, if elsewhere now", "auto"),
+        Flag("data_dir", str, "where CIFAR's files are, if elsewhere now", "auto", _UNSET),
         Flag("out", pathlib.Path, out, "auto"),
         Flag("overwrite", bool, "replace what is there"),
     )
     known = (*own, *(flag for flag in shared if flag.name not in without))
-    return tuple(f._replace(unset=("auto",)) if f.default == "auto" else f for f in known)
+    return tuple(
+        f._replace(unset=f.unset or ("auto",)) if f.default == "auto" else f for f in known
+    )
 
 
 def read(

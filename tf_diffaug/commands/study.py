@@ -100,8 +100,8 @@ FLAGS = (
     Flag("only", listed, "arms, such as none,'both *': with commas between", "all", ("all",)),
     Flag("draw", bool, "run nothing: draw and decide from the lines that there are"),
     Flag("folder", pathlib.Path, "where results, runs and drawings lie, by scale", "studies"),
-    Flag("data_dir", str, "folder with CIFAR's files, else downloaded", "auto", ("auto",)),
-    Flag("dataset", str, "images for a study of your own, as in train", "auto", ("auto",)),
+    Flag("data_dir", str, "folder with CIFAR's files, else downloaded", "auto", ("auto", "none")),
+    Flag("dataset", str, "images for a study of your own, as in train", "auto", ("auto", "none")),
     Flag(
         "more",
         str,

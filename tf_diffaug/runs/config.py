@@ -48,7 +48,7 @@ class Config:
         group="Images",
     )
     data_dir: str | None = _option(
-        None, "folder with CIFAR's files, else downloaded", changeable=True
+        None, "folder with CIFAR's files, else downloaded", changeable=True, unset="auto"
     )
     resolution: int = _option(32, "pixels a side", least=1)
     channels: int = _option(

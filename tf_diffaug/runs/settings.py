@@ -89,7 +89,10 @@ def shown(field: dataclasses.Field, value: Any) -> str:
         return unset_words(field)[0]
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def fits(field: dataclasses.Field, value: Any) -> bool:
@@ -110,7 +113,7 @@ def refuse_out_of_range(field: dataclasses.Field, value: Any) -> None:
     """
     if value is None:
         return
-    rules, received = field.metadata, f"--{field.name}={value}"
+    rules, received = field.metadata, f"--{field.name}={shown(field, value)}"
     if rules["choices"] and value not in rules["choices"]:
         choices = map(str, rules["choices"])
         raise UserError(unknown(field.name, value, choices, received=received))
