@@ -63,11 +63,27 @@ def test_explain_writes_nothing(here, capsys):
 def test_a_dry_run_takes_real_steps_and_writes_nothing(here, capsys):
     assert run("--dry-run", "--policy=color", "--steps=1000", *SMALL) == 0
     text = capsys.readouterr().out
-    assert "nothing was written" in text
+    assert "no run was written" in text
     assert "parameters  G " in text
     assert "ms on 1 replica(s)" in text
     assert "for 1,000 steps" in text
     assert written(here) == []
+
+
+def test_a_dry_run_that_fails_is_one_line(here, capsys):
+    wild = ["--g_lr=1e30", "--d_lr=1e30"]
+    assert run("--dry_run", *SMALL, *wild, "--fid_features=none") == 3
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("train.py: Training failed in step ")
+    assert written(here) == []
+
+
+def test_a_reader_that_has_read_enough_ends_it(here):
+    words = [sys.executable, str(ROOT / "train.py"), "--preset=help"]
+    with subprocess.Popen(words, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+        done.stdout.close()
+        assert done.stderr.read() == b""
+    assert done.returncode == 141
 
 
 def test_a_preview_is_the_only_file(here, capsys):
@@ -111,18 +127,22 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     assert "--policy=cutout (saved: color), --seed=1 (saved: 0)" in capsys.readouterr().err
     assert json.loads((run_dir / "config.json").read_text())["settings"]["steps"] == 6
 
-    (run_dir / "checkpoints" / "step-6.index").write_bytes(b"damaged")
-    assert run(f"--run_dir={run_dir}", "--steps=8") == 0
-    told = capsys.readouterr()
-    assert "step-6 can't be restored" in told.err
-    assert "; the one before it is taken." in told.err
-    assert "Going on from step 4." in told.out
+    # A run whose last checkpoint is damaged is not finished, whichever of its files it is.
+    (data,) = (run_dir / "checkpoints").glob("step-6.data-*")
+    for file, content in ((data, data.read_bytes()[:-100]), (None, b"damaged")):
+        (file or run_dir / "checkpoints" / "step-6.index").write_bytes(content)
+        assert run(f"--run_dir={run_dir}", "--steps=6") == 0
+        told = capsys.readouterr()
+        assert "step-6 can't be restored" in told.err
+        assert "; the one before it is taken." in told.err
+        assert "Going on from step 4." in told.out
+        assert "Done: 6 steps" in told.out
 
     for file in (run_dir / "checkpoints").glob("*.index"):
         file.write_bytes(b"damaged")
     assert run(f"--run_dir={run_dir}", "--steps=10") == 3
     error = capsys.readouterr().err
-    assert "step-8 can't be restored" in error
+    assert "step-6 can't be restored" in error
     assert error.count("\n") == 1
 
 

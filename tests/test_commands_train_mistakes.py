@@ -38,7 +38,9 @@ MISTAKES = {
     "model option's value": (["--model=biggan(layout=autor)", "--explain"], "'author'"),
     "no path": (["--dataset=folder:"], "folder:PATH"),
     "one image": (["--num_images=1"], "add --fid_features=none"),
-    "preview of a folder": (["--policy=color", "--preview=."], "directory: ."),
+    "preview of no picture": (["--policy=color", "--preview=."], "Received: --preview=."),
+    "preview in another's place": (["--policy=color", "--preview=mine.png"], "mine.png exists"),
+    "two actions": (["--preview", "--explain"], "at a time. Received: --explain --preview."),
     "no labels": (
         ["--model=biggan", "--width=2", "--conditional", "--dataset=emoji_faces"],
         "labels",
@@ -86,6 +88,7 @@ def test_a_mistake_writes_nothing(here, capsys, mistake):
     if mistake == "damaged run":
         (here / "damaged").mkdir()
         (here / "damaged" / "config.json").write_text("{")
+    (here / "mine.png").write_text("no picture of ours")
     before = written(here)
     assert run(*flags) == 2
     error = capsys.readouterr().err

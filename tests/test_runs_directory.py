@@ -66,6 +66,14 @@ def test_rewinding_drops_what_came_after(run):
     assert run.last("eval") is None
 
 
+def test_rewinding_leaves_alone_what_is_not_its_own(run):
+    (run.samples / "0000001.png").write_bytes(b"damaged")
+    (run.samples / "2024.png").write_bytes(b"a photograph")
+    (line,) = run.rewind(2)
+    assert "0000001.png is no PNG, or is damaged" in line
+    assert {"0000001.png", "2024.png"} <= {path.name for path in run.samples.iterdir()}
+
+
 def test_tensorboard_shows_what_the_run_holds(run):
     run.rewind(2)
     run.append({"step": 5, "kind": "train", "d_loss": 1.0})

@@ -210,6 +210,7 @@ def test_the_same_command_resumes_and_ignores_the_source(saved, tmp_path, capsys
     initial = config_of(parted)["initial_weights"]
     assert initial["fingerprint"] == config_of(whole)["initial_weights"]["fingerprint"]
     shutil.rmtree(tmp_path / "source")
+    flags.append(f"--init_from={tmp_path}/./source")  # the same, spelt otherwise
     assert main(["train", *flags, f"--run_dir={parted}", "--steps=4"]) == 0
     assert "Going on from step 2." in capsys.readouterr().out
     assert config_of(parted)["initial_weights"] == initial

@@ -34,7 +34,7 @@ def user_mistakes(spell: Callable[[str], str] = str) -> Iterator[None]:
     """
     try:
         yield
-    except UserError:
+    except (UserError, BrokenPipeError):  # the latter: nobody reads what is printed
         raise
     except ValueError as error:
         if not raised_here(error):

@@ -9,6 +9,7 @@ command is given, and TensorFlow only by `run`.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -26,6 +27,7 @@ FAILED = 3
 # EX_TEMPFAIL of sysexits.h: stopped by a signal after saving; the same command goes on.
 STOPPED = 75
 INTERRUPTED = 130  # the shell's 128 + SIGINT
+NO_READER = 141  # 128 + SIGPIPE
 
 COMMANDS = (
     *("train", "evaluate", "generate", "report", "export", "overlap"),
@@ -42,6 +44,14 @@ def main(argv: Sequence[str] | None = None, *, program: str | None = None) -> in
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     _print_lines_at_once()
+    try:
+        return _obey(argv, program)
+    except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to flush
+        return NO_READER
+
+
+def _obey(argv: list[str], program: str | None) -> int:
     if not argv or argv[0] in ("help", "--help", "-h"):
         print(_overview())
         return OK if argv else USER_ERROR

@@ -74,7 +74,7 @@ def try_out(recipe: Recipe, name: str) -> int:
         raise Failure(f"a step would wait for the host: {', '.join(step.suspects[:3])}")
     sums = step.instructions.get("all-reduce", 0)
     lines = [
-        "Dry run: it compiles, and nothing was written. It has not run on a TPU.",
+        "Dry run: it compiles, and no run was written. It has not run on a TPU.",
         f"  images      {len(data.images):,}, {'x'.join(map(str, data.images.shape[1:]))}",
         f"  replicas    {topology.replicas}, each on a core or chip of {compiled.device}; "
         f"{recipe.config.batch_size // topology.replicas} images each",

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 
 from tf_diffaug.commands import OK, saved_run
+from tf_diffaug.commands.failures import failures
 from tf_diffaug.data.packed import damage_named
 from tf_diffaug.runs import labels, parts
 from tf_diffaug.runs.recipe import Recipe
@@ -36,15 +37,16 @@ def try_out(recipe: Recipe) -> int:
 
     Raises:
         ValueError: for a mistake in what was asked.
+        Failure: if a loss is not finite, or there is not the memory.
     """
     config = recipe.config
-    with saved_run.progress(of=saved_run.REALS) as report:
+    with saved_run.progress(of=saved_run.REALS) as report, failures():
         built = parts.build(recipe, cache=False, progress=report)
     _, data, _, gan, _, evaluator, initial = built
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)
-    with damage_named(data.images):
+    with failures(), damage_named(data.images):
         Loop(gan, functools.partial(parts.make_dataset, config, data)).run(steps, [clock])
     per_step = float(np.median(clock.seconds[1:] or clock.seconds))
     losses = ", ".join(f"{name} {value:.3f}" for name, value in clock.losses.items())
@@ -52,7 +54,7 @@ def try_out(recipe: Recipe) -> int:
     if evaluator is not None:
         measured = f"{metric_titles(config.metric_names)} on {evaluator.extractor.name} features"
     lines = [
-        "Dry run: it works, and nothing was written.",
+        "Dry run: it works, and no run was written.",
         f"  images      {len(data.images):,}, {'x'.join(map(str, data.images.shape[1:]))}",
         f"  parameters  G {counts['G']:,}, D {counts['D']:,}",
         *([] if initial is None else [f"  weights     {initial.sentence()}"]),

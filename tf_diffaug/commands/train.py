@@ -60,14 +60,24 @@ def read(arguments: Sequence[str]) -> Asked | None:
     if given.get("preset") == "help":
         print(presets.describe())
         return None
-    preview = given.pop("preview", None)
-    if preview is not None and pathlib.Path(preview).suffix not in ("", ".png"):
-        raise UserError(f"--preview is a .png file. Received: --preview={preview}.")
-    explain, dry_run = (bool(given.pop(name, False)) for name in ("explain", "dry_run"))
-    topology = given.pop("compile_for", None)
-    if topology is not None:
-        compile_for.check(topology, dry_run=dry_run)
-    return Asked(*resolve(given), explain, dry_run, preview, topology)
+    actions = {flag.name: given.pop(flag.name, None) for flag in _ACTIONS}
+    if (preview := actions["preview"]) is not None:
+        _refuse_place(preview)
+    if (topology := actions["compile_for"]) is not None:
+        compile_for.check(topology, dry_run=bool(actions["dry_run"]))
+    one_of = [f"--{name}" for name in ("explain", "dry_run", "preview") if actions[name]]
+    if len(one_of) > 1:
+        raise UserError(f"one of these at a time. Received: {' '.join(one_of)}.")
+    return Asked(*resolve(given), **{name: value for name, value in actions.items() if value})
+
+
+def _refuse_place(preview: str) -> None:
+    """Checks that a preview is a picture, and takes no other's place."""
+    path, received = pathlib.Path(preview), f"Received: --preview={preview}."
+    if path.suffix != ".png":
+        raise UserError(f"--preview is a .png file. {received}")
+    if path.exists() and preview != PREVIEW_PATH:
+        raise UserError(f"{preview} exists; remove it, or choose another file. {received}")
 
 
 def run(asked: Asked) -> int:

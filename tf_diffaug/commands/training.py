@@ -10,18 +10,17 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-import tensorflow as tf
 
 from tf_diffaug.commands import OK, STOPPED, saved_run
 from tf_diffaug.commands.closing import closing_lines
+from tf_diffaug.commands.failures import failures, worker_gone
 from tf_diffaug.data.packed import damage_named
-from tf_diffaug.errors import Failure, UserError, one_line, user_mistakes
+from tf_diffaug.errors import UserError, one_line, user_mistakes
 from tf_diffaug.evaluation.metrics import METRICS
 from tf_diffaug.runs import hooks, labels
-from tf_diffaug.runs.checkpoints import CheckpointStore, newest_in, newest_step
+from tf_diffaug.runs.checkpoints import CheckpointStore, is_readable, newest_in, newest_step
 from tf_diffaug.runs.claim import claimed, refuse_torn
 from tf_diffaug.runs.config import Config
 from tf_diffaug.runs.directory import RunDirectory
@@ -31,19 +30,10 @@ from tf_diffaug.runs.progress import Progress
 from tf_diffaug.runs.recipe import Recipe, images_per_step
 from tf_diffaug.runs.report import write_report
 from tf_diffaug.runs.saved import make_saved, refuse_other_start, version_changes
-from tf_diffaug.training import NonFiniteLossError
 from tf_diffaug.training.loop import Hook, Loop, stopped_by_signals
 from tf_diffaug.training.modes import FAILURES
 from tf_diffaug.training.strategy import refuse_unlike
 from tf_diffaug.training.workers import this_worker
-
-# What a worker sees when another one is gone; the last if the chief hangs, which answers no more.
-_GONE = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-)
 
 
 class Ready(NamedTuple):
@@ -90,18 +80,24 @@ def prepare(recipe: Recipe, saved: dict[str, Any] | None) -> Ready:
 
     Raises:
         ValueError: for a mistake in what was asked.
+        Failure: if there is not the memory, or another worker is gone.
     """
     config = recipe.config
     run = RunDirectory(config.run_dir)
     is_chief = config.strategy != "multi_worker" or this_worker().is_chief
     refuse_torn(run, saved)
     step = newest_step(run.checkpoints)
-    if step is not None and step >= config.steps:
+    # With a damaged last checkpoint it goes on from the one before.
+    if step is not None and step >= config.steps and is_readable(newest_in(run.checkpoints)):
         return Ready(config, saved, run, is_chief)
     if config.augment in FAILURES:
         print(f"Warning: {FAILURES[config.augment]}", file=sys.stderr)
         logging.getLogger("tf_diffaug.training.gan").setLevel(logging.ERROR)  # it says the same
-    with saved_run.progress(of=saved_run.REALS) as report, _none_gone():
+    with (
+        saved_run.progress(of=saved_run.REALS) as report,
+        failures(),
+        worker_gone(config.strategy),
+    ):
         parts = build(recipe, saved, progress=report, evaluate=is_chief)
         refuse_unlike(parts.strategy, _common(config, parts.facts, step))
     if config.fid_features == "auto" and parts.evaluator is not None:
@@ -127,8 +123,8 @@ def train(ready: Ready) -> int:
         print(closing_lines(run, config))
         return OK
     with (
-        _failures(run),
-        _none_gone(),
+        failures(run.checkpoints),
+        worker_gone(config.strategy),
         damage_named(parts.data.images),
         contextlib.ExitStack() as stack,
     ):
@@ -146,7 +142,8 @@ def train(ready: Ready) -> int:
         for line in store.damaged:
             print(f"{line}; the one before it is taken.", file=sys.stderr)
         if ready.is_chief:
-            run.rewind(step)
+            for line in run.rewind(step):
+                print(line, file=sys.stderr)
         if step:
             print(f"Going on from step {step:,}.")
         loop = Loop(
@@ -225,34 +222,11 @@ def _saved(ready: Ready) -> dict[str, Any]:
     if initial is None and ready.saved is not None:
         initial = ready.saved.get("initial_weights")
     saved = make_saved(ready.config, data=ready.parts.facts, replicas=replicas, initial=initial)
-    if ready.saved is not None:
-        if (line := version_changes(ready.saved["versions"], saved["versions"])) is not None:
+    if before := (ready.saved or {}).get("versions"):
+        if (line := version_changes(before, saved["versions"])) is not None:
             print(line)
-        saved["versions"] = ready.saved["versions"]
+        saved["versions"] = before
     return saved
-
-
-@contextlib.contextmanager
-def _failures(run: RunDirectory) -> Iterator[None]:
-    """Turns what ends a run, other than a bug, into a `Failure` of one line."""
-    try:
-        yield
-    except (NonFiniteLossError, OSError, tf.errors.ResourceExhaustedError) as error:
-        # The last: memory, or a disk that TensorFlow wrote to.
-        latest = newest_in(run.checkpoints)
-        kept = "" if latest is None else f" The last good checkpoint: {latest}."
-        raise Failure(one_line(error)[:300] + kept) from error
-
-
-@contextlib.contextmanager
-def _none_gone() -> Iterator[None]:
-    """Turns what a worker sees when another one ends into a `Failure` of one line."""
-    try:
-        yield
-    except _GONE as error:
-        raise Failure(
-            "Another worker is gone. The same commands go on from what was saved last."
-        ) from error
 
 
 def _cadences(config: Config) -> dict[str, int]:

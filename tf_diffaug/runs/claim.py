@@ -13,6 +13,7 @@ from typing import Any
 from tf_diffaug.errors import UserError
 from tf_diffaug.files import made_folders
 from tf_diffaug.runs.checkpoints import newest_step
+from tf_diffaug.runs.config import fields
 from tf_diffaug.runs.directory import RunDirectory
 
 
@@ -38,7 +39,7 @@ def refuse_torn(run: RunDirectory, saved: dict[str, Any] | None) -> None:
         )
     if saved is None or has_checkpoint:
         return
-    settings = saved["settings"]
+    settings = {"steps": fields()["steps"].default, **saved["settings"]}
     last = max((record["step"] for record in run.records()), default=0)
     first_saved = settings.get("checkpoint_every") or settings["steps"]
     if last > first_saved or (last and not run.checkpoints.is_dir()):

@@ -92,13 +92,17 @@ class RunDirectory:
 
     def write_sample(self, step: int, sheet: np.ndarray, *, scale: int = 2) -> pathlib.Path:
         """Writes a grid of samples, uint8 (height, width, channels), and returns its path."""
-        path = self.samples / f"{step:07d}.png"
+        path = self._sample(step)
         write_atomically(path, encode_png(sheet, scale=scale))
         self._board_sample(path, step)
         return path
 
-    def rewind(self, step: int) -> None:
-        """Drops the records and samples past `step`, and writes TensorBoard's files again."""
+    def rewind(self, step: int) -> list[str]:
+        """Drops the records and samples past `step`, and writes TensorBoard's files again.
+
+        Returns:
+            A line for each picture that TensorBoard has not, as it cannot be read.
+        """
         kept = [record for record in self.records() if record["step"] <= step]
         if self.metrics.exists():
             write_atomically(self.metrics, "".join(json.dumps(r) + "\n" for r in kept))
@@ -110,13 +114,21 @@ class RunDirectory:
             shutil.rmtree(self.tensorboard)
         for record in kept:
             self._board_record(record)
+        unreadable = []
         for path in sorted(self.samples.glob("*.png")):
-            if not path.stem.isdecimal():  # none of ours
-                continue
+            if not (path.stem.isdecimal() and path == self._sample(int(path.stem))):
+                continue  # none of ours
             if int(path.stem) > step:
                 path.unlink()
-            else:
+                continue
+            try:
                 self._board_sample(path, int(path.stem))
+            except ValueError as error:
+                unreadable.append(str(error))
+        return unreadable
+
+    def _sample(self, step: int) -> pathlib.Path:
+        return self.samples / f"{step:07d}.png"
 
     def _writer(self) -> tf.summary.SummaryWriter | None:
         if self._board is None:

@@ -133,12 +133,18 @@ def refuse_other_settings(run_dir: pathlib.Path, saved: Mapping[str, Any], wante
         for name, value in wanted.lasting().items()
         if value != before[name]
         and not (name == "dataset" and _may_hold_the_same(value, before[name]))
+        and not (name == "init_from" and _is_same_place(value, before[name]))
     ]
     if differ:
         raise UserError(
             f"{run_dir} holds a run with other settings: {', '.join(differ)}. Only steps, "
-            "cadences, metrics and the directory may change; give another --run_dir to start anew."
+            "cadences, metrics, the report and where things lie may change; give another --run_dir "
+            "to start anew."
         )
+
+
+def _is_same_place(path: str | None, other: str | None) -> bool:
+    return None not in (path, other) and os.path.realpath(path) == os.path.realpath(other)
 
 
 def _may_hold_the_same(dataset: str, other: str) -> bool:
