@@ -107,6 +107,7 @@ def line_of(
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
+    images: str | None = None,
     evaluation: Mapping[str, Any] | None = None,
     overlap: Mapping[str, Any] | None = None,
     diverged: str | None = None,
@@ -118,6 +119,7 @@ def line_of(
         settings: of the run that differ from the defaults.
         versions: the software that it ran on.
         records: its metrics, training and evaluations in order.
+        images: the fingerprint of those that it was trained on, where known.
         evaluation: what `evaluate` measured of the last checkpoint.
         overlap: what `overlap` did, see `overlap.json`.
         diverged: why there is no end, in the words of `train`.
@@ -133,6 +135,7 @@ def line_of(
         "diverged": diverged is not None,
         "step": records[-1]["step"] if records else 0,
         "recipe": dict(settings),
+        "images": images,
         "curves": _curves(records, [record["step"] for record in evaluated]),
         "evaluation": dict((evaluation or {}).get("values", {})),
         "overlap": _ratios(overlap),

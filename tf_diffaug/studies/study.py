@@ -219,9 +219,12 @@ class Cell:
     @property
     def _trained(self) -> dict[str, str]:
         flags = {name: value for name, value in self.flags.items() if name not in _BESIDE}
-        # Wherever the images lie.
-        path = flags.get("dataset", "").rpartition(":")[2]
-        return flags | {"dataset": os.path.basename(path.rstrip("/"))}
+        return flags | {"dataset": images_name(flags.get("dataset", ""))}
+
+
+def images_name(dataset: str) -> str:
+    """What images are called wherever they lie: `cats` for `folder:photos/cats`."""
+    return os.path.basename(dataset.rpartition(":")[2].rstrip("/"))
 
 
 def _flags(words: str) -> dict[str, str]:
