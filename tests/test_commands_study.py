@@ -11,10 +11,15 @@ import time
 
 import pytest
 
+from tests.runs import paint
 from tests.study_lines import make_line, make_study
 from tf_diffaug.commands import main
 from tf_diffaug.commands.cell import CellRunner, Stopped
+from tf_diffaug.commands.study import Asked
+from tf_diffaug.data import load
 from tf_diffaug.errors import UserError
+from tf_diffaug.runs import Config
+from tf_diffaug.runs.saved import make_saved
 from tf_diffaug.studies.registry import STUDIES
 from tf_diffaug.studies.results import Place
 from tf_diffaug.studies.work import CellFailure
@@ -95,6 +100,51 @@ def test_it_draws_and_decides_from_lines_alone(here, capsys):
     (place.path / "cntr-and-bcr-samples.png").write_bytes(b"drawn before")
     assert run("cntr-and-bcr", "--draw", "--folder=there") == 0
     assert "(cntr-and-bcr-samples.png)" in (place.path / "cntr-and-bcr.md").read_text()
+
+
+def test_images_of_one_name_do_not_share_results(here, capsys):
+    for folder in ("cats", "dogs"):
+        paint(here / folder / "train", side=64 if folder == "cats" else 80)
+    asked = ["hundred-shot", "--seeds=1", "--folder=there"]
+    cats, dogs = (
+        STUDIES["hundred-shot"].cells("cpu", [0], more=f"dataset=folder:{name}/train")
+        for name in ("cats", "dogs")
+    )
+    place = Place("there", "cpu")
+    images = load("folder:cats/train", resolution=64).fingerprint
+    for cell in cats:
+        place.add(make_line(cell, images=images))
+    assert [cell.key for cell in cats] == [cell.key for cell in dogs]
+    assert run(*asked, "--dataset=folder:cats/train") == 0
+    capsys.readouterr()
+    for more in ([], ["--draw"]):
+        assert run(*asked, *more, "--dataset=folder:dogs/train") == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "Give these another --folder. Received: --dataset=folder:dogs/train." in error
+    # Lines can be drawn where the images no longer are.
+    assert run(*asked, "--draw", "--dataset=folder:elsewhere/train") == 0
+
+
+def test_a_run_that_was_begun_with_other_images_of_the_name_does_not_go_on(here, capsys):
+    paint(here / "dogs" / "train", side=64)
+    more = "dataset=folder:dogs/train"
+    cell = STUDIES["hundred-shot"].cells("cpu", [0], more=more)[1]
+    directory = Place("there", "cpu").run_dir(cell)
+    directory.mkdir(parents=True)
+    config = Config(dataset="folder:cats/train", fid_features="none")
+    saved = make_saved(config, data={"fingerprint": "0" * 64}, replicas=1)
+    (directory / "config.json").write_text(json.dumps(saved))
+    assert run("hundred-shot", "--folder=there", "--seeds=1", "--dataset=folder:dogs/train") == 2
+    assert "an unfinished run of diffaugment seed 0 of other images" in capsys.readouterr().err
+
+
+def test_a_page_is_of_one_key_s_images():
+    names = [f"folder:{path}" for path in ("photos", "photos.zip", "photos.old/", "a:photos")]
+    pages = [Asked(name="hundred-shot", dataset=name).file_name for name in names]
+    assert pages == [
+        f"hundred-shot-{end}" for end in ("photos", "photos.zip", "photos.old", "photos")
+    ]
 
 
 def runner(tmp_path, script):

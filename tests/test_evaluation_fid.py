@@ -91,7 +91,12 @@ def test_the_record_says_how_it_was_measured_and_is_json(reference):
         MeanColour(),
         num_fakes=20,
         batch_size=20,
-        protocol={**PROTOCOL, "step": np.int64(100)},
+        protocol={
+            **PROTOCOL,
+            "step": np.int64(PROTOCOL["step"]),
+            "ema": np.bool_(PROTOCOL["ema"]),
+            "truncation": np.float32(0.5),
+        },
     )
     assert json.loads(json.dumps(record)) == record
     assert record["protocol"] == {
@@ -102,6 +107,7 @@ def test_the_record_says_how_it_was_measured_and_is_json(reference):
         "num_reals": 50,
         "reference": reference.fingerprint,
         **PROTOCOL,
+        "truncation": 0.5,
     }
 
 
@@ -112,6 +118,13 @@ def test_the_record_says_how_it_was_measured_and_is_json(reference):
         ({"batch_norm": "median"}, "batch_norm='median'"),
         ({"labels": "some"}, "labels='some'"),
         ({"ema": "yes"}, "ema must be True or False"),
+        ({"ema": 1}, "ema must be True or False. Received: ema=1"),
+        ({"split": np.array(["train", "test"])}, "split must be 'train' or 'test'"),
+        ({"step": 1.5}, "step must be an integer. Received: step=1.5"),
+        ({"step": True}, "step must be an integer. Received: step=True"),
+        ({"truncation": "x"}, "truncation must be a finite number or None. Received: .*='x'"),
+        ({"truncation": float("nan")}, "Received: truncation=nan"),
+        ({"truncation": 10**400}, "truncation must be a finite number"),
         ({"eam": True}, "Did you mean 'ema'"),
     ],
 )

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_diffaug.evaluation import nearest as nearest_vectors_module
 from tf_diffaug.evaluation.metrics import FeatureSet, FeatureSets, measure, mixture, readings
+from tf_diffaug.evaluation.metrics import fld as fld_module
 from tf_diffaug.evaluation.metrics import nearest as nearest_module
 
 NAMES = ["auth_pct", "ct", "fld_gap"]
@@ -96,10 +97,26 @@ def test_half_of_copies_is_seen():
     assert all(sentence.startswith("copies") for sentence in said.values() if "FID" not in sentence)
 
 
-def test_the_widths_are_those_of_tensorflows_gradients_and_adam():
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_copies_of_a_training_set_many_times_larger_are_seen_by_the_fld_gap(monkeypatch, noise):
+    monkeypatch.setattr(fld_module, "MOST", 60)
+    train, held_out = images(1800, 1, size=64), images(100, 2, size=64)
+    copies = train[::20] + np.float32(noise) * images(90, 4, size=64)
+    values, said = measured(copies, train, held_out, ["fld_gap"])
+    assert values["fld_gap"] < 4 * fld_module.COPIES
+    assert said["fld_gap"].startswith("copies")
+    values, said = measured(images(90, 3, size=64), train, held_out, ["fld_gap"])
+    assert -20 < values["fld_gap"] < 20
+    assert said["fld_gap"].startswith("no sign of copying")
+
+
+@pytest.mark.parametrize("rows", [7, 1000])
+def test_the_widths_are_those_of_tensorflows_gradients_and_adam(monkeypatch, rows):
+    monkeypatch.setattr(mixture, "_ROWS", rows)
+    monkeypatch.setattr(mixture, "_BLOCK", rows)
     train, fakes = images(25, 1).astype(np.float64), images(15, 2).astype(np.float64)
     scaled = mixture.scaled_distances(train, fakes)
-    np.testing.assert_allclose(scaled, distances(train, fakes) ** 2 / 12, rtol=1e-9)
+    np.testing.assert_allclose(scaled, distances(train, fakes) ** 2 / 12, rtol=1e-6)
     least = (12 * scaled.min(axis=0) + 1e-3) / 12
     logs = tf.Variable(np.append(np.log(least), 0.0))
     origin = 0.81 * ((train - train.mean(axis=0)) ** 2).sum(axis=1, keepdims=True)

@@ -76,6 +76,10 @@ def test_non_finite_features_are_counted_and_not_added():
         (lambda: Statistics.from_features(np.ones(3)), r"shape=\(3,\)"),
         (lambda: Statistics.from_moments(5, np.ones(3), np.ones((2, 2))), r"cov.shape=\(2, 2\)"),
         (lambda: Statistics.from_moments(1, np.ones(3), np.eye(3)), "count=1"),
+        (
+            lambda: Statistics.from_moments(9, np.ones(2), [[1, 0.9], [0, 1]]),
+            "Received: cov that differs from its transpose by up to 0.9",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(call, message):

@@ -4,10 +4,21 @@ import re
 
 import pytest
 
+from tests.study_lines import make_line, make_study
 from tf_diffaug.studies.claim_values import CLAIMS
 from tf_diffaug.studies.page import page
-from tf_diffaug.studies.results import Place, by_study
-from tools.results_page import BEGIN, DOCS, END, FOLDER, TABLES, asked, verdicts, with_table
+from tf_diffaug.studies.results import Place, Results, by_study
+from tools.results_page import (
+    BEGIN,
+    DOCS,
+    END,
+    FOLDER,
+    TABLES,
+    asked,
+    seeds_words,
+    verdicts,
+    with_table,
+)
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -20,6 +31,21 @@ def lines():
 def test_only_the_table_is_written_anew():
     text = f"before\n{BEGIN}\n\nold\n\n{END}\nafter\n"
     assert with_table(text, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+
+
+def test_a_heading_says_how_many_seeds_there_are():
+    study, lines = make_study(), {}
+
+    def said():
+        return seeds_words(Results(study, lines, "cpu"))
+
+    first, second = (study.cells("cpu", [seed]) for seed in range(2))
+    lines.update({cell.key: make_line(cell) for cell in first})
+    assert said() == "one seed"
+    lines[second[0].key] = make_line(second[0])
+    assert said() == "1 to 2 seeds"
+    lines.update({cell.key: make_line(cell) for cell in second})
+    assert said() == "2 seeds"
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)

@@ -1,5 +1,6 @@
 """Studies as data: every cell is a recipe that can be trained, with one key wherever it stands."""
 
+import dataclasses
 import pathlib
 import re
 
@@ -131,8 +132,16 @@ def test_flags_are_the_setup_s_the_share_s_and_the_arm_s_in_this_order():
 def test_hours_are_those_of_all_cells():
     # One plain arm and two of bCR, three seeds each.
     assert make_study().hours("cpu") == pytest.approx(3 * 0.5 * (1 + 2 * 1.6))
+    with_bcr = dataclasses.replace(SETUP, counted=("bcr",))
+    assert make_study(setups={"cpu": with_bcr}).hours("cpu") == pytest.approx(9 * 0.5)
     unknown = {"cpu": SETUP.__class__("", {100: "", 10: ""}, None, "unknown")}
     assert make_study(setups=unknown).hours("cpu") is None
+
+
+def test_published_hours_that_are_with_r1_do_not_count_it_again():
+    # StyleGAN2's preset has it; two days a cell, whatever its gamma.
+    assert STUDIES["r1-gamma"].hours("paper") == pytest.approx(15 * 48)
+    assert STUDIES["policies"].hours("paper") == pytest.approx(24 * 48)
 
 
 def test_arms_have_different_names():

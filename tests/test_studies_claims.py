@@ -76,6 +76,37 @@ def test_runs_that_diverged_are_said():
     assert "2 run(s) of none diverged" in found.findings[0].words
 
 
+def test_an_arm_whose_runs_all_diverged_was_run():
+    study = make_study()
+    lines = {}
+    for cell in study.cells("cpu", range(2)):
+        lost = "diverged at step 3: d_loss is nan" if cell.arm.name == "bcr 0.1" else None
+        lines[cell.key] = make_line(cell, diverged=lost)
+    results = Results(study, lines, "cpu")
+    claim = Claim("1", "it helps", "nowhere", "tiny", (BETTER,))
+    found = claim.verdict(lambda name: results)
+    assert found.verdict == "not decided"
+    evidence = "0 seed(s), 2 are needed; 2 run(s) of bcr 0.1 diverged"
+    assert f"| not decided | fid of none above that of bcr 0.1: {evidence} |" in verdicts_table(
+        [found]
+    )
+
+
+def test_the_best_are_a_share_of_all_seeds_those_that_diverged_too():
+    study = make_study()
+    cells = [cell for cell in study.cells("cpu", range(14)) if cell.arm.name == "none"]
+    lost = "diverged at step 3: d_loss is nan"
+    lines = {
+        cell.key: make_line(
+            cell, fids=[float(cell.seed)] * 6, diverged=lost if cell.seed > 5 else None
+        )
+        for cell in cells
+    }
+    # 15 % of 14 are 3: of seeds 0, 1 and 2.
+    row = arms_table(Results(study, lines, "cpu")).splitlines()[2]
+    assert row.startswith("| none | 14, 8 diverged | 2.5 ± 1.9 | 1 ± 1 |")
+
+
 def test_all_contrasts_must_hold_and_one_that_does_not_decides():
     fids = {"none": [10, 10.1], "bcr 0.1": [9, 9], "bcr 0.3": [10, 10]}
     undecided = above("fid", "none", "bcr 0.3")

@@ -48,6 +48,8 @@ def test_the_best_are_the_lowest_rounded_up():
     assert best_of(values) == pytest.approx((1.5, np.std([1, 2], ddof=1), 2))
     assert best_of([7.0, 6.0]) == (6.0, None, 1)
     assert best_of(list(map(float, range(20)))).count == 3
+    assert best_of([3.0, 1.0, 2.0], 14) == (2.0, 1.0, 3)
+    assert best_of([3.0], 20) == (3.0, None, 1)
 
 
 def test_the_seeds_that_would_decide_are_the_fewest_whose_interval_leaves_out_0():

@@ -69,6 +69,17 @@ def test_values_are_those_of_the_last_evaluations(cell):
     assert value_of(lost, "fid") is None
 
 
+def test_early_and_late_do_not_overlap_where_values_are_missing(cell):
+    line = make_line(cell, fids=range(10))
+    line["curves"]["leak"] = [None, None, None, 0.3, None, 0.5, 0.6, None, None, 0.9]
+    assert value_of(line, "start:leak") == pytest.approx(0.3)
+    assert value_of(line, "leak") == pytest.approx((0.5 + 0.6 + 0.9) / 3)
+    line["curves"]["leak"] = [None] * 6 + [0.1, 0.2, 0.3, 0.4]
+    assert value_of(line, "start:leak") is None
+    # Nothing is early in a run of few evaluations.
+    assert value_of(make_line(cell, fids=[3.0, 2.0, 1.0]), "start:fid") is None
+
+
 def test_results_are_of_the_arms_and_seeds_that_have_lines():
     study = make_study()
     cells = study.cells("cpu", [0, 1])

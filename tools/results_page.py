@@ -67,7 +67,16 @@ def methods(lines: dict[str, Line], scale: str) -> str:
             ]
         )
     head = ["", "seeds", "CIFAR-10", "less DiffAugment's, seed by seed", "mean", "95 % interval"]
-    return table([*head, "pandas, one seed"], rows)
+    return table([*head, f"pandas, {seeds_words(photos)}"], rows)
+
+
+def seeds_words(results: Results) -> str:
+    """How many seeds the arms have: `one seed`, `3 seeds` or `1 to 3 seeds`."""
+    counts = {len(results.lines(arm.name)) for arm in results.arms()} or {0}
+    if counts == {1}:
+        return "one seed"
+    least, most = min(counts), max(counts)
+    return f"{most} seeds" if least == most else f"{least} to {most} seeds"
 
 
 def with_table(text: str, made: str) -> str:

@@ -11,7 +11,8 @@ class Topology(NamedTuple):
     """Chips and how they are joined.
 
     Args:
-        name: as a user says it, `tpu-v3-8`: the generation, then cores (v2, v3) or chips.
+        name: as a user says it, `tpu-v3-8`: the generation, then cores (v2 to v4, v5p) or chips
+            (v5e, v6e).
         chips: as libtpu is told, `v3:2x2`.
         replicas: how many take a step together: cores of v2, v3; chips from v4 on.
     """

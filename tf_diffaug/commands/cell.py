@@ -6,6 +6,7 @@ A process that trains one GAN after the other grows by what TensorFlow keeps of 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -28,6 +29,20 @@ Report = Callable[[int, Mapping[str, float]], None]
 _DIVERGED = re.compile(r"Training failed in step ([\d,]+): ([^.\n]+)\.")
 _LOOK = 1.0  # seconds between looks at how far a run is
 _TAIL = 4096
+# The settings that `parts.load_data` looks at.
+_OF_IMAGES = (
+    "dataset",
+    "resolution",
+    "channels",
+    "fit",
+    "conditional",
+    "skip_broken",
+    "data_fraction",
+    "num_images",
+    "subset",
+    "data_seed",
+    "label_fraction",
+)
 
 
 class Stopped(Exception):
@@ -102,6 +117,7 @@ class CellRunner:
             settings=_told(saved["settings"]),
             versions=saved["versions"],
             records=run.records(),
+            images=_images_of(saved),
             evaluation=evaluations[-1] if evaluations and diverged is None else None,
             overlap=json.loads(overlap.read_text()) if overlap.exists() else None,
             diverged=diverged and f"diverged at step {diverged[1]}: {diverged[2]}",
@@ -169,6 +185,47 @@ def _tell(run: RunDirectory, report: Report) -> None:
     fids = [record["fid"] for record in records if "fid" in record]
     if records:
         report(records[-1]["step"], {"FID": fids[-1]} if fids else {})
+
+
+def _images_of(saved: Mapping[str, Any] | None) -> str | None:
+    return (saved or {}).get("data", {}).get("fingerprint")
+
+
+def refuse_other_images(cells: Sequence[Cell], place: Place, runner: CellRunner) -> None:
+    """Checks that what there is of these cells is of the user's images, not of others so called.
+
+    What has no fingerprint is taken to be, and all is where the images are no longer there.
+
+    Args:
+        cells: that were asked for.
+        place: where their lines and runs are.
+        runner: whose flags tell where the images lie.
+
+    Raises:
+        UserError: if there are other images, or these cannot be read.
+    """
+    lines, known = place.lines(), {}
+    for cell in cells:
+        line = lines.get(cell.key)
+        before = line.get("images") if line else _images_of(read_saved(place.run_dir(cell)))
+        config = config_of(cell, runner) if before else None
+        if config is None or not config.is_folder:
+            continue
+        if not os.path.exists(os.path.expanduser(config.images_path)):
+            continue
+        from tf_diffaug.runs import parts, settle
+
+        config = settle(config).config
+        # Arms and seeds mostly share their images, which take a while to read.
+        asked = tuple(getattr(config, name) for name in _OF_IMAGES)
+        if asked not in known:
+            known[asked] = parts.load_data(config).fingerprint
+        if known[asked] != before:
+            kind = "the result" if line else "an unfinished run"
+            raise UserError(
+                f"{place.path} has {kind} of {cell.title} of other images of the same name. Give "
+                f"these another --folder. Received: --dataset={cell.flags['dataset']}."
+            )
 
 
 def config_of(cell: Cell, runner: CellRunner) -> Config:

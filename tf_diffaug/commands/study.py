@@ -18,7 +18,7 @@ from tf_diffaug.naming import unknown
 from tf_diffaug.studies.claim_values import claims_of
 from tf_diffaug.studies.registry import STUDIES, get_study
 from tf_diffaug.studies.results import Place, Results, by_study
-from tf_diffaug.studies.study import SCALES, Cell, Study
+from tf_diffaug.studies.study import SCALES, Cell, Study, images_name
 from tf_diffaug.studies.work import Tally, in_order, only, work
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class Asked:
         """What its drawings are called: the study, and the images where they are the user's."""
         if self.dataset is None:
             return self.name
-        path = self.dataset.partition(":")[2] or self.dataset
-        return f"{self.name}-{pathlib.Path(path).stem}"
+        # As in the keys of lines: two that differ have pages of their own.
+        return f"{self.name}-{images_name(self.dataset)}"
 
     def cells(self) -> list[Cell]:
         """Those that were asked for, those that claims need first."""
@@ -158,13 +158,14 @@ def run(asked: Asked) -> int:
         UserError: for a mistake in what was asked.
     """
     from tf_diffaug.commands import FAILED, OK, STOPPED
-    from tf_diffaug.commands.cell import CellRunner, Stopped, config_of
+    from tf_diffaug.commands.cell import CellRunner, Stopped, config_of, refuse_other_images
 
     place = Place(asked.folder, asked.scale)
     code = OK
+    runner, cells = CellRunner(place, data_dir=asked.data_dir), asked.cells()
+    with user_mistakes():
+        refuse_other_images(cells, place, runner)
     if not asked.draw:
-        runner = CellRunner(place, data_dir=asked.data_dir)
-        cells = asked.cells()
         # A mistake in any cell is said before the first is run.
         steps = {cell.key: config_of(cell, runner).steps for cell in cells}
         try:

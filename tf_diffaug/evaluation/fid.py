@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_diffaug.evaluation.evaluate import RealFeatures
@@ -60,8 +62,8 @@ def evaluate_fid(
         `reference` (a digest of the reals).
 
     Raises:
-        ValueError: if the protocol lacks or has an unknown entry, or samples have another shape
-            than asked for or are not finite, or the reference is of another extractor.
+        ValueError: if the protocol lacks or has an unknown entry or value, or samples have another
+            shape than asked for or are not finite, or the reference is of another extractor.
     """
     if reference.extractor not in (None, extractor.version):
         raise ValueError(
@@ -197,16 +199,27 @@ def _checked_protocol(protocol: Mapping[str, Any]) -> dict[str, Any]:
             f"The protocol lacks {', '.join(missing)}: a number without its protocol is not a "
             f"result. Received: protocol={dict(protocol)}."
         )
-    checked = {}
-    for key, allowed in PROTOCOL.items():
-        value = protocol[key]
-        if allowed is float:
-            value = None if value is None else float(value)
-        elif allowed is int:
-            # NumPy's and TensorFlow's integers do not go into JSON.
-            value = operator.index(value)
-        elif value not in allowed:
-            choices = " or ".join(map(repr, allowed))
-            raise ValueError(f"{key} must be {choices}. Received: {key}={value!r}.")
-        checked[key] = value
-    return checked
+    return {key: _checked_entry(key, protocol[key]) for key in PROTOCOL}
+
+
+def _checked_entry(key: str, value: Any) -> Any:
+    """A value of the protocol as one that goes into JSON, which NumPy's and TensorFlow's do not."""
+    allowed = PROTOCOL[key]
+    is_bool = isinstance(value, (bool, np.bool_))
+    if isinstance(allowed, tuple):
+        # 1 is equal to True, and an array to nothing.
+        alike = is_bool if True in allowed else isinstance(value, str)
+        if alike and value in allowed:
+            return bool(value) if is_bool else str(value)
+        words = " or ".join(map(repr, allowed))
+    elif allowed is float and value is None:
+        return None
+    else:
+        convert, words = {
+            float: (float, "a finite number or None"),
+            int: (operator.index, "an integer"),
+        }[allowed]
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            if not (is_bool or isinstance(value, (str, bytes))) and np.isfinite(convert(value)):
+                return convert(value)
+    raise ValueError(f"{key} must be {words}. Received: {key}={value!r}.")

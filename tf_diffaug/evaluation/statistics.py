@@ -11,6 +11,9 @@ import numpy as np
 
 # A covariance's or a product's eigenvalue below minus this share of the largest is no rounding.
 _NEGATIVE = 1e-7
+# Nor is a difference of a covariance from its transpose above this share of its largest value, even
+# of one that was computed in float32.
+_ASYMMETRIC = 1e-5
 
 
 class Statistics:
@@ -57,7 +60,7 @@ class Statistics:
             cov: unbiased covariance, shape (num_features, num_features), symmetric.
 
         Raises:
-            ValueError: if the shapes do not fit or `count` is below 2.
+            ValueError: if the shapes do not fit, `count` is below 2, or `cov` is not symmetric.
         """
         mean, cov = np.array(mean, np.float64), np.array(cov, np.float64)
         if mean.ndim != 1 or cov.shape != (mean.size, mean.size):
@@ -68,6 +71,13 @@ class Statistics:
         if count < 2:
             raise ValueError(f"A covariance needs at least 2 samples. Received: {count=}.")
         statistics = cls(mean.size)
+        # What is not finite is refused when it is compared.
+        off = np.abs(cov - cov.T).max() if np.isfinite(cov).all() else 0.0
+        if off > _ASYMMETRIC * np.abs(cov).max():
+            raise ValueError(
+                "A covariance is symmetric, or each distance would look at another half of it. "
+                f"Received: cov that differs from its transpose by up to {off:.6g}."
+            )
         statistics._count = int(count)
         statistics._mean = mean
         statistics._scatter = cov * (count - 1)

@@ -15,8 +15,9 @@ RULE = (
     "that the paper says it is above 0. Over the seeds it has a mean and Student's "
     f"{CONFIDENCE:.0%} interval. It holds if the interval lies above 0, does not if it lies "
     "below, and is not decided otherwise. A claim holds if all its contrasts do, and does not if "
-    "one does not; it is not run if no seed has any. Contrasts whose arms the scale does not have "
-    "are left out."
+    "one does not; it is not run if no seed has any and no run of its arms diverged. A run that "
+    "diverged has no number, so that a claim whose seeds all lost one is not decided. Contrasts "
+    "whose arms the scale does not have are left out."
 )
 Term = tuple[float, str, str]
 
@@ -97,6 +98,11 @@ class Finding:
     diverged: Mapping[str, int]
 
     @property
+    def is_run(self) -> bool:
+        """Whether there is evidence: a seed that has it, or a run that diverged."""
+        return bool(self.count or any(self.diverged.values()))
+
+    @property
     def verdict(self) -> str:
         """By `RULE`."""
         if self.interval is None or self.interval.low <= 0 <= self.interval.high:
@@ -130,7 +136,7 @@ def _together(findings: Sequence[Finding]) -> str:
     found = {finding.verdict for finding in findings}
     if DOES_NOT in found:
         return DOES_NOT
-    if not any(finding.count for finding in findings):
+    if not any(finding.is_run for finding in findings):
         return NOT_RUN
     return HOLDS if found == {HOLDS} else UNDECIDED
 

@@ -42,10 +42,15 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.fmean(values), deviation, len(values))
 
 
-def best_of(values: Sequence[float], share: float = BEST_SHARE) -> Spread:
-    """That of the lowest values: this share of them, rounded up."""
+def best_of(values: Sequence[float], seeds: int | None = None) -> Spread:
+    """That of the lowest values, `BEST_SHARE` of the seeds rounded up.
+
+    Args:
+        values: one or more.
+        seeds: how many there were, if some have no value; those are the worst.
+    """
     # Without the margin 0.15 · 20 would be rounded up to 4.
-    count = math.ceil(share * len(values) - 1e-9)
+    count = math.ceil(BEST_SHARE * (seeds or len(values)) - 1e-9)
     return spread(sorted(values)[:count])
 
 

@@ -60,7 +60,8 @@ def arms_table(results: Results) -> str:
         lost = results.diverged(arm.name)
         count = f"{len(results.lines(arm.name))}" + (f", {lost} diverged" if lost else "")
         cells = [score_words(results, arm, metric) for metric in metrics]
-        best = _words(best_of(fids)) if fids else "-"
+        # A run that diverged is one of the seeds, and worse than any that did not.
+        best = _words(best_of(fids, len(fids) + lost)) if fids else "-"
         rows.append([arm.name, count, *cells, best, *(score_words(results, arm, m) for m in more)])
     return table(head, rows)
 
@@ -97,7 +98,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> str:
     """A row a claim."""
     rows = []
     for one in verdicts:
-        found = [finding for finding in one.findings if finding.count]
+        found = [finding for finding in one.findings if finding.is_run]
         evidence = "<br>".join(f"{f.contrast.text}: {f.words}" for f in found)
         rows.append(
             [

@@ -18,7 +18,7 @@ from tf_diffaug.studies.registry import get_study
 from tf_diffaug.studies.study import Arm, Cell, Study
 
 Line = dict[str, Any]
-# A score is the mean of so many evaluations, the last ones; "start:" takes as few of the first.
+# A score is the mean of so many evaluations, the last ones; "start:" takes as few of those before.
 LAST, FIRST = 5, 2
 
 
@@ -107,6 +107,7 @@ def line_of(
     settings: Mapping[str, Any],
     versions: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
+    images: str | None = None,
     evaluation: Mapping[str, Any] | None = None,
     overlap: Mapping[str, Any] | None = None,
     diverged: str | None = None,
@@ -118,6 +119,7 @@ def line_of(
         settings: of the run that differ from the defaults.
         versions: the software that it ran on.
         records: its metrics, training and evaluations in order.
+        images: the fingerprint of those that it was trained on, where known.
         evaluation: what `evaluate` measured of the last checkpoint.
         overlap: what `overlap` did, see `overlap.json`.
         diverged: why there is no end, in the words of `train`.
@@ -133,6 +135,7 @@ def line_of(
         "diverged": diverged is not None,
         "step": records[-1]["step"] if records else 0,
         "recipe": dict(settings),
+        "images": images,
         "curves": _curves(records, [record["step"] for record in evaluated]),
         "evaluation": dict((evaluation or {}).get("values", {})),
         "overlap": _ratios(overlap),
@@ -239,9 +242,9 @@ def value_of(line: Line, metric: str) -> float | None:
     Args:
         line: the line.
         metric: `fid`, or what else has a curve: the mean of its last 5 evaluations.
-            `start:NAME`: of its first 2. `spread:NAME`: the deviation of the last 5. `end:NAME`:
-            of the last checkpoint, over the seeds of `evaluate`. `overlap:OP:STRENGTH`: the median
-            ratio.
+            `start:NAME`: of the first 2 that have it, the last 5 left out. `spread:NAME`: the
+            deviation of the last 5. `end:NAME`: of the last checkpoint, over the seeds of
+            `evaluate`. `overlap:OP:STRENGTH`: the median ratio.
     """
     if line["diverged"]:
         return None
@@ -251,8 +254,11 @@ def value_of(line: Line, metric: str) -> float | None:
     if kind.startswith("overlap"):
         ratios = line["overlap"].get(kind.removeprefix("overlap:"), {}).get(name)
         return None if ratios is None else statistics.median(ratios)
-    curve = [value for value in line["curves"].get(name, ()) if value is not None]
+    # Windows are of evaluations, whichever have a value: so early and late never overlap.
+    curve = line["curves"].get(name, [])
+    window = curve[:-LAST] if kind == "start" else curve[-LAST:]
+    chosen = [value for value in window if value is not None]
     if kind == "spread":
-        return statistics.stdev(curve[-LAST:]) if len(curve) > 1 else None
-    chosen = curve[:FIRST] if kind == "start" else curve[-LAST:]
+        return statistics.stdev(chosen) if len(chosen) > 1 else None
+    chosen = chosen[:FIRST] if kind == "start" else chosen
     return statistics.fmean(chosen) if chosen else None

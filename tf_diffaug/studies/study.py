@@ -43,6 +43,7 @@ class Setup:
             the cell's, and `{name}` one of the values.
         hours: that the plain cell takes; None where that was not measured or published.
         basis: on what machine, and how the hours are known.
+        counted: loss terms that the hours are with.
         seeds: how many, by default.
         values: what depends on the scale in the flags of arms, by name.
         end: flags of the command `evaluate` for the last checkpoint.
@@ -52,6 +53,7 @@ class Setup:
     shares: Mapping[int, str]
     hours: float | None
     basis: str
+    counted: Sequence[str] = ()
     seeds: int = 3
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     end: str = "metrics=fid,kid,mind seeds=3"
@@ -191,8 +193,9 @@ class Cell:
     def cost(self) -> float:
         """The time that it takes over that of the plain cell."""
         calls = parse_calls(self.flags.get("regularizers", "none"), what="regularizers")
+        more = [call.name for call in calls if call.name not in self.setup.counted]
         # Terms share views of D: together cntr and bcr take what cntr does.
-        return self.arm.times * max([1.0, *(_TIMES.get(call.name, 1.0) for call in calls)])
+        return self.arm.times * max([1.0, *(_TIMES.get(name, 1.0) for name in more)])
 
     @property
     def measured(self) -> dict[str, str]:
@@ -219,9 +222,12 @@ class Cell:
     @property
     def _trained(self) -> dict[str, str]:
         flags = {name: value for name, value in self.flags.items() if name not in _BESIDE}
-        # Wherever the images lie.
-        path = flags.get("dataset", "").rpartition(":")[2]
-        return flags | {"dataset": os.path.basename(path.rstrip("/"))}
+        return flags | {"dataset": images_name(flags.get("dataset", ""))}
+
+
+def images_name(dataset: str) -> str:
+    """What images are called wherever they lie: `cats` for `folder:photos/cats`."""
+    return os.path.basename(dataset.rpartition(":")[2].rstrip("/"))
 
 
 def _flags(words: str) -> dict[str, str]:

@@ -7,6 +7,8 @@ that keeps far images from pulling at all the others, and does not count afterwa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 STEPS = 50
@@ -20,16 +22,28 @@ BOUND = 40.0
 ORIGIN = (1 - 0.1) ** 2
 # The fit ends once the loss, in nats a feature, has moved by less in five steps.
 TOLERANCE = 5e-4
+# So many rows are worked on at once that what is made of them stays in the cache.
+_ROWS = 64
+# And so many have their distances computed at once.
+_BLOCK = 4_096
 
 
 def scaled_distances(rows: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    """Squared distances (rows, fakes) over d, in float64, those of copies exactly 0."""
-    center = rows.mean(axis=0)
-    rows, fakes = rows - center, fakes - center
-    norms = np.einsum("nd,nd->n", rows, rows)[:, None] + np.einsum("nd,nd->n", fakes, fakes)
-    distances = norms - 2 * (rows @ fakes.T)
-    distances[distances < 1e-12 * norms] = 0.0
-    return distances / rows.shape[1]
+    """Squared distances (rows, fakes) over d, those of copies exactly 0.
+
+    They are computed in float64 and kept in float32: of all training images they are many.
+    """
+    center = fakes.mean(axis=0, dtype=np.float64)
+    fakes = fakes - center
+    fake_norms = np.einsum("nd,nd->n", fakes, fakes)
+    found = np.empty((len(rows), len(fakes)), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK] - center
+        norms = np.einsum("nd,nd->n", block, block)[:, None] + fake_norms
+        distances = norms - 2 * (block @ fakes.T)
+        distances[distances < 1e-12 * norms] = 0.0
+        found[start : start + _BLOCK] = distances / rows.shape[1]
+    return found
 
 
 def fit_variances(distances: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -40,20 +54,21 @@ def fit_variances(distances: np.ndarray, train: np.ndarray) -> np.ndarray:
         train: the training images, (n, d).
     """
     count, size = train.shape
-    difference = train - train.mean(axis=0)
-    origin = ORIGIN * np.einsum("nd,nd->n", difference, difference)[:, None] / size
-    distances = np.concatenate([distances, origin], axis=1)
-    logs = np.append(np.log(distances[:, :-1].min(axis=0) + LEAST / size), 0.0)
+    origin = ORIGIN * scaled_distances(train, train.mean(axis=0, dtype=np.float64)[None])
+    logs = np.append(np.log(distances.min(axis=0) + np.float64(LEAST / size)), 0.0)
     weights = np.append(np.full(len(logs) - 1, -np.log(len(logs) - 1)), 0.0)
     first, second = np.zeros((2, len(logs)))
     losses: list[float] = []
     for step in range(1, STEPS + 1):
-        terms = _log_densities(distances, logs, size) + weights
-        likelihoods = _log_sum(terms)
-        losses.append(-likelihoods.mean() / size)
-        shares = np.exp(terms - likelihoods[:, None])
-        over = distances / np.exp(logs) - 1
-        gradient = -0.5 * np.einsum("nm,nm->m", shares, over) / count
+        loss, gradient = 0.0, np.zeros(len(logs))
+        for part in _parts(count):
+            tile = np.concatenate([distances[part], origin[part]], axis=1)
+            likelihoods, shares = _mixed(tile, logs, size, weights)
+            loss -= likelihoods.sum() / size
+            # Twice that of the loss in each logarithm.
+            gradient += shares.sum(axis=0) - np.einsum("nm,nm->m", shares, tile) / np.exp(logs)
+        losses.append(loss / count)
+        gradient /= 2 * count
         first = BETA_1 * first + (1 - BETA_1) * gradient
         second = BETA_2 * second + (1 - BETA_2) * gradient**2
         move = (first / (1 - BETA_1**step)) / (np.sqrt(second / (1 - BETA_2**step)) + EPSILON)
@@ -66,13 +81,24 @@ def fit_variances(distances: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 def log_likelihoods(distances: np.ndarray, logs: np.ndarray, size: int) -> np.ndarray:
     """Of each row under the mixture, (rows,)."""
-    return _log_sum(_log_densities(distances, logs, size)) - np.log(len(logs))
+    weights = np.full(len(logs), -np.log(len(logs)))
+    parts = _parts(len(distances))
+    return np.concatenate([_mixed(distances[part], logs, size, weights)[0] for part in parts])
 
 
-def _log_densities(distances: np.ndarray, logs: np.ndarray, size: int) -> np.ndarray:
-    return -size / 2 * (distances / np.exp(logs) + (logs + np.log(2 * np.pi)))
+def _parts(count: int) -> Iterator[slice]:
+    return (slice(start, start + _ROWS) for start in range(0, count, _ROWS))
 
 
-def _log_sum(terms: np.ndarray) -> np.ndarray:
+def _mixed(
+    distances: np.ndarray, logs: np.ndarray, size: int, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithms of rows' likelihoods, (rows,), and each Gaussian's share of them."""
+    terms = distances * (-size / 2 / np.exp(logs))
+    terms += weights - size / 2 * (logs + np.log(2 * np.pi))
     most = terms.max(axis=1, keepdims=True)
-    return (most + np.log(np.exp(terms - most).sum(axis=1, keepdims=True)))[:, 0]
+    terms -= most
+    np.exp(terms, out=terms)
+    sums = terms.sum(axis=1, keepdims=True)
+    terms /= sums
+    return (most + np.log(sums))[:, 0], terms
