@@ -17,7 +17,7 @@ from tf_diffaug.training.calls import call_generator
 from tf_diffaug.training.ema import EMA, averaged_copy, update_average
 from tf_diffaug.training.finite import StopOnNonFinite
 from tf_diffaug.training.inputs import checked_data, checked_optimizers, refuse_weights, unpacked
-from tf_diffaug.training.losses import Loss, get_loss, refuse_free_signs
+from tf_diffaug.training.losses import Loss, get_loss, refuse_beside_paired
 from tf_diffaug.training.measure import measure
 from tf_diffaug.training.modes import FAILURES, MODES, checked_probability, resolve_augment
 from tf_diffaug.training.network_optimizer import Compiled, network_optimizers
@@ -110,7 +110,7 @@ class GAN(Resumable):
         if self.augment in FAILURES:
             _log.warning("%s", FAILURES[self.augment])
         self.adversarial_loss = get_loss(loss)
-        refuse_free_signs(self.adversarial_loss, self.regularizers)
+        refuse_beside_paired(self.adversarial_loss, self.regularizers)
         self.d_steps = d_steps
         self.ema = ema
         self.networks = build_networks(

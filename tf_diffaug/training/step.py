@@ -83,7 +83,7 @@ class Objective:
 
     def pairs_labels(self) -> bool:
         """Whether a fake has the label of the real beside it, which is then known."""
-        return self.loss.paired and not any(r.fills_labels for r in self.regularizers)
+        return self.loss.paired
 
 
 def train_step(
