@@ -82,7 +82,7 @@ class Objective:
         return self.loss.batches(self.networks.d_steps)
 
     def pairs_labels(self) -> bool:
-        """Whether a fake has the label of the real beside it, which is then known."""
+        """Whether a fake has the label of the real beside it."""
         return self.loss.paired
 
 
