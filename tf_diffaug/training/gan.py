@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy
 from tf_diffaug.schedules import Schedule
 from tf_diffaug.training.across_batch import are_joint, check_views
@@ -99,7 +99,7 @@ class GAN(Resumable):
         check_views(views)
         self.generator = generator
         self.discriminator = discriminator
-        self.seed = operator.index(seed)
+        self.seed = random.whole_seed(seed)
         self.augmenter = DiffAugment(
             "none" if policy is None else policy, data_format="channels_last", seed=self.seed
         )
