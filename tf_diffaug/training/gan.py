@@ -160,7 +160,7 @@ class GAN(Resumable):
         steps_per_execution: int = 1,
         run_eagerly: bool = False,
     ) -> None:
-        """Sets how it is trained; a network with layers in float16 gets a loss scale of its own.
+        """Sets how it is trained; where gradients pass layers in float16 a loss scale is kept.
 
         Args:
             g_optimizer: G's; by default Adam(2e-4, 0.5, 0.999), SNDCGAN's usual choice. In a
