@@ -102,6 +102,46 @@ def test_geometry_runs_as_one_pass(text, passes, monkeypatch):
     assert len(calls) == passes
 
 
+@pytest.mark.parametrize(
+    ("text", "jit_compile"),
+    [
+        ("zoomin:0.5,zoomout:0.5", False),
+        ("zoomin:0.5,zoomout:0.5", True),
+        ("flip,zoomout(0.5, fill=black),translation(0.3, fill=black, continuous=True)", False),
+        ("scale:0.3,rotation:0.3,flip,crop_resize", False),
+        ("flip,flip", False),
+        ("scale(0.3, fill=black),zoomin:0.3,scale:0.3,rotation:0.3", False),
+    ],
+)
+def test_coins_choose_the_parts_of_one_map(text, jit_compile):
+    policy, shape = parse_policy(text), (9, 8, 7, 3)
+    images = tf.random.stateless_uniform(shape, [1, 2], -1, 1)
+    params = policy.sample(shape, tf.constant([3, 4]))
+    coins = tf.random.stateless_uniform([shape[0], len(policy.ops)], [5, 6]) < 0.5
+    coins = tf.concat([tf.zeros_like(coins[:1]), tf.ones_like(coins[:1]), coins[2:]], axis=0)
+
+    def run(params, **options):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            output = policy.apply(images, params, **options)
+            loss = tf.reduce_sum(tf.cos(images) * output)
+        return output, tape.gradient(loss, images)
+
+    run = tf.function(run, jit_compile=jit_compile, autograph=False)
+    some = [
+        {key: tf.where(coins[:, k], drawn[key], neutral[key]) for key in drawn}
+        for k, (op, drawn) in enumerate(zip(policy.ops, params, strict=True))
+        for neutral in [op.neutral_params(shape)]
+    ]
+    found = run(params, applied=coins)
+    for one, other in zip(found, run(some), strict=True):
+        np.testing.assert_allclose(one, other, atol=5e-6)
+    np.testing.assert_array_equal(found[0][0], images[0])
+    always, all_coins = run(params), run(params, applied=tf.ones_like(coins))
+    for one, other in zip(always, all_coins, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_flips_stay_exact_look_ups():
     images = tf.constant(draw_images(np.random.default_rng(0), 6, 7))
     flips = parse_policy("flip:1,flip:1,flip:1")

@@ -38,17 +38,49 @@ def test_what_an_image_shows_has_a_number(text, names):
 
 
 @pytest.mark.parametrize("text", OPS)
-def test_numbers_are_near_0_to_1_and_differ(text):
+def test_numbers_are_from_0_to_1_and_differ(text):
     found = ScaledParams(OPS[text], SHAPE[1:])
     if not found.names:
         return
     numbers = found(OPS[text].sample((COUNT, *SHAPE[1:]), tf.constant([1, 2]))).numpy()
     assert numbers.shape == (COUNT, len(found.names))
     assert numbers.dtype == np.float32
-    # Grey, the strongest that `color_jitter` does to saturation, is one of two ends.
-    assert numbers.min() >= (-0.8 if text.startswith("color_jitter") else -1e-5)
-    assert numbers.max() <= 1.2
+    neutral = found(OPS[text].neutral_params(SHAPE)).numpy()
+    for each in (numbers, neutral):
+        assert each.min() >= 0
+        assert each.max() <= 1
     assert np.all(numbers.std(axis=0) > 0.05)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("text", ["hue:0.1", "saturation", "color", "color_jitter", "contrast"])
+def test_what_has_a_number_changes_an_image_of_its_channels(text, channels):
+    shape = (1, 8, 8, channels)
+    found, op = scaled(text, shape)
+    low, high = (op.params_at(quantile, shape) for quantile in (0.2, 0.9))
+    images = tf.random.stateless_uniform(shape, [1, 2], -1, 1)
+    for key in low:
+        ones, others = (
+            op.lower({**low, key: params[key]}, shape, (-1.0, 1.0))(images)
+            for params in (low, high)
+        )
+        # float32 rounds either way.
+        changes = np.abs(ones - others).max() > 1e-6
+        assert changes == (key in found.names), key
+
+
+def test_a_box_that_is_not_there_is_in_the_middle_of_its_places():
+    for text in ("cutmix:0.9", "cutout:0.9"):
+        found, op = scaled(text, (8, 32, 32, 3))
+        neutral = found(op.neutral_params((8, 32, 32, 3)))
+        np.testing.assert_allclose(neutral, 0.5, atol=0.2)
+
+
+def test_grey_is_the_end_of_saturation():
+    found, op = scaled("color_jitter:0.02")
+    params = op.params(tf.fill([6, 8], 0.5), SHAPE)
+    numbers = found({**params, "saturation": tf.zeros([8])}).numpy()
+    np.testing.assert_allclose(numbers[0], [0.5, 0.5, 0.0, 0.5], atol=1e-5)
 
 
 @pytest.mark.parametrize("text", OPS)

@@ -36,11 +36,17 @@ def test_ramp_shortens_the_first_half_lives():
 
 
 @pytest.mark.parametrize(
-    "options", [{"decay": 1.0}, {"start": -1}, {"half_life": 0.0}, {"ramp": 0.0}]
+    ("name", "value"),
+    [
+        *(("decay", v) for v in (1.0, np.nan, "0.9")),
+        *(("start", v) for v in (-1, np.nan, None)),
+        ("half_life", 0.0),
+        *(("ramp", v) for v in (0.0, np.nan, np.inf, "0.05")),
+    ],
 )
-def test_values_out_of_range_are_refused(options):
+def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ValueError, match="Received"):
-        EMA(**options)
+        EMA(**{name: value})
 
 
 def test_weights_are_averaged_and_buffers_copied():

@@ -21,6 +21,7 @@ from tests.networks import (
 )
 from tf_diffaug.layers import MinibatchStddev, SpectralNormalization
 from tf_diffaug.training import GAN, MODES, NonFiniteLossError
+from tf_diffaug.training.regularizers import R1
 from tf_diffaug.training.views import check_groups
 
 POLICY = "color,translation,cutout"
@@ -221,6 +222,15 @@ def test_a_loss_that_is_not_finite_ends_the_run():
         ({"policy": "colour"}, "color"),
         ({"loss": "wgan"}, "Received: loss='wgan'"),
         ({"ema": 0.99}, "Received: ema=0.99"),
+        ({"d_steps": 1.5}, "Received: d_steps=1.5"),
+        ({"latent_dim": 4.0}, "Received: latent_dim=4.0"),
+        ({"num_images": -5}, "Received: num_images=-5"),
+        ({"seed": 1.5}, "Received: seed=1.5"),
+        ({"loss": ["hinge"]}, "Received: loss="),
+        ({"augment": ["both"]}, "Received: augment="),
+        ({"regularizers": R1()}, "list of Regularizer objects. Received: regularizers="),
+        ({"regularizers": ["r1:10"]}, "list of Regularizer objects. Received: regularizers="),
+        ({"label_frequencies": [1, 2]}, "Received: label_frequencies="),
     ],
 )
 def test_mistakes_are_named(options, message):

@@ -80,6 +80,9 @@ def test_labels_that_are_missing_or_do_not_fit_are_named():
         gan.fit(make_images(8), np.arange(8) % 3 + 1, batch_size=8, verbose=0)
     with pytest.raises(ValueError, match="Received: 2 label_frequencies"):
         make_conditional_gan(label_frequencies=[1, 2])
+    for wrong in ([0, 0, 0], [1, -1, 1], [1, np.nan, 1], ["1", 1, 1]):
+        with pytest.raises(ValueError, match="Received: label_frequencies="):
+            make_conditional_gan(label_frequencies=wrong)
 
     class Two(Spy):
         num_classes = 2

@@ -152,6 +152,8 @@ def test_a_batch_of_too_few_for_every_turn_is_named():
         tf.errors.InvalidArgumentError, match="for each of the 2 updates that take reals"
     ):
         gan.fit(make_images(17), batch_size=8, verbose=0)
+    with pytest.raises(ValueError, match=r"2 updates .*Received: a batch of fewer than 2 images"):
+        gan.train_step(tf.constant(make_images(1)))
 
 
 @pytest.mark.parametrize(

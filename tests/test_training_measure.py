@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.networks import make_gan, make_images
+from tests.networks import make_conditional_gan, make_gan, make_images
 from tf_diffaug import random
 from tf_diffaug.images import to_float
 
@@ -38,6 +38,31 @@ def test_without_held_out_images_there_is_nothing_of_them():
     gan = make_gan()
     reals = to_float(tf.constant(make_images(8)))
     assert not {"r_v", "accuracy_held_out"} & set(gan.measure(reals, step=STEP))
+
+
+@pytest.mark.parametrize("loss", ["hinge", "relativistic"])
+def test_more_or_fewer_images_may_be_held_out(loss):
+    gan = make_gan(loss=loss, policy="color,cutout")
+    reals, held_out = (to_float(tf.constant(make_images(n, n))) for n in (8, 5))
+    logs = gan.measure(reals, held_out=(held_out, None), step=STEP)
+    assert all(np.isfinite(value) for value in logs.values())
+    shares = np.array([logs["accuracy_held_out"] * 5, logs["accuracy_real_aug"] * 8])
+    np.testing.assert_allclose(shares, shares.round(), atol=1e-5)
+
+
+def test_a_pair_has_one_label():
+    gan = make_conditional_gan(loss="relativistic")
+    images = to_float(tf.constant(make_images(32)))
+    reals, held_out = (
+        (part, tf.range(k, 16 + k) % 3) for k, part in enumerate(tf.split(images, 2))
+    )
+    logs = gan.measure(*reals, held_out=held_out, step=STEP)
+    seed = random.derive(gan.seed, "measure", step=STEP)
+    latents = random.normal([16, gan.latent_dim], seed)
+    for name, (images, labels) in (("accuracy_fake", reals), ("accuracy_held_out", held_out)):
+        fakes = gan.generator((latents, labels), training=False)
+        real, fake = (gan.discriminator((x, labels)).numpy()[:, 0] for x in (images, fakes))
+        np.testing.assert_allclose(logs[name], (real > fake).mean(), atol=1e-6)
 
 
 def test_a_d_that_knows_its_images_by_heart_shows_in_both_gauges():

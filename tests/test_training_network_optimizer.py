@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -6,12 +8,15 @@ import tensorflow as tf
 from tests.networks import (
     assert_same_updates,
     descent,
+    make_discriminator,
     make_gan,
+    make_generator,
     make_images,
     mixed_precision,
     values,
 )
 from tf_diffaug.runs import CheckpointStore
+from tf_diffaug.training import GAN
 from tf_diffaug.training.network_optimizer import LossScale, NetworkOptimizer
 
 POLICY = "color,translation,cutout"
@@ -75,6 +80,18 @@ def test_an_update_with_a_gradient_that_is_not_finite_is_left_out():
         np.testing.assert_array_equal(variable.numpy(), old)
     update(tf.constant(1.0))
     np.testing.assert_allclose([float(v) for v in weights], [0.9, 1.9], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("half", "scaled"), [("G", "g"), ("D", "dg"), ("", "")])
+def test_a_gradient_that_passes_float16_is_scaled(half, scaled):
+    networks = []
+    for letter, make in (("G", make_generator), ("D", make_discriminator)):
+        with mixed_precision("float16") if letter == half else contextlib.nullcontext():
+            networks.append(make())
+    gan = GAN(*networks)
+    gan.compile(descent(), descent())
+    found = gan.train_step(tf.constant(make_images(8)))
+    assert {f"{letter}_loss_scale" for letter in scaled} == {n for n in found if "scale" in n}
 
 
 def test_one_replica_with_such_a_gradient_keeps_all_from_the_update(two_replicas):

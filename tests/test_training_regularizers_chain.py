@@ -9,6 +9,7 @@ from tests.networks import (
     descent,
     draws,
     make_discriminator,
+    make_feature_networks,
     make_generator,
     make_images,
     update_d,
@@ -156,6 +157,48 @@ def test_gradient_penalties_see_a_batch_of_their_own_and_move_nothing():
         assert int(layer._calls) == 0  # every draw is the update's
     assert logs["r1"] > 0
     np.testing.assert_allclose(moved[0], moved[1], rtol=1e-6)
+
+
+def spread_gan(regularizers, averages, **options):
+    """With running averages that are not those of any batch, and all channels divided by them."""
+    networks = make_feature_networks(normalization="chain")
+    gan = GAN(*networks, regularizers=f"chain,{regularizers}", **options)
+    gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
+    layer = layer_of(gan)
+    layer.p.assign(1.0)
+    layer.squares.assign(tf.constant(averages, tf.float32)[:, None] * tf.ones_like(layer.squares))
+    layer.squares[:, 0].assign([1.0, 1.0])
+    return gan
+
+
+def test_an_attack_is_no_change_of_the_normalisation():
+    batch = to_float(tf.constant(make_images(8)))
+    found = []
+    for averages in ((1.0, 1.0), (9.0, 400.0)):
+        gan = spread_gan("adversarial_defence(1, epsilon=1e-3)", averages)
+        logs = update_d(gan, (batch, None), draws(gan), tf.constant(0, tf.int64))
+        found.append(float(logs["adversarial_defence"]))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
+    assert 0 < found[0] < 0.1
+
+
+def test_the_slow_d_takes_the_averages_of_its_images_kind():
+    gan = spread_gan("insgen(queue=8)", (9.0, 400.0), policy="color")
+    term = gan.regularizers[1]
+    seen = []
+    inner = ChainNorm._squares
+    slow = sublayers(term.slow, ChainNorm)
+
+    def noted(layer, values, views, **options):
+        if any(layer is one for one in slow):
+            seen.append(list(views.kinds.values()))
+        return inner(layer, values, views, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ChainNorm, "_squares", noted)
+        batch = to_float(tf.constant(make_images(8)))
+        update_d(gan, (batch, None), draws(gan), tf.constant(0, tf.int64))
+    assert sorted(seen) == [["fake"], ["real"]]
 
 
 def test_measuring_moves_nothing_and_tells_reals_from_fakes():

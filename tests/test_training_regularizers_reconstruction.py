@@ -362,6 +362,32 @@ def test_features_it_cannot_use_are_named():
         fastgan([Reconstruction(features=Steps())])
 
 
+class MapsOf8(keras.Model):
+    """Of images of any size."""
+
+    def call(self, images, training=False):
+        del training
+        maps = {name: tf.image.resize(images, (8, 8)) for name in ("image", "small")}
+        maps["part"] = tf.image.resize(images, (16, 16))
+        return {"logits": tf.reduce_mean(images, axis=(1, 2, 3)), "maps": maps}
+
+
+@pytest.mark.parametrize("side", [32, 33, 64, 256, 320, 384, 400, 512])
+def test_a_size_is_taken_where_the_image_and_its_quarter_thin_to_what_is_decoded(side):
+    term = Reconstruction(width=1)
+    facts = {"image_shape": (side, side, 3), "num_classes": None, "seed": 0}
+    networks = SimpleNamespace(discriminator=MapsOf8(), **facts)
+    if side in (33, 320, 384, 400):
+        with pytest.raises(ValueError, match=f"Received: images of height {side}"):
+            term.build(networks)
+        return
+    term.build(networks)
+    target = min(side // 2, 128)
+    images = tf.zeros([1, side, side, 1])
+    for shown in (images, quarter(images, tf.constant([True, False]))):
+        assert thinned(shown, target).shape == (1, target, target, 1)
+
+
 def test_what_it_needs_is_named():
     with pytest.raises(ValueError, match=r"maps.*as FastGAN's does.*with maps none"):
         make_gan(regularizers="reconstruction")

@@ -20,7 +20,7 @@ from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import Loss
 from tf_diffaug.training.modes import MODES
 from tf_diffaug.training.regularizers import SSGAN, Update, parse_regularizers
-from tf_diffaug.training.regularizers.rotation import rotate
+from tf_diffaug.training.regularizers.rotation import rotate, rotations
 from tf_diffaug.training.views import Views
 
 # Asks nothing: what moves, the regularizer moves.
@@ -50,6 +50,16 @@ def test_images_are_turned_counterclockwise_as_numpy_turns_them(rng):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+def test_every_image_takes_the_next_turn_whatever_the_batch(rows):
+    found = []
+    for index in range(8):
+        draws = SimpleNamespace(batch_size=rows)
+        turn = SimpleNamespace(index=tf.constant(index, tf.int64), draws=draws)
+        found += rotations(turn).numpy().tolist()
+    assert found == [k % 4 for k in range(8 * rows)]
+
+
 @pytest.mark.parametrize(
     ("term", "view", "weight"),
     [("discriminator_term", "ssgan_real", 2.0), ("generator_term", "ssgan_fake", 0.5)],
@@ -58,7 +68,10 @@ def test_both_terms_are_their_cross_entropy(term, view, weight, rng):
     (ssgan,) = make_feature_gan(regularizers="ssgan(2, generator_weight=0.5)").regularizers
     features = rng.normal(size=(6, 128)).astype(np.float32)
     outputs = {view: Outputs(None, tf.constant(features))}
-    turn = SimpleNamespace(seen=0, outputs=outputs, draws=SimpleNamespace(batch_size=6))
+    index = tf.constant(4, tf.int64)
+    turn = SimpleNamespace(
+        seen=0, outputs=outputs, index=index, draws=SimpleNamespace(batch_size=6)
+    )
     by_shape = {v.shape.rank: v for v in ssgan.trainable_variables}
     by_shape[1].assign(rng.normal(size=4).astype(np.float32))
     kernel, bias = (np.asarray(by_shape[rank]).astype(np.float64) for rank in (2, 1))
@@ -171,7 +184,8 @@ def test_it_runs_under_xla_and_in_bfloat16():
     assert np.isfinite([history["ssgan"], history["g_ssgan"]]).all()
     (ssgan,) = gan.regularizers
     outputs = {"ssgan_real": Outputs(None, tf.ones([4, 128], tf.bfloat16))}
-    turn = SimpleNamespace(seen=0, outputs=outputs, draws=SimpleNamespace(batch_size=4))
+    index, drawn = tf.constant(0, tf.int64), SimpleNamespace(batch_size=4)
+    turn = SimpleNamespace(seen=0, outputs=outputs, index=index, draws=drawn)
     assert ssgan.discriminator_term(turn).dtype == tf.float32
 
 

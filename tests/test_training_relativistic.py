@@ -167,8 +167,13 @@ def test_measured_signs_are_of_pairs():
         assert float(logs[0][name]) == float(logs[1][name])
 
 
-@pytest.mark.parametrize("name", ["ada", "apa", "diffusion"])
-def test_what_reads_signs_is_refused(name):
+@pytest.mark.parametrize("name", ["ada", "apa", "diffusion", "js"])
+def test_what_reads_single_logits_is_refused(name):
     policy = f"{POLICY},diffusion_noise"
-    with pytest.raises(ValueError, match=f"{name} reads the sign.*Received: loss='relativistic'"):
+    with pytest.raises(ValueError, match=f"{name} reads single .*Received: loss='relativistic'"):
         make_gan(loss="relativistic", policy=policy, augment="both", regularizers=name)
+
+
+def test_what_labels_the_reals_of_d_alone_is_refused():
+    with pytest.raises(ValueError, match=r"s3gan labels reals .*Received: loss='relativistic'"):
+        make_conditional_gan(loss="relativistic", regularizers="s3gan")

@@ -138,6 +138,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def is_whole(value: Any) -> bool:
+    """Whether an option is a whole number, Python's or NumPy's."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def literal(value: Any) -> str:
     """A value as the language writes it, so that it is read back the same."""
     if isinstance(value, str) and WORD.fullmatch(value) and value not in _CONSTANTS:

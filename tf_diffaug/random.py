@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import operator
 import random
 import zlib
 from collections.abc import Callable, Sequence
@@ -57,6 +58,18 @@ def fresh_seed() -> int:
     That is the one that `keras.utils.set_random_seed` seeds under Keras 2 and 3 alike.
     """
     return random.getrandbits(32)
+
+
+def whole_seed(seed: Any) -> int:
+    """A seed of Python, NumPy or a scalar tensor as an int.
+
+    Raises:
+        ValueError: if it is no integer.
+    """
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise ValueError(f"A seed is an integer. Received: seed={seed!r}.") from None
 
 
 def as_seed(seed: int | Any) -> tf.Tensor:

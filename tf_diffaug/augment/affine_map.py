@@ -33,6 +33,8 @@ class AffineMap:
         fill: the constant.
         shrink: the largest factor that the image can shrink by; an average is over as many pixels.
         mirrored: of a flip alone, bool (N,): it stays an exact look-up.
+        applied: bool (N,), which images any part of the map changes; None: all. The others stay to
+            the bit.
     """
 
     matrix: tuple[tuple[Part, Part], tuple[Part, Part]] = ((1.0, 0.0), (0.0, 1.0))
@@ -42,6 +44,7 @@ class AffineMap:
     fill: float = 0.0
     shrink: float = 1.0
     mirrored: tf.Tensor | None = None
+    applied: tf.Tensor | None = None
 
     @classmethod
     def window(
@@ -111,21 +114,38 @@ class AffineMap:
             _add(_dot(row, b.shift), own) for row, own in zip(a.matrix, a.shift, strict=True)
         )
         flips = None not in (a.mirrored, b.mirrored)
+        some = None not in (a.applied, b.applied)
         return dataclasses.replace(
             outer,
             matrix=matrix,
             shift=shift,
             shrink=a.shrink * b.shrink,
             mirrored=tf.not_equal(a.mirrored, b.mirrored) if flips else None,
+            applied=a.applied | b.applied if some else None,
         )
 
     def only(self, applied: tf.Tensor) -> Map:
-        # Not by identity matrices, whose products some accelerators round.
-        return chosen(self, applied)
+        """The same map with the identity's parts for the other images: it still composes."""
+
+        def part(value: Part, neutral: float) -> Part:
+            known = isinstance(value, float) and value == neutral
+            return value if known else tf.where(applied, value, neutral)
+
+        (yy, yx), (xy, xx) = self.matrix
+        return dataclasses.replace(
+            self,
+            matrix=((part(yy, 1.0), part(yx, 0.0)), (part(xy, 0.0), part(xx, 1.0))),
+            shift=tuple(part(value, 0.0) for value in self.shift),
+            mirrored=None if self.mirrored is None else self.mirrored & applied,
+            applied=applied if self.applied is None else self.applied & applied,
+        )
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         if self.mirrored is not None:
             return mirror_columns(images, self.mirrored)
+        if self.applied is not None:
+            # The identity's own products some accelerators round.
+            return chosen(dataclasses.replace(self, applied=None), self.applied)(images)
         if all(isinstance(self.matrix[i][1 - i], float) for i in range(2)):
             return self._along_axes()(images)
         return self._anywhere(images)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,7 +77,7 @@ class AugmentationLayer(keras.layers.Layer):
         self.value_range = (low, high)
         self.data_format = data_format
         self.clip = clip
-        self.seed = random.fresh_seed() if seed is None else _whole(seed)
+        self.seed = random.fresh_seed() if seed is None else random.whole_seed(seed)
         self._casts = dtype is not None
         # Each replica counts for itself: a mirrored counter could not be advanced inside a step.
         # It is the state of a counter-based generator, which one op reads and advances: calls that
@@ -198,11 +197,3 @@ class AugmentationLayer(keras.layers.Layer):
             "clip": self.clip,
             "seed": self.seed,
         }
-
-
-def _whole(seed: Any) -> int:
-    """A seed of Python, NumPy or a scalar tensor as an int."""
-    try:
-        return operator.index(seed)
-    except TypeError:
-        raise ValueError(f"A seed is an integer. Received: seed={seed!r}.") from None

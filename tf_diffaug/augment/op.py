@@ -121,6 +121,11 @@ class Op:
         """Parameters of images that are left as they are: those without strength, in the middle."""
         return dataclasses.replace(self, strength=0.0).params_at(0.5, shape)
 
+    def unseen_in(self, shape: Shape) -> tuple[str, ...]:
+        """The parameters that nobody can read off an image of this shape, `unseen` among them."""
+        del shape
+        return self.unseen
+
     def _check(self, field: str, low: float, high: float) -> None:
         value = getattr(self, field)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)

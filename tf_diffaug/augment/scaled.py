@@ -11,10 +11,10 @@ class ScaledParams:
     """An op's parameters, each from 0 at one end of the op's range to 1 at the other.
 
     The ends are `params_at(0)` and `params_at(1)`, so that brightness, a shift or a box's centre is
-    the uniform number that it was drawn from; where several numbers make one parameter, as in
-    `crop_resize`, it may lie a little outside. Left out is what an image does not show: the op's
-    `unseen`, what does not differ between the ends, and what is not one number an image, such as a
-    seed.
+    the uniform number that it was drawn from; what goes past an end, as the saturation of an image
+    that `color_jitter` makes grey, is at the end. Left out is what an image does not show: the op's
+    `unseen_in`, what does not differ between the ends, and what is not one number an image, such as
+    a seed.
 
     Args:
         op: the op.
@@ -26,7 +26,8 @@ class ScaledParams:
         self._shape = (1, *image_shape)
         with tf.init_scope():
             low, high = (op.params_at(quantile, self._shape) for quantile in (0.0, 1.0))
-            single = [key for key in low if low[key].shape.rank == 1 and key not in op.unseen]
+            unseen = op.unseen_in(self._shape)
+            single = [key for key in low if low[key].shape.rank == 1 and key not in unseen]
             ends = {key: (float(low[key][0]), float(high[key][0])) for key in single}
         self._ends = {key: (first, last) for key, (first, last) in ends.items() if first != last}
 
@@ -54,4 +55,4 @@ class ScaledParams:
             (tf.cast(params[key], tf.float32) - first) / (last - first)
             for key, (first, last) in self._ends.items()
         ]
-        return tf.stack(columns, axis=1)
+        return tf.clip_by_value(tf.stack(columns, axis=1), 0.0, 1.0)

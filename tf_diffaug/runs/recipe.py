@@ -14,7 +14,7 @@ from tf_diffaug.runs import networks
 from tf_diffaug.runs.config import Config, fields
 from tf_diffaug.schedules import Schedule, as_schedule
 from tf_diffaug.training import REGULARIZERS, Regularizer, get_loss, parse_regularizers
-from tf_diffaug.training.losses import refuse_free_signs
+from tf_diffaug.training.losses import refuse_beside_paired
 from tf_diffaug.training.modes import checked_probability, resolve_augment
 
 
@@ -65,7 +65,7 @@ def settle(config: Config) -> Recipe:
     policy = parse_policy(config.policy)
     # A saved run is resumed with the order in which it was trained, whatever was typed.
     regularizers = tuple(sorted(parse_regularizers(config.regularizers), key=str))
-    refuse_free_signs(get_loss(config.loss), regularizers)
+    refuse_beside_paired(get_loss(config.loss), regularizers)
     model = networks.spell_model(config.model)
     _check_labels(config, regularizers)
     _check_needs(config, regularizers)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.labels import check_label_kind, check_whole
+from tf_diffaug.language import is_number
 
 # In place of the label of a real that has none; only where a regularizer fills labels in.
 NO_LABEL = -1
@@ -131,14 +132,24 @@ def checked_frequencies(
     """One relative frequency a class, by default all alike; None without classes.
 
     Raises:
-        ValueError: if there are more or fewer.
+        ValueError: if there are more or fewer, one is no number from 0, or all are 0.
     """
-    if num_classes is None or frequencies is None:
+    if frequencies is None:
         return None if num_classes is None else (1.0,) * num_classes
+    if num_classes is None:
+        raise ValueError(
+            "label_frequencies are of classes, and the networks have none. "
+            f"Received: label_frequencies={frequencies!r}."
+        )
     if len(frequencies) != num_classes:
         raise ValueError(
             f"There is one frequency for each of {num_classes} classes. "
             f"Received: {len(frequencies)} label_frequencies."
+        )
+    if not all(is_number(f) and f >= 0 for f in frequencies) or not any(frequencies):
+        raise ValueError(
+            "Frequencies are numbers from 0, and not all 0. "
+            f"Received: label_frequencies={frequencies!r}."
         )
     return tuple(map(float, frequencies))
 

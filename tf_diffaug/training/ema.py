@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tf_diffaug._keras import ordered_variables, raw_variables
+from tf_diffaug.language import is_number
 from tf_diffaug.schedules import Schedule, as_schedule, ends
 from tf_diffaug.training.scheduled import value_at
 from tf_diffaug.training.strategy import replica_context
@@ -40,18 +41,18 @@ class EMA:
     ramp: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"EMA decay is in [0, 1). Received: decay={self.decay}.")
-        if self.start < 0:
-            raise ValueError(f"EMA starts at step 0 or later. Received: start={self.start}.")
+        if not (is_number(self.decay) and 0 <= self.decay < 1):
+            raise ValueError(f"EMA decay is in [0, 1). Received: decay={self.decay!r}.")
+        if not (is_number(self.start) and self.start >= 0):
+            raise ValueError(f"EMA starts at step 0 or later. Received: start={self.start!r}.")
         if self.half_life is not None:
             half_life = as_schedule(self.half_life, "half_life")
             least, greatest = ends(half_life)
             if least < 0 or greatest == 0:
                 raise ValueError(f"EMA half-life is positive. Received: half_life={half_life}.")
             object.__setattr__(self, "half_life", half_life)
-        if self.ramp is not None and self.ramp <= 0:
-            raise ValueError(f"EMA ramp is positive. Received: ramp={self.ramp}.")
+        if self.ramp is not None and not (is_number(self.ramp) and self.ramp > 0):
+            raise ValueError(f"EMA ramp is positive. Received: ramp={self.ramp!r}.")
 
     def decay_at(
         self, step: tf.Tensor, batch_size: tf.Tensor | int, seen: tf.Tensor | int = 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy
 from tf_diffaug.schedules import Schedule
 from tf_diffaug.training.across_batch import are_joint, check_views
@@ -17,7 +17,7 @@ from tf_diffaug.training.calls import call_generator
 from tf_diffaug.training.ema import EMA, averaged_copy, update_average
 from tf_diffaug.training.finite import StopOnNonFinite
 from tf_diffaug.training.inputs import checked_data, checked_optimizers, refuse_weights, unpacked
-from tf_diffaug.training.losses import Loss, get_loss, refuse_free_signs
+from tf_diffaug.training.losses import Loss, get_loss, refuse_beside_paired
 from tf_diffaug.training.measure import measure
 from tf_diffaug.training.modes import FAILURES, MODES, checked_probability, resolve_augment
 from tf_diffaug.training.network_optimizer import Compiled, network_optimizers
@@ -99,7 +99,7 @@ class GAN(Resumable):
         check_views(views)
         self.generator = generator
         self.discriminator = discriminator
-        self.seed = operator.index(seed)
+        self.seed = random.whole_seed(seed)
         self.augmenter = DiffAugment(
             "none" if policy is None else policy, data_format="channels_last", seed=self.seed
         )
@@ -110,7 +110,7 @@ class GAN(Resumable):
         if self.augment in FAILURES:
             _log.warning("%s", FAILURES[self.augment])
         self.adversarial_loss = get_loss(loss)
-        refuse_free_signs(self.adversarial_loss, self.regularizers)
+        refuse_beside_paired(self.adversarial_loss, self.regularizers)
         self.d_steps = d_steps
         self.ema = ema
         self.networks = build_networks(
@@ -160,7 +160,7 @@ class GAN(Resumable):
         steps_per_execution: int = 1,
         run_eagerly: bool = False,
     ) -> None:
-        """Sets how it is trained; a network with layers in float16 gets a loss scale of its own.
+        """Sets how it is trained; where gradients pass layers in float16 a loss scale is kept.
 
         Args:
             g_optimizer: G's; by default Adam(2e-4, 0.5, 0.999), SNDCGAN's usual choice. In a

@@ -160,21 +160,30 @@ def get_loss(loss: str | Loss) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise ValueError(unknown("loss", loss, LOSSES))
     return LOSSES[loss]
 
 
-def refuse_free_signs(loss: Loss, regularizers: Sequence[Regularizer]) -> None:
-    """Refuses regularizers that read the sign of D's logits beside a loss that leaves it free.
+def refuse_beside_paired(loss: Loss, regularizers: Sequence[Regularizer]) -> None:
+    """Refuses regularizers that a paired loss takes the ground from.
+
+    Such are those that read D's logits one by one, and those that label reals: G's update judges
+    reals too, but labels are filled in for D's alone.
 
     Raises:
         ValueError: naming them.
     """
-    readers = [regularizer.name for regularizer in regularizers if regularizer.reads_signs]
-    if loss.paired and readers:
-        choices = ", ".join(name for name, other in LOSSES.items() if not other.paired)
-        raise ValueError(
-            f"{' and '.join(readers)} reads the sign of D's logits, which a paired loss leaves "
-            f"free: choose a loss of {choices}. Received: loss={loss.name!r}."
-        )
+    if not loss.paired:
+        return
+    choices = ", ".join(name for name, other in LOSSES.items() if not other.paired)
+    why = {
+        "reads_signs": "reads single logits of D, whose sign a paired loss leaves free",
+        "fills_labels": "labels reals in D's updates alone, and a paired loss has some in G's too",
+    }
+    for flag, reason in why.items():
+        if names := [r.name for r in regularizers if getattr(r, flag)]:
+            raise ValueError(
+                f"{' and '.join(names)} {reason}: choose a loss of {choices}. "
+                f"Received: loss={loss.name!r}."
+            )

@@ -30,18 +30,24 @@ def measure(
         and, with images held out, `r_v` (arXiv 2006.06676, equation 1): E[sign D(x)] and (E[D(x)] -
         E[D(v)]) / (E[D(x)] - E[D(G(z))]), all images augmented as D's loss sees them; near 0 for a
         D that has not memorised its training images, near 1 for one that has. Under a paired loss a
-        sign is that of the difference between the logits of a real and a fake.
+        sign is that of the difference between the logits of a real and a fake, with classes of its
+        label, as in training; an image held out has a fake of its own for that.
     """
     networks, mode = objective.networks, objective.mode
-    count = tf.shape(reals[0])[0]
     seeds = {p: random.derive(networks.seed, p, step=step) for p in ("measure", "augment")}
     noise_seed, label_seed = (random.fold_in(seeds["measure"], k) for k in range(2))
-    latents = draw_latents(networks.generator, [count, networks.latent_dim], seeds["measure"])
-    fake_labels = networks.labels(count, label_seed)
-    images = call_generator(
-        networks.generator, latents, fake_labels, training=False, seed=noise_seed
-    )
-    fakes = images, fake_labels
+
+    def made_beside(examples: Examples) -> Examples:
+        count = tf.shape(examples[0])[0]
+        latents = draw_latents(networks.generator, [count, networks.latent_dim], seeds["measure"])
+        pairs = objective.pairs_labels()
+        labels = examples[1] if pairs else networks.labels(count, label_seed)
+        images = call_generator(
+            networks.generator, latents, labels, training=False, seed=noise_seed
+        )
+        return images, labels
+
+    fakes = made_beside(reals)
 
     def judge(examples: Examples, kind: str = "real", *, augmented: bool = False) -> tf.Tensor:
         images, labels = examples
@@ -58,19 +64,24 @@ def measure(
     real = real_aug if mode.d_real == "real_aug" else plain["real"]
     logs = {f"d_{name}": tf.reduce_mean(logits) for name, logits in plain.items()}
     fake = fake_aug if mode.d_fake == "fake_aug" else plain["fake"]
-    paired = tf.constant(float(objective.loss.paired))
+
+    def over(ones: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+        return ones - others if objective.loss.paired else ones
+
     logs |= {
-        "accuracy_real_aug": _share(real_aug > paired * fake_aug),
-        "accuracy_fake_aug": _share(fake_aug < paired * real_aug),
-        "accuracy_fake": _share(plain["fake"] < paired * plain["real"]),
-        "r_t": tf.reduce_mean(tf.sign(real - paired * fake)),
+        "accuracy_real_aug": _share(over(real_aug, fake_aug) > 0),
+        "accuracy_fake_aug": _share(over(fake_aug, real_aug) < 0),
+        "accuracy_fake": _share(over(plain["fake"], plain["real"]) < 0),
+        "r_t": tf.reduce_mean(tf.sign(over(real, fake))),
     }
     if held_out is not None:
         held = judge(held_out, augmented=True) if mode.d_real == "real_aug" else plain["held_out"]
         mean = tf.reduce_mean(real)
         gap, whole = mean - tf.reduce_mean(held), mean - tf.reduce_mean(fake)
         logs["r_v"] = tf.math.divide_no_nan(gap, whole)
-        logs["accuracy_held_out"] = _share(held > paired * fake)
+        if objective.loss.paired:
+            fake = judge(made_beside(held_out), "fake", augmented=mode.d_fake == "fake_aug")
+        logs["accuracy_held_out"] = _share(over(held, fake) > 0)
     return logs
 
 

@@ -46,7 +46,7 @@ def resolve_augment(
         ValueError: for an unknown mode, a mode or a regularizer without the policy or the op that
             it needs, or a policy that nothing uses.
     """
-    if augment is not None and augment not in MODES:
+    if not (augment is None or (isinstance(augment, str) and augment in MODES)):
         raise ValueError(unknown("augment", augment, MODES))
     users = [regularizer.name for regularizer in regularizers if regularizer.uses_policy]
     if users and not policy.ops:

@@ -55,7 +55,7 @@ class NetworkOptimizer:
     Args:
         optimizer: the Keras optimizer.
         variables: what it trains.
-        scale: the loss scale, None where no layer computes in float16.
+        scale: the loss scale, None where the gradient passes no layer in float16.
         jit: whether XLA compiles the network's update.
     """
 
@@ -161,11 +161,13 @@ def network_optimizers(
             f"Received: jit_compile={jit_compile!r} with {replicas} replicas."
         )
 
-    def made(name: str, network: keras.Model, *trained: Any) -> NetworkOptimizer:
-        scale = LossScale(name) if _has_float16(network) else None
+    def made(name: str, passed: Sequence[keras.Model], trained: Sequence) -> NetworkOptimizer:
+        scale = LossScale(name) if any(map(_has_float16, passed)) else None
         return NetworkOptimizer(*trained, scale=scale, jit=choice in (name, "both"))
 
-    return made("generator", *generator), made("discriminator", *discriminator)
+    (g, *g_trained), (d, *d_trained) = generator, discriminator
+    # G's gradient comes to it through D.
+    return made("generator", (g, d), g_trained), made("discriminator", (d,), d_trained)
 
 
 def _has_float16(network: keras.Model) -> bool:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment
+from tf_diffaug.language import is_whole
 from tf_diffaug.training.calls import checked_frequencies, common_classes, latent_length
 
 
@@ -76,8 +77,10 @@ def build_networks(
     Raises:
         ValueError: if the networks can't be trained, or do not fit each other.
     """
-    if d_steps < 1:
-        raise ValueError(f"D takes one step or more. Received: d_steps={d_steps}.")
+    counts = {"d_steps": d_steps, "latent_dim": latent_dim, "num_images": num_images}
+    for name, count in counts.items():
+        if count is not None and not (is_whole(count) and count >= 1):
+            raise ValueError(f"{name} is a whole number from 1. Received: {name}={count!r}.")
     latent_dim = latent_length(generator) if latent_dim is None else latent_dim
     num_classes = common_classes(generator, discriminator, num_classes)
     label_frequencies = checked_frequencies(num_classes, label_frequencies)

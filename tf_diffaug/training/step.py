@@ -82,8 +82,8 @@ class Objective:
         return self.loss.batches(self.networks.d_steps)
 
     def pairs_labels(self) -> bool:
-        """Whether a fake has the label of the real beside it, which is then known."""
-        return self.loss.paired and not any(r.fills_labels for r in self.regularizers)
+        """Whether a fake has the label of the real beside it."""
+        return self.loss.paired
 
 
 def train_step(
@@ -259,7 +259,10 @@ def _checked(batch_size: int | tf.Tensor, batches: int) -> int | tf.Tensor:
     # A dataset may end with fewer images, how many is known in the graph alone; a replica may then
     # have none.
     message = f"A batch has at least one image for each of the {batches} updates that take reals"
-    check = tf.debugging.assert_positive(global_size(batch_size), message)
+    size = global_size(batch_size)
+    if isinstance(size, int) and size < 1:
+        raise ValueError(f"{message}. Received: a batch of fewer than {batches} images.")
+    check = tf.debugging.assert_positive(size, message)
     if isinstance(batch_size, int):
         return batch_size
     with tf.control_dependencies([check]):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_diffaug.augment import functional
 from tf_diffaug.augment.color_map import ColorMap
 from tf_diffaug.augment.maps import Map
-from tf_diffaug.augment.op import CheckedOp, OneDrawOp, Op, Params, Shape, spread
+from tf_diffaug.augment.op import CheckedOp, OneDrawOp, Op, Params, Shape, spread, unpack_shape
 from tf_diffaug.augment.registry import register
 
 
@@ -45,6 +45,10 @@ class SaturationOp(OneDrawOp):
     param: ClassVar[str] = "saturation"
     center: ClassVar[float] = 1.0
     strength: float = 1.0
+
+    def unseen_in(self, shape: Shape) -> tuple[str, ...]:
+        # The one channel is its own grey value.
+        return ("saturation",) if unpack_shape(shape)[3] == 1 else ()
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del shape, value_range
@@ -98,6 +102,9 @@ class ColorOp(CheckedOp):
         reach = np.array([[part.strength] for part in self._parts()])
         drawn = tf.unstack(spread(uniform, center - reach, center + reach))
         return dict(zip(("delta", "saturation", "contrast"), drawn, strict=True))
+
+    def unseen_in(self, shape: Shape) -> tuple[str, ...]:
+        return tuple(name for part in self._parts() for name in part.unseen_in(shape))
 
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         first, second, third = (part.lower(params, shape, value_range) for part in self._parts())

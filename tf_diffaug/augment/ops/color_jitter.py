@@ -87,6 +87,11 @@ class ColorJitterOp(CheckedOp):
         uniform = tf.concat([tf.fill([4, batch], float(quantile)), tf.zeros([2, batch])], axis=0)
         return self.params(uniform, shape)
 
+    def unseen_in(self, shape: Shape) -> tuple[str, ...]:
+        channels = unpack_shape(shape)[3]
+        hue = () if has_three_colors(channels) else ("hue",)
+        return ("saturation", *hue) if channels == 1 else hue
+
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         brightness, angle = params["brightness"], 2 * math.pi * params["hue"]
         level = brightness * params["contrast"]

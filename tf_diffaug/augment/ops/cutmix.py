@@ -50,6 +50,10 @@ class CutMixOp(CheckedOp):
         top, left = tf.unstack(whole(uniform[:2], column(0, 0), last) / column(height, width))
         return {"top": top, "left": left, "partner": uniform[2]}
 
+    def neutral_params(self, shape: Shape) -> Params:
+        """The middle of its own places: a box without sides has others, past these."""
+        return self.params_at(0.5, shape)
+
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del value_range
         _, height, width, _ = unpack_shape(shape)

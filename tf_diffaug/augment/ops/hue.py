@@ -32,6 +32,9 @@ class HueOp(OneDrawOp):
     example: ClassVar[float] = 0.1
     strength: float
 
+    def unseen_in(self, shape: Shape) -> tuple[str, ...]:
+        return () if has_three_colors(unpack_shape(shape)[3]) else ("hue",)
+
     def lower(self, params: Params, shape: Shape, value_range: tuple[float, float]) -> Map:
         del value_range
         if not has_three_colors(unpack_shape(shape)[3]):

@@ -52,12 +52,18 @@ def parse_regularizers(regularizers: str | Sequence[Regularizer] | None) -> tupl
     """Reads `"r1:10"` or `"r1(weight=10, on=augmented)"`; several stand side by side, by commas.
 
     Raises:
-        ValueError: for an unknown name or option, one that is given twice, or two that exclude
-            each other.
+        ValueError: for an unknown name or option, one that is given twice, two that exclude each
+            other, or what is neither a text nor a sequence of regularizers.
     """
     if regularizers is None or regularizers in ("", "none"):
         return ()
     if not isinstance(regularizers, str):
+        several = isinstance(regularizers, (list, tuple))
+        if not several or not all(isinstance(each, Regularizer) for each in regularizers):
+            raise ValueError(
+                "Regularizers are a text such as 'r1:10,cr', or a list of Regularizer objects. "
+                f"Received: regularizers={regularizers!r}."
+            )
         return _checked(regularizers)
     made = []
     for call in parse_calls(regularizers, what="regularizers"):

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_diffaug._keras import sublayers
+from tf_diffaug.layers import ChainNorm
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import Regularizer, feature_size, is_number
@@ -81,11 +83,17 @@ class AdversarialDefence(Regularizer):
             length = tf.sqrt(tf.reduce_sum(gradient**2, axis=[1, 2, 3], keepdims=True))
             attacked += sign * self.epsilon / self.steps * gradient / (length + 1e-8)
             attacked = tf.stop_gradient(attacked)
-        found = call_discriminator(
-            update.networks.discriminator, attacked, labels, features=True
-        ).features
-        before = update.outputs[name].features
-        change = tf.cast(found, tf.float32) - tf.cast(before, tf.float32)
+        discriminator = update.networks.discriminator
+
+        def features(images: tf.Tensor) -> tf.Tensor:
+            outputs = call_discriminator(discriminator, images, labels, features=True)
+            return tf.cast(outputs.features, tf.float32)
+
+        # ChainNorm measures the views by running averages, and by other draws: then x has a pass of
+        # the kind that x + v has, or the change would be that of the normalisation.
+        apart = bool(sublayers(discriminator, ChainNorm))
+        before = features(update.views[name]) if apart else update.outputs[name].features
+        change = features(attacked) - tf.cast(before, tf.float32)
         # A change of length 0 has no derivative.
         return tf.sqrt(tf.reduce_sum(change**2, axis=1) + 1e-24)
 

@@ -14,8 +14,6 @@ from tf_diffaug.training.regularizers.classifier import Head
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 
-KINDS = ("real", "fake")
-
 
 @register_regularizer
 class AugSelf(Regularizer):

@@ -47,7 +47,7 @@ class Regularizer:
     beside_losses: bool = False  # whether it uses the policy beside losses that augment by it too
     steers_policy: bool = False  # whether it changes how the losses augment
     steers_level: bool = False  # whether it says how far ops that have a level go
-    reads_signs: bool = False  # whether it takes the sign of D's logit for D's verdict
+    reads_signs: bool = False  # whether it takes a single logit of D, or its sign, for a verdict
     needs_features: bool = False  # whether it looks at D's features
     needs_maps: bool = False  # whether it looks at D's maps, which FastGAN's gives
     needs_styles: bool = False  # whether G must have styles, as StyleGAN2 has

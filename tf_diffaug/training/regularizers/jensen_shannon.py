@@ -36,6 +36,7 @@ class JensenShannon(Regularizer):
         "`anneal` steps to its `decay`-th part"
     )
     source = "1705.09367"
+    reads_signs = True
 
     def __init__(self, weight: float = 2.0, anneal: int = 0, decay: float = 0.01) -> None:
         super().__init__(weight)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_diffaug import random
 from tf_diffaug._keras import ordered_variables
+from tf_diffaug.layers import batch_views
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.ema import averaged_copy, move_averages, update_average
 from tf_diffaug.training.networks import Networks
@@ -257,10 +258,13 @@ class MomentumContrast(Regularizer):
 
     def _keys(self, update: Update, kind: str) -> tf.Tensor:
         name = f"{self.name}_{kind}"
-        # As it is used, not trained: the copies' norms and moving averages are those of D.
-        outputs = call_discriminator(
-            self.slow, update.views[name], update.views.labels(name), training=False, features=True
-        )
+        views = update.views
+        # As it is used, not trained: the copies' norms and moving averages are those of D, where
+        # they are kept by the kind of the images, that kind's.
+        with batch_views({name: kind}):
+            outputs = call_discriminator(
+                self.slow, views[name], views.labels(name), training=False, features=True
+            )
         return self.instances[kind].keys(outputs.features)
 
     def _losses(self, update: Update, kind: str, keys: tf.Tensor) -> tf.Tensor:

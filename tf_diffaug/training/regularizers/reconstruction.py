@@ -94,19 +94,24 @@ class Reconstruction(Regularizer):
             self._check_features(networks.image_shape[-1])
         shapes = _map_shapes(networks, self.name)
         height, width, channels = networks.image_shape
-        self._target = min(height // 2, LARGEST)
+        self._target = target = min(height // 2, LARGEST)
+        # Every so many pixels are taken of an image, and of a half of one.
+        thins = target > 0 and height % (2 * target) == 0
         self._decoders = []
         for name in MAPS:
-            side, depth = shapes[name][1] // (2 if name == "part" else 1), shapes[name][-1]
-            if height != width or not _decodes(side, self._target):
+            parts = 2 if name == "part" else 1
+            side, depth = shapes[name][1] // parts, shapes[name][-1]
+            whole = thins and shapes[name][1] % parts == 0
+            if height != width or not whole or not _decodes(side, target):
                 raise ValueError(
-                    f"{self.name} doubles D's maps to half of a square image, or to {LARGEST} px. "
+                    f"{self.name} doubles D's maps to half of a square image, or to {LARGEST} px, "
+                    "of which half of the image is a multiple. "
                     f"Received: images of height {height} and width {width}, and a map {name!r} of "
                     f"shape {shapes[name]}."
                 )
             seed = weights_seed(networks, self.name, name)
             self._decoders.append(
-                _Decoder(side, self._target, depth, self.width, channels=channels, seed=seed)
+                _Decoder(side, target, depth, self.width, channels=channels, seed=seed)
             )
 
     def discriminator_views(self, update: Update) -> tuple[str, ...]:

@@ -22,9 +22,9 @@ class SSGAN(Regularizer):
 
     Q is a linear layer of its own on D's features, r is 0, 90, 180 or 270 degrees. D and Q learn it
     on reals alone; G is to make fakes whose rotation they see. What is rotated is what the
-    adversarial loss shows, augmented where that is. Image i of a batch is rotated by (i mod 4) · 90
-    degrees. The authors' code rotates a quarter of the batch in all four directions: as many
-    rotated images, of a quarter as many different ones.
+    adversarial loss shows, augmented where that is. Image i of update k's batch of n is rotated by
+    ((kn + i) mod 4) · 90 degrees. The authors' code rotates a quarter of the batch in all four
+    directions: as many rotated images, of a quarter as many different ones.
 
     Args:
         weight: β, of D's term; 1 in the paper and its code.
@@ -97,9 +97,17 @@ class SSGAN(Regularizer):
 
 
 def rotations(update: Update) -> tf.Tensor:
-    """The right angles that each image is rotated by, int32 (batch,): 0, 1, 2, 3, 0..."""
+    """The right angles that each image is rotated by, int32 (batch,): 0, 1, 2, 3, 0...
+
+    The count goes on from update to update: a batch of one would else never be rotated.
+    """
+
+    def counted(rows: int | tf.Tensor) -> tf.Tensor:
+        first = tf.cast(update.index % ROTATIONS, tf.int32) * rows
+        return (first + tf.range(rows)) % ROTATIONS
+
     # Of the global batch's rows: two replicas rotate their images as one would.
-    return random.global_rows(lambda n: tf.range(n) % ROTATIONS, update.draws.batch_size)
+    return random.global_rows(counted, update.draws.batch_size)
 
 
 def rotate(images: tf.Tensor, quarters: tf.Tensor) -> tf.Tensor:
