@@ -80,7 +80,7 @@ def test_it_writes_a_folder_and_says_how_to_share_it(here, capsys):
         (
             ["run", "--truncation=-1"],
             2,
-            "--truncation must be at least 0. Received: --truncation=-1.0.",
+            "--truncation must be at least 0. Received: --truncation=-1.",
         ),
         (["run", "--out=run"], 2, "run exists. Add --overwrite, or choose another --out."),
         (
