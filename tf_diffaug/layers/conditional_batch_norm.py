@@ -119,5 +119,5 @@ class ConditionalBatchNorm(keras.layers.Layer):
         )
         if self.num_classes is not None:
             return layer
-        seed = derive_int(self.seed or 0, "init", index=index + 1)
+        seed = derive_int(0 if self.seed is None else self.seed, "init", index=index + 1)
         return SpectralNormalization(layer, seed=seed, name=name)
