@@ -6,11 +6,14 @@ import os
 import types
 
 import pytest
+import tensorflow as tf
 
 from tests.train_command import SMALL, run, written
 from tf_diffaug.commands import training
-from tf_diffaug.errors import UserError
+from tf_diffaug.commands.failures import worker_gone
+from tf_diffaug.errors import Failure, UserError
 from tf_diffaug.runs import RunDirectory
+from tf_diffaug.runs.claim import refuse_torn
 
 
 def no_package(*args, **kwargs):
@@ -42,6 +45,24 @@ def test_what_is_in_a_reports_way_is_said(here, capsys, monkeypatch, fail, messa
     error = capsys.readouterr().err
     assert error.endswith(message)
     assert ("Traceback" in error) == (fail is bug)
+
+
+def test_an_aborted_step_is_another_workers_end_where_there_is_another():
+    def abort(strategy):
+        with worker_gone(strategy):
+            raise tf.errors.AbortedError(None, None, "stream aborted")
+
+    with pytest.raises(Failure, match="Another worker is gone"):
+        abort("multi_worker")
+    with pytest.raises(tf.errors.AbortedError, match="stream aborted"):
+        abort("one_device")
+
+
+def test_a_config_without_steps_is_read_as_one_with_the_default(here):
+    directory = RunDirectory(here / "run")
+    directory.append({"step": 1, "kind": "train"})
+    with pytest.raises(UserError, match="records up to step 1 and no checkpoint"):
+        refuse_torn(directory, {"settings": {}})
 
 
 def test_a_run_without_its_report_is_done_all_the_same(here, capsys, monkeypatch):
