@@ -32,6 +32,7 @@ class _Clock(Hook):
         self.seconds.append(steps.seconds)
 
 
+@failures()
 def try_out(recipe: Recipe) -> int:
     """Loads the data and the features, builds, takes a few steps, and says what was seen.
 
@@ -40,13 +41,13 @@ def try_out(recipe: Recipe) -> int:
         Failure: if a loss is not finite, or there is not the memory.
     """
     config = recipe.config
-    with saved_run.progress(of=saved_run.REALS) as report, failures():
+    with saved_run.progress(of=saved_run.REALS) as report:
         built = parts.build(recipe, cache=False, progress=report)
     _, data, _, gan, _, evaluator, initial = built
     counts = parts.parameter_counts(gan)
     clock = _Clock()
     steps = min(1 + _TIMED_STEPS, config.steps)
-    with failures(), damage_named(data.images):
+    with damage_named(data.images):
         Loop(gan, functools.partial(parts.make_dataset, config, data)).run(steps, [clock])
     per_step = float(np.median(clock.seconds[1:] or clock.seconds))
     losses = ", ".join(f"{name} {value:.3f}" for name, value in clock.losses.items())

@@ -34,6 +34,8 @@ from tf_diffaug.commands.flags import Flag, read_flags
 from tf_diffaug.commands.resolve import as_flags
 from tf_diffaug.errors import UserError, user_mistakes
 from tf_diffaug.naming import unknown
+from tf_diffaug.runs.config import fields
+from tf_diffaug.runs.settings import unset_words
 
 if TYPE_CHECKING:
     from tf_diffaug.runs import Run
@@ -115,7 +117,7 @@ class Asked:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-_UNSET = ("auto", "none")
+_DATA_DIR = unset_words(fields()["data_dir"])
 # Of a large set this takes minutes, before anything else is seen.
 REALS = "Features of the real images"
 AnyAsked = TypeVar("AnyAsked", bound=Asked)
@@ -135,7 +137,7 @@ def flags(*own: Flag, out: str, without: Sequence[str] = ()) -> tuple[Flag, ...]
         Flag("fid_features", str, "makes the features; by default as in the run", "auto"),
         Flag("seed", int, "of all that is drawn; by default the run's", "auto"),
         Flag("dataset", str, "folder:PATH or packed:PATH, if the images lie elsewhere now", "auto"),
-        Flag("data_dir", str, "where CIFAR's files are, if elsewhere now", "auto", _UNSET),
+        Flag("data_dir", str, "where CIFAR's files are, if elsewhere now", "auto", _DATA_DIR),
         Flag("out", pathlib.Path, out, "auto"),
         Flag("overwrite", bool, "replace what is there"),
     )

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tf_diffaug.commands.flags import Flag, listed, read_flags
+from tf_diffaug.commands.flags import Flag, listed, read_flags, setting_flags
 from tf_diffaug.errors import UserError, one_line, user_mistakes
 from tf_diffaug.files import write_atomically
 from tf_diffaug.naming import unknown
@@ -100,8 +100,8 @@ FLAGS = (
     Flag("only", listed, "arms, such as none,'both *': with commas between", "all", ("all",)),
     Flag("draw", bool, "run nothing: draw and decide from the lines that there are"),
     Flag("folder", pathlib.Path, "where results, runs and drawings lie, by scale", "studies"),
-    Flag("data_dir", str, "folder with CIFAR's files, else downloaded", "auto", ("auto", "none")),
-    Flag("dataset", str, "images for a study of your own, as in train", "auto", ("auto", "none")),
+    *(flag for flag in setting_flags() if flag.name == "data_dir"),
+    Flag("dataset", str, "images for a study of your own, as in train", "auto", ("auto",)),
     Flag(
         "more",
         str,

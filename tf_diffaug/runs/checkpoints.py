@@ -16,8 +16,6 @@ from tf_diffaug.errors import UserError
 from tf_diffaug.naming import unknown
 from tf_diffaug.training.gan import GAN
 
-# A file that is cut short is an IndexError.
-_UNREADABLE = (tf.errors.OpError, AssertionError, IndexError, ValueError)
 _NAME = re.compile(r"step-[0-9]+")
 # Before the first value.
 _WORST = {"lower": math.inf, "higher": -math.inf}
@@ -184,10 +182,11 @@ def newest_in(directory: str | os.PathLike) -> str | None:
 def is_readable(path: str) -> bool:
     """Whether every value of a checkpoint, by the prefix of its path, can be read."""
     try:
-        reader = tf.train.load_checkpoint(path)
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
-    except _UNREADABLE:
+        with _restoring(path):
+            reader = tf.train.load_checkpoint(path)
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
+    except OSError:
         return False
     return True
 
@@ -263,7 +262,8 @@ def read_groups(path: str, **groups: list[tf.Variable]) -> None:
 def _restoring(path: str) -> Iterator[None]:
     try:
         yield
-    except _UNREADABLE as error:
+    except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
+        # A file that is cut short is an IndexError.
         raise OSError(f"The checkpoint {path} can't be restored: {_reason(error)}") from error
 
 

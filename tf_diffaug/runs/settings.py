@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from tf_diffaug.errors import UserError
+from tf_diffaug.language import literal
 from tf_diffaug.naming import unknown
 from tf_diffaug.schedules import FORMS, as_schedule, ends
 
@@ -89,10 +90,7 @@ def shown(field: dataclasses.Field, value: Any) -> str:
         return unset_words(field)[0]
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float):
-        short = f"{value:g}"
-        return short if float(short) == value else repr(value)
-    return str(value)
+    return literal(value) if isinstance(value, float) else str(value)
 
 
 def fits(field: dataclasses.Field, value: Any) -> bool:
