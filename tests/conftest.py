@@ -43,11 +43,12 @@ ONE_STACK = re.compile(
     r"tests/(fuzz/"
     r"|test_augment_(?!layers|policy)"
     r"|test_benchmarks_"
-    r"|test_commands_(closing|flags|overlap|pack|presets|resolve)"
+    r"|test_commands_(closing|doctor|evaluate|flags|overlap|pack|presets|resolve)"
     r"|test_data_"
     r"|test_evaluation_(leak|metrics|nearest|overlap|texture)"
     r"|test_models_\w+_(counts|published)"
-    r"|test_results_page|test_runs_report_|test_schedules|test_studies|test_tools_"
+    r"|test_results_page|test_runs_(evaluate|generate_(files|nearest|pictures)|labels|leak|report_)"
+    r"|test_schedules|test_studies|test_tools_"
     r"|test_training_(measure|regularizers|relativistic|views))"
 )
 

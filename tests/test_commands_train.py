@@ -158,6 +158,7 @@ def settings(folder):
     return json.loads((folder / "config.json").read_text())["settings"]
 
 
+@pytest.mark.one_stack
 def test_a_run_keeps_the_features_that_auto_took(here, capsys, monkeypatch):
     from PIL import Image
 

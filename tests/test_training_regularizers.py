@@ -127,6 +127,7 @@ def test_wgan_gp_is_tf_gans_where_both_look_at_one_place():
     np.testing.assert_allclose(tf.reduce_mean(found), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r2", "wgan_gp"])
 def test_the_other_penalties_fall_when_they_are_asked_for(name):
     gan = make_gan(regularizers=f"{name}:10", loss="wasserstein", seed=1)
@@ -207,6 +208,7 @@ def test_what_is_logged_is_the_mean_over_ds_updates():
         np.testing.assert_allclose(logs[name], np.mean([t[name] for t in turns]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_r1_falls_when_it_is_asked_for():
     gan = make_gan(regularizers="r1:100", seed=1)
     history = gan.fit(make_images(64), batch_size=8, epochs=8, verbose=0).history["r1"]

@@ -229,6 +229,7 @@ def losses_after(weights):
     return {name: np.mean(history[name][-4:]) / weight for name, weight in pairs}
 
 
+@pytest.mark.slow
 def test_both_terms_fall_when_they_are_asked_for():
     tiny = 1e-9  # measures, and asks next to nothing under Adam's epsilon
     nothing, d_alone, both = map(losses_after, ((tiny, tiny), (10, tiny), (10, 10)))

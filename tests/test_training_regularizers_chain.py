@@ -220,6 +220,7 @@ def test_measuring_moves_nothing_and_tells_reals_from_fakes():
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_the_means_fall_when_they_are_asked_to():
     runs = {}
     for weight in (0.0, 20.0):

@@ -46,6 +46,7 @@ def test_the_losses_see_plain_images_unless_asked(name, augment):
     assert MODES[gan.augment].g_fake == ("fake" if augment is None else "fake_aug")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cr", "bcr"])
 def test_they_fall_when_they_are_asked_for(name):
     # What D says must depend on the augmentation first: with a weight of 0 it is only measured.

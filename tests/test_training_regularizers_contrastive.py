@@ -154,6 +154,7 @@ def test_it_looks_at_two_draws_of_t_of_plain_images(own):
             assert np.abs(seen[a] - seen[b]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_cntr_falls_when_it_is_asked_for():
     runs = {}
     for weight in (0.0, 1.0):

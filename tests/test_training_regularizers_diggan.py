@@ -117,6 +117,7 @@ def gaps_after(weight):
     return np.mean(history["diggan"][-3:]) / weight
 
 
+@pytest.mark.slow
 def test_the_gap_falls_when_it_is_asked_for():
     assert gaps_after(1e4) < gaps_after(1e-3) / 2
 

@@ -181,6 +181,7 @@ def test_orthogonal_has_the_gradient_of_its_formula(columns):
     np.testing.assert_allclose(tape.gradient(value, kernel), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_orthogonal_falls_when_it_is_asked_for():
     gan = networks.make_gan(regularizers="orthogonal:10", seed=1)
     history = gan.fit(networks.make_images(64), batch_size=8, epochs=16, verbose=0).history[

@@ -207,6 +207,7 @@ def real_turn(gan):
     return Update(gan, draws, views, outputs, MODES["none"], tf.constant(0, tf.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["dragan(%s)", "js(%s)", "adversarial_defence(%s, epsilon=0.1)"])
 def test_they_fall_when_they_are_asked_for(text):
     ends = {}

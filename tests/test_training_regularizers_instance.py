@@ -272,6 +272,7 @@ def test_without_its_weight_g_has_no_term():
     assert "g_insgen" not in logs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_terms_fall_when_they_are_asked_for(name):
     runs = {}

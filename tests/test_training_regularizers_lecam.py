@@ -78,6 +78,7 @@ def test_the_means_get_no_gradient():
     np.testing.assert_allclose(tape.gradient(total, real), 2 * (real.numpy() - means[1]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_lecam_falls_when_it_is_asked_for():
     runs = {}
     for weight in (0.0, 10.0):

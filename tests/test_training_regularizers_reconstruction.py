@@ -208,6 +208,7 @@ def built_again(gan):
     return {name: layer.layer.kernel.numpy() for name, layer in layers.items()}
 
 
+@pytest.mark.slow
 def test_it_falls():
     gan = fastgan("reconstruction(1, width=4)", loss=SILENT, rate=0.01)
     images = tf.constant(striped_images(8), tf.float32) / 127.5 - 1

@@ -146,6 +146,7 @@ def losses_after(regularizer):
     return {name: history[name][-1] for name in ("ssgan", "g_ssgan") if name in history}
 
 
+@pytest.mark.slow
 def test_both_terms_fall_when_they_are_asked_for():
     tiny = 1e-5  # measures, and asks next to nothing under Adam's epsilon
     nothing = losses_after(f"ssgan({tiny}, generator_weight={tiny})")
@@ -162,6 +163,7 @@ def test_without_gs_weight_there_is_no_term_and_no_view_of_it():
     assert "g_ssgan" not in logs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [8, 6])
 def test_two_replicas_end_where_one_does(two_replicas, batch):
     images = images_with_a_top(48)

@@ -160,6 +160,7 @@ def test_images_without_a_label_have_no_part_in_the_gradient(rng):
     np.testing.assert_array_equal(gradient[[1, 3]], 0)
 
 
+@pytest.mark.slow
 def test_it_falls_and_its_head_learns_the_classes_from_a_few():
     images, true = coloured(96)
     given = np.where(np.arange(96) % 4, -1, true)
@@ -178,6 +179,7 @@ def test_it_falls_and_its_head_learns_the_classes_from_a_few():
     assert np.mean(predicted.numpy() == true) > 0.95
 
 
+@pytest.mark.slow
 def test_two_replicas_end_where_one_does(two_replicas):
     images, labels = coloured(64)
     # Of a batch of 8 the second replica has 4 labels, the first one or none.

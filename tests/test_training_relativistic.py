@@ -98,6 +98,7 @@ def test_the_gradient_of_each_loss_moves_its_own_network():
             np.testing.assert_array_equal(variable.numpy(), old)
 
 
+@pytest.mark.slow
 def test_it_trains_and_its_value_falls():
     # D alone, against a G that stands still.
     gan = make_gan(loss="relativistic", regularizers="r1(0.01),r2(0.01)", policy=POLICY)

@@ -10,6 +10,7 @@ better in every call with `training=True`, or, inside `hold_power_iteration`, in
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -160,15 +161,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     def _initial_u(self, shape: Any, dtype: Any = None, **_: Any) -> tf.Tensor:
         seed = stateless.derive(self.seed, "init")
         u = tf.cast(_normalize(stateless.normal(shape, seed)), _full_precision(self.layer))
-        kernel = self._matrix(self._kernel())
-        # A loop op, since Keras 3 may run initializers in a graph, where 30 copies take seconds.
-        (u,) = tf.while_loop(
-            lambda _: True,
-            lambda u: (_iterate(kernel, u),),
-            (u,),
-            maximum_iterations=INITIAL_ITERATIONS,
-        )
-        return u
+        return _settle(self._matrix(self._kernel()), u)
 
 
 def advance_power_iteration(
@@ -233,6 +226,19 @@ def _normalize(vector: tf.Tensor) -> tf.Tensor:
 def _iterate(matrix: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
     v = _normalize(tf.linalg.matvec(matrix, u))
     return _normalize(tf.linalg.matvec(matrix, v, transpose_a=True))
+
+
+# Compiled, once for all shapes: op by op it takes most of the time that a network is built in.
+@functools.partial(tf.function, autograph=False, reduce_retracing=True)
+def _settle(matrix: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    # A loop op, since 30 copies in a graph take seconds to trace.
+    (u,) = tf.while_loop(
+        lambda _: True,
+        lambda u: (_iterate(matrix, u),),
+        (u,),
+        maximum_iterations=INITIAL_ITERATIONS,
+    )
+    return u
 
 
 def _full_precision(layer: keras.layers.Layer) -> str:
