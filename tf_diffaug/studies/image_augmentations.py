@@ -138,7 +138,7 @@ STUDIES = (
         SNDCGAN,
         (NONE,),
         form="boxes",
-        overlap="repeats=5",
+        overlap="repeats=2",
     ),
     Study(
         "cntr",
