@@ -153,11 +153,11 @@ def runner(tmp_path, script):
     return CellRunner(place, program=[sys.executable, "-c", script])
 
 
-def attempt(run_cell):
+def attempt(run_cell, report=lambda step, metrics: None):
     cell = make_study().cells("cpu", [0])[1]
     place = Place(run_cell._place.path.parent, "cpu")
     with place.claimed(cell) as lock:
-        return run_cell(cell, lock, lambda step, metrics: None)
+        return run_cell(cell, lock, report)
 
 
 def ending(code, *lines):
@@ -180,6 +180,24 @@ def test_a_mistake_in_a_cell_is_the_user_s(tmp_path):
 def test_another_failure_is_told_with_its_log(tmp_path, code):
     with pytest.raises(CellFailure, match=rf"train ended with {code}: No space left.*\.log\)$"):
         attempt(runner(tmp_path, ending(code, "more", "No space left")))
+
+
+def test_how_far_a_measurement_is_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("tf_diffaug.commands.cell._LOOK", 0.01)
+    script = (
+        "import pathlib, sys, time\n"
+        "print('99%|', flush=True)\n"
+        "if sys.argv[1] == 'train':\n"
+        "    run = pathlib.Path(next(a[10:] for a in sys.argv if a.startswith('--run_dir=')))\n"
+        "    run.mkdir(parents=True)\n"
+        '    (run / \'metrics.jsonl\').write_text(\'{"step": 100, "kind": "train"}\\n\')\n'
+        "else:\n"
+        "    print('5%|\\r 42%|', end='', flush=True)\n"
+        "    time.sleep(1)"
+    )
+    told = []
+    attempt(runner(tmp_path, script), lambda *report: told.append(report))
+    assert told[-1] == (100, {"evaluate %": 42.0})
 
 
 def test_a_signal_goes_to_the_command_which_saves_first(tmp_path):

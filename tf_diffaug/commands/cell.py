@@ -27,6 +27,7 @@ from tf_diffaug.studies.work import CellFailure
 
 Report = Callable[[int, Mapping[str, float]], None]
 _DIVERGED = re.compile(r"Training failed in step ([\d,]+): ([^.\n]+)\.")
+_SHARE = re.compile(rb"(\d+)%\|")
 _LOOK = 1.0  # seconds between looks at how far a run is
 _TAIL = 4096
 # The settings that `parts.load_data` looks at.
@@ -82,15 +83,15 @@ class CellRunner:
         run = RunDirectory(self._place.run_dir(cell))
         said = self._do(cell, lock, self.train_flags(cell), lambda: _tell(run, report))
         diverged = _DIVERGED.search(said)
+        step = run.records()[-1]["step"] if diverged is None else 0
         if diverged is None:
             measured = [f"--{name}={value}" for name, value in cell.measured.items()]
-            step = run.records()[-1]["step"]
             if not any(one["step"] == step for one in run.evaluated()):
-                self._do(cell, lock, ["evaluate", str(run.path), *measured, *self._data])
+                self._measure(cell, lock, ["evaluate", str(run.path), *measured], step, report)
         overlap = run.path / "overlap" / "overlap.json"
         if cell.study.overlap and diverged is None and not overlap.exists():
             flags = [f"--{word}" for word in cell.study.overlap.split()]
-            self._do(cell, lock, ["overlap", str(run.path), *flags, *self._data])
+            self._measure(cell, lock, ["overlap", str(run.path), *flags], step, report)
         return self._line(cell, RunDirectory(run.path), overlap, diverged)
 
     def train_flags(self, cell: Cell) -> list[str]:
@@ -121,6 +122,19 @@ class CellRunner:
             evaluation=evaluations[-1] if evaluations and diverged is None else None,
             overlap=json.loads(overlap.read_text()) if overlap.exists() else None,
             diverged=diverged and f"diverged at step {diverged[1]}: {diverged[2]}",
+        )
+
+    def _measure(
+        self, cell: Cell, lock: int, arguments: Sequence[str], step: int, report: Report
+    ) -> None:
+        """Runs a command that measures what a run came to, and reports how far it is."""
+        log = self._place.log(cell)
+        start = log.stat().st_size
+        self._do(
+            cell,
+            lock,
+            [*arguments, *self._data],
+            lambda: _tell_share(log, start, step, f"{arguments[0]} %", report),
         )
 
     def _do(
@@ -185,6 +199,15 @@ def _tell(run: RunDirectory, report: Report) -> None:
     fids = [record["fid"] for record in records if "fid" in record]
     if records:
         report(records[-1]["step"], {"FID": fids[-1]} if fids else {})
+
+
+def _tell_share(log: pathlib.Path, start: int, step: int, name: str, report: Report) -> None:
+    """Reports how many percent the last bar of a log is at, of what was said after the start."""
+    with open(log, "rb") as file:
+        file.seek(max(log.stat().st_size - _TAIL, start))
+        shares = _SHARE.findall(file.read())
+    if shares:
+        report(step, {name: float(shares[-1])})
 
 
 def _images_of(saved: Mapping[str, Any] | None) -> str | None:
