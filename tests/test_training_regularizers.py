@@ -1,3 +1,4 @@
+import inspect
 from types import SimpleNamespace
 
 import keras
@@ -17,7 +18,14 @@ from tf_diffaug.augment import DiffAugment
 from tf_diffaug.images import to_float
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.modes import MODES
-from tf_diffaug.training.regularizers import R1, R2, WGANGP, Update, parse_regularizers
+from tf_diffaug.training.regularizers import (
+    R1,
+    R2,
+    REGULARIZERS,
+    WGANGP,
+    Update,
+    parse_regularizers,
+)
 from tf_diffaug.training.views import Views, discriminate
 
 # What is called here is called as within a step.
@@ -248,6 +256,25 @@ def test_strings_are_read_and_written():
 def test_mistakes_are_named(text, message):
     with pytest.raises(ValueError, match=message):
         parse_regularizers(text)
+
+
+WHOLE = [
+    (name, option.name)
+    for name, kind in sorted(REGULARIZERS.items())
+    for option in inspect.signature(kind).parameters.values()
+    if str(option.annotation).startswith("int")
+]
+
+
+@pytest.mark.parametrize(("name", "option"), WHOLE)
+def test_counts_are_whole_numbers_of_any_kind(name, option):
+    kind = REGULARIZERS[name]
+    term = kind(**{option: np.int64(3)})
+    assert term.get_config()[option] == 3
+    assert type(term.get_config()[option]) is int
+    for wrong in (True, 2.5, -1, "x"):
+        with pytest.raises(ValueError, match=f"Received: {name} {option}={wrong!r}"):
+            kind(**{option: wrong})
 
 
 def test_two_of_one_name_would_hide_each_other_and_are_refused():

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_diffaug.training.draws import Draws
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Batch, Regularizer, checked_cadence, is_number
+from tf_diffaug.training.regularizers.base import Batch, Regularizer, checked_whole, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import (
@@ -53,7 +53,7 @@ class Adaptive(Regularizer):
         if not (is_number(limit) and 0 <= limit <= 1):
             raise ValueError(f"A limit is in [0, 1]. Received: {self.name} limit={limit!r}.")
         self.target = float(target)
-        self.every = checked_cadence(self.name, every)
+        self.every = checked_whole(self.name, "every", every, least=1)
         self.kimg = float(kimg)
         self.limit = float(limit)
 

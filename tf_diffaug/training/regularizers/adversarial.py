@@ -11,7 +11,12 @@ from tf_diffaug._keras import sublayers
 from tf_diffaug.layers import ChainNorm
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, feature_size, is_number
+from tf_diffaug.training.regularizers.base import (
+    Regularizer,
+    checked_whole,
+    feature_size,
+    is_number,
+)
 from tf_diffaug.training.regularizers.gradient_penalty import image_gradient
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
@@ -55,10 +60,8 @@ class AdversarialDefence(Regularizer):
         super().__init__(weight)
         if not (is_number(epsilon) and epsilon > 0):
             raise ValueError(f"epsilon is above 0. Received: {self.name} epsilon={epsilon!r}.")
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"steps is a whole number from 1. Received: {self.name} {steps=}.")
         self.epsilon = float(epsilon)
-        self.steps = steps
+        self.steps = checked_whole(self.name, "steps", steps, least=1)
 
     def build(self, networks: Networks) -> None:
         feature_size(networks, self.name)

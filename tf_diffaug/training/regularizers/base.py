@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug.augment import DiffAugment, Policy, as_policy
 from tf_diffaug.language import is_number as is_number
-from tf_diffaug.language import literal
+from tf_diffaug.language import is_whole, literal
 from tf_diffaug.schedules import Schedule, as_schedule, ends
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.draws import Draws
@@ -235,12 +235,20 @@ def weights_seed(networks: Networks, owner: str, name: str) -> int:
     )
 
 
-def checked_cadence(name: str, every: int) -> int:
-    """`every` if it is a cadence.
+def checked_whole(name: str, option: str, value: int, *, least: int) -> int:
+    """An option's value, if it is a whole number that is large enough.
+
+    Args:
+        name: the regularizer's.
+        option: what the value is of.
+        value: as it was given, of Python's or NumPy's kind.
+        least: what is large enough.
 
     Raises:
-        ValueError: if it is not a whole number from 1.
+        ValueError: if it is not.
     """
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ValueError(f"every is a whole number from 1. Received: {name} every={every!r}.")
-    return every
+    if not is_whole(value) or value < least:
+        raise ValueError(
+            f"{option} is a whole number from {least}. Received: {name} {option}={value!r}."
+        )
+    return int(value)

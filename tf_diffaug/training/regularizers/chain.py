@@ -10,7 +10,7 @@ from tf_diffaug._keras import sublayers
 from tf_diffaug.layers import ChainNorm
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, checked_whole, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import (
@@ -73,12 +73,10 @@ class Chain(Regularizer):
             raise ValueError(f"A target is in [-1, 1]. Received: chain target={target!r}.")
         if not (is_number(rate) and 0 <= rate <= 1):
             raise ValueError(f"A rate is in [0, 1]. Received: chain rate={rate!r}.")
-        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-            raise ValueError(f"start is a whole number from 0. Received: chain start={start!r}.")
         self.p0 = float(p0)
         self.target = float(target)
         self.rate = float(rate)
-        self.start = start
+        self.start = checked_whole(self.name, "start", start, least=0)
 
     def build(self, networks: Networks) -> None:
         self._layers = sublayers(networks.discriminator, ChainNorm)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_diffaug._keras import sublayers
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, checked_whole, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
@@ -102,12 +102,10 @@ class PathLength(Regularizer):
         self, weight: float = 2.0, every: int = 4, shrink: int = 2, decay: float = 0.99
     ) -> None:
         super().__init__(weight)
-        self.every = checked_cadence(self.name, every)
-        if isinstance(shrink, bool) or not isinstance(shrink, int) or shrink < 1:
-            raise ValueError(f"shrink is a whole number from 1. Received: shrink={shrink!r}.")
+        self.every = checked_whole(self.name, "every", every, least=1)
         if not (is_number(decay) and 0 <= decay < 1):
             raise ValueError(f"A decay is in [0, 1). Received: path_length decay={decay!r}.")
-        self.shrink = shrink
+        self.shrink = checked_whole(self.name, "shrink", shrink, least=1)
         self.decay = float(decay)
 
     def build(self, networks: Networks) -> None:

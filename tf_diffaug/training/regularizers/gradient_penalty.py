@@ -10,7 +10,7 @@ from tf_diffaug.naming import unknown
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.draws import Augmentation
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence
+from tf_diffaug.training.regularizers.base import Regularizer, checked_whole
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 
@@ -54,7 +54,7 @@ class _ZeroCentred(Regularizer):
         if on not in ("raw", "augmented"):
             raise ValueError(unknown("on", on, ("raw", "augmented")))
         self.on = on
-        self.every = checked_cadence(self.name, every)
+        self.every = checked_whole(self.name, "every", every, least=1)
 
     def discriminator_term(self, update: Update) -> tf.Tensor:
         views, kind = update.views, self.kind

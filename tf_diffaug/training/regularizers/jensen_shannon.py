@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
-from tf_diffaug.training.regularizers.base import Regularizer, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, checked_whole, is_number
 from tf_diffaug.training.regularizers.gradient_penalty import squared_norms
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
@@ -40,11 +40,9 @@ class JensenShannon(Regularizer):
 
     def __init__(self, weight: float = 2.0, anneal: int = 0, decay: float = 0.01) -> None:
         super().__init__(weight)
-        if isinstance(anneal, bool) or not isinstance(anneal, int) or anneal < 0:
-            raise ValueError(f"anneal is a whole number from 0. Received: js anneal={anneal!r}.")
         if not (is_number(decay) and 0 < decay <= 1):
             raise ValueError(f"A decay is in (0, 1]. Received: js decay={decay!r}.")
-        self.anneal = anneal
+        self.anneal = checked_whole(self.name, "anneal", anneal, least=0)
         self.decay = float(decay)
 
     def discriminator_term(self, update: Update) -> tf.Tensor:

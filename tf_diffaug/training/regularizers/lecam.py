@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, checked_whole, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import global_mean, replica_state, sum_over_replicas
@@ -39,10 +39,8 @@ class LeCam(Regularizer):
         super().__init__(weight)
         if not (is_number(decay) and 0 <= decay < 1):
             raise ValueError(f"A decay is in [0, 1). Received: lecam decay={decay!r}.")
-        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-            raise ValueError(f"start is a whole number from 0. Received: lecam start={start!r}.")
         self.decay = float(decay)
-        self.start = start
+        self.start = checked_whole(self.name, "start", start, least=0)
 
     def build(self, networks: Networks) -> None:
         self._means = replica_state([0.0, 0.0], "lecam_means")

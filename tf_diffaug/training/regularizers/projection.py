@@ -23,18 +23,6 @@ def checked_temperature(name: str, temperature: float) -> float:
     return float(temperature)
 
 
-def check_units(name: str, hidden: int | None, out: int) -> None:
-    """Looks whether a head can have such layers; `hidden` may be None.
-
-    Raises:
-        ValueError: if one has no units.
-    """
-    for option, units in (("hidden", hidden), ("out", out)):
-        whole = isinstance(units, int) and not isinstance(units, bool) and units > 0
-        if not whole and (option, units) != ("hidden", None):
-            raise ValueError(f"A layer has 1 unit or more. Received: {name} {option}={units!r}.")
-
-
 class ProjectionHead:
     """W₂ relu(W₁ h + b₁), with b₂ on top if it is asked for, in float32.
 

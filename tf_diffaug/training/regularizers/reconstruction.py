@@ -18,7 +18,7 @@ from tf_diffaug.layers import (
 )
 from tf_diffaug.training.calls import call_discriminator
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, weights_seed
+from tf_diffaug.training.regularizers.base import Regularizer, checked_whole, weights_seed
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 
@@ -71,11 +71,7 @@ class Reconstruction(Regularizer):
 
     def __init__(self, weight: float = 8.0, width: int = 32, features: Any = None) -> None:
         super().__init__(weight)
-        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise ValueError(
-                f"width is a whole number from 1. Received: {self.name} width={width!r}."
-            )
-        self.width = width
+        self.width = checked_whole(self.name, "width", width, least=1)
         if not (features is None or isinstance(features, str) or hasattr(features, "embed")):
             raise ValueError(
                 "features is the name of a feature extractor, or an object with `embed`. "

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_diffaug import random
 from tf_diffaug.training.losses import per_example
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import Regularizer, checked_cadence, is_number
+from tf_diffaug.training.regularizers.base import Regularizer, checked_whole, is_number
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import gather_over_replicas, global_size, replica_state, rows_of
@@ -52,7 +52,7 @@ class TopK(Regularizer):
                 raise ValueError(f"{key} is in (0, 1]. Received: topk {key}={share!r}.")
         self.least = float(least)
         self.decay = float(decay)
-        self.every = checked_cadence(self.name, every)
+        self.every = checked_whole(self.name, "every", every, least=1)
 
     def build(self, networks: Networks) -> None:
         self._k = replica_state(0.0, "topk_k")
