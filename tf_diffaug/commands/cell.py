@@ -30,20 +30,6 @@ _DIVERGED = re.compile(r"Training failed in step ([\d,]+): ([^.\n]+)\.")
 _SHARE = re.compile(rb"(\d+)%\|")
 _LOOK = 1.0  # seconds between looks at how far a run is
 _TAIL = 4096
-# The settings that `parts.load_data` looks at.
-_OF_IMAGES = (
-    "dataset",
-    "resolution",
-    "channels",
-    "fit",
-    "conditional",
-    "skip_broken",
-    "data_fraction",
-    "num_images",
-    "subset",
-    "data_seed",
-    "label_fraction",
-)
 
 
 class Stopped(Exception):
@@ -240,7 +226,7 @@ def refuse_other_images(cells: Sequence[Cell], place: Place, runner: CellRunner)
 
         config = settle(config).config
         # Arms and seeds mostly share their images, which take a while to read.
-        asked = tuple(getattr(config, name) for name in _OF_IMAGES)
+        asked = tuple(getattr(config, name) for name in parts.OF_IMAGES)
         if asked not in known:
             known[asked] = parts.load_data(config).fingerprint
         if known[asked] != before:

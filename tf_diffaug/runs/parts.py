@@ -96,6 +96,22 @@ def set_up(config: Config) -> tf.distribute.Strategy:
     return strategy
 
 
+# What `load_data` looks at, beside where the images lie.
+OF_IMAGES = (
+    "dataset",
+    "resolution",
+    "channels",
+    "fit",
+    "conditional",
+    "skip_broken",
+    "data_fraction",
+    "num_images",
+    "subset",
+    "data_seed",
+    "label_fraction",
+)
+
+
 def load_data(config: Config) -> ImageData:
     """The images that the run trains on.
 
