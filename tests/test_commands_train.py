@@ -146,6 +146,7 @@ def test_a_run_ends_resumes_and_is_finished(here, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.one_stack
 def test_the_reals_have_a_bar_before_training(here, capsys):
     flags = ["--steps=1", *SMALL, "--num_images=130", "--run_dir=run"]
     assert run(*flags) == 0
@@ -199,6 +200,7 @@ def test_a_run_keeps_the_features_that_auto_took(here, capsys, monkeypatch):
     assert f"Measured on {taken} features" in capsys.readouterr().out
 
 
+@pytest.mark.one_stack
 def test_a_run_goes_on_with_other_metrics_but_its_own_choice(here, capsys):
     flags = ["--run_dir=run", "--metrics=fid,precision", "--best_by=precision"]
     assert run("--steps=2", *flags, *SMALL) == 0
@@ -222,6 +224,7 @@ def test_a_run_goes_on_with_other_metrics_but_its_own_choice(here, capsys):
     assert "--best_by=kid (saved: fid)" in capsys.readouterr().err
 
 
+@pytest.mark.one_stack
 def test_a_run_on_few_labels_ends_and_resumes(here, capsys):
     flags = ["--dataset=emoji", "--model=biggan", "--conditional", "--label_fraction=0.2"]
     flags += ["--fake_labels=data", "--regularizers=ssgan,s3gan", "--latent_dim=8"]

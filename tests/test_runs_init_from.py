@@ -199,6 +199,7 @@ def config_of(run_dir):
     return json.loads((run_dir / "config.json").read_text())
 
 
+@pytest.mark.one_stack
 def test_the_same_command_resumes_and_ignores_the_source(saved, tmp_path, capsys):
     shutil.copytree(saved / "run", tmp_path / "source")
     flags = [f"--dataset=folder:{saved}/pictures", *SMALL, f"--init_from={tmp_path}/source"]
