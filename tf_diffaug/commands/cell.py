@@ -5,6 +5,7 @@ A process that trains one GAN after the other grows by what TensorFlow keeps of 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
@@ -69,15 +70,9 @@ class CellRunner:
         run = RunDirectory(self._place.run_dir(cell))
         said = self._do(cell, lock, self.train_flags(cell), lambda: _tell(run, report))
         diverged = _DIVERGED.search(said)
-        step = run.records()[-1]["step"] if diverged is None else 0
-        if diverged is None:
-            measured = [f"--{name}={value}" for name, value in cell.measured.items()]
-            if not any(one["step"] == step for one in run.evaluated()):
-                self._measure(cell, lock, ["evaluate", str(run.path), *measured], step, report)
         overlap = run.path / "overlap" / "overlap.json"
-        if cell.study.overlap and diverged is None and not overlap.exists():
-            flags = [f"--{word}" for word in cell.study.overlap.split()]
-            self._measure(cell, lock, ["overlap", str(run.path), *flags], step, report)
+        if diverged is None:
+            self._measure(cell, lock, run, overlap, report)
         return self._line(cell, RunDirectory(run.path), overlap, diverged)
 
     def train_flags(self, cell: Cell) -> list[str]:
@@ -111,17 +106,19 @@ class CellRunner:
         )
 
     def _measure(
-        self, cell: Cell, lock: int, arguments: Sequence[str], step: int, report: Report
+        self, cell: Cell, lock: int, run: RunDirectory, overlap: pathlib.Path, report: Report
     ) -> None:
-        """Runs a command that measures what a run came to, and reports how far it is."""
+        """Measures what a run came to, unless it is known, and reports how far that is."""
+        step = run.records()[-1]["step"]
+        commands = {}
+        if not any(one["step"] == step for one in run.evaluated()):
+            commands["evaluate"] = [f"--{name}={value}" for name, value in cell.measured.items()]
+        if cell.study.overlap and not overlap.exists():
+            commands["overlap"] = [f"--{word}" for word in cell.study.overlap.split()]
         log = self._place.log(cell)
-        start = log.stat().st_size
-        self._do(
-            cell,
-            lock,
-            [*arguments, *self._data],
-            lambda: _tell_share(log, start, step, f"{arguments[0]} %", report),
-        )
+        for name, flags in commands.items():
+            tell = functools.partial(_tell_share, log, log.stat().st_size, step, name, report)
+            self._do(cell, lock, [name, str(run.path), *flags, *self._data], tell)
 
     def _do(
         self,
@@ -176,9 +173,7 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _tell(run: RunDirectory, report: Report) -> None:
     """Reports the last step of a run that is written to, and what was last measured."""
     try:
-        with open(run.metrics, "rb") as file:
-            file.seek(max(run.metrics.stat().st_size - _TAIL, 0))
-            lines = file.read().split(b"\n")[1:-1]
+        lines = _tail(run.metrics).split(b"\n")[1:-1]
     except OSError:  # nothing is written yet
         return
     records = [json.loads(line) for line in lines]
@@ -187,13 +182,18 @@ def _tell(run: RunDirectory, report: Report) -> None:
         report(records[-1]["step"], {"FID": fids[-1]} if fids else {})
 
 
-def _tell_share(log: pathlib.Path, start: int, step: int, name: str, report: Report) -> None:
-    """Reports how many percent the last bar of a log is at, of what was said after the start."""
-    with open(log, "rb") as file:
-        file.seek(max(log.stat().st_size - _TAIL, start))
-        shares = _SHARE.findall(file.read())
+def _tell_share(log: pathlib.Path, start: int, step: int, command: str, report: Report) -> None:
+    """Reports how far a command is: the last bar after its place in the log, in percent."""
+    shares = _SHARE.findall(_tail(log, start))
     if shares:
-        report(step, {name: float(shares[-1])})
+        report(step, {f"{command} %": float(shares[-1])})
+
+
+def _tail(path: pathlib.Path, start: int = 0) -> bytes:
+    """The last of a file that is written to, of what lies after the start."""
+    with open(path, "rb") as file:
+        file.seek(max(path.stat().st_size - _TAIL, start))
+        return file.read()
 
 
 def _images_of(saved: Mapping[str, Any] | None) -> str | None:

@@ -9,12 +9,12 @@ import tensorflow as tf
 from tf_diffaug.augment import Policy
 from tf_diffaug.random import place_among_replicas
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import (
-    PolicyRegularizer,
-    checked_whole,
-    feature_size,
+from tf_diffaug.training.regularizers.base import PolicyRegularizer, feature_size
+from tf_diffaug.training.regularizers.projection import (
+    ProjectionHead,
+    checked_temperature,
+    checked_units,
 )
-from tf_diffaug.training.regularizers.projection import ProjectionHead, checked_temperature
 from tf_diffaug.training.regularizers.registry import register_regularizer
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import gather_over_replicas, rows_of
@@ -98,10 +98,7 @@ class Cntr(PolicyRegularizer):
     ) -> None:
         super().__init__(weight, policy)
         self.temperature = checked_temperature(self.name, temperature)
-        self.hidden = (
-            hidden if hidden is None else checked_whole(self.name, "hidden", hidden, least=1)
-        )
-        self.out = checked_whole(self.name, "out", out, least=1)
+        self.hidden, self.out = checked_units(self.name, hidden, out)
 
     def build(self, networks: Networks) -> None:
         super().build(networks)

@@ -14,13 +14,16 @@ from tf_diffaug.training.ema import averaged_copy, move_averages, update_average
 from tf_diffaug.training.networks import Networks
 from tf_diffaug.training.regularizers.base import (
     Regularizer,
-    checked_whole,
     feature_size,
     is_number,
     weights_seed,
 )
 from tf_diffaug.training.regularizers.latent import fakes_nearby
-from tf_diffaug.training.regularizers.projection import ProjectionHead, checked_temperature
+from tf_diffaug.training.regularizers.projection import (
+    ProjectionHead,
+    checked_temperature,
+    checked_units,
+)
 from tf_diffaug.training.regularizers.update import Update
 from tf_diffaug.training.strategy import gather_over_replicas, replica_state, rows_of
 
@@ -168,10 +171,7 @@ class MomentumContrast(Regularizer):
         self.queue = float(queue) if queue < 1 else int(queue)
         self.temperature = checked_temperature(self.name, temperature)
         self.momentum = float(momentum)
-        self.hidden = (
-            hidden if hidden is None else checked_whole(self.name, "hidden", hidden, least=1)
-        )
-        self.out = checked_whole(self.name, "out", out, least=1)
+        self.hidden, self.out = checked_units(self.name, hidden, out)
 
     def _checked_weight(self, option: str, weight: float) -> float:
         if not (is_number(weight) and weight >= 0):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_diffaug._keras import raw_variables
 from tf_diffaug.training.networks import Networks
-from tf_diffaug.training.regularizers.base import is_number, weights_seed
+from tf_diffaug.training.regularizers.base import checked_whole, is_number, weights_seed
 
 WIDEST = 2048  # of SimCLR's head: the features of its ResNet-50
 
@@ -21,6 +21,17 @@ def checked_temperature(name: str, temperature: float) -> float:
     if not (is_number(temperature) and temperature > 0):
         raise ValueError(f"A temperature is above 0. Received: {name} temperature={temperature!r}.")
     return float(temperature)
+
+
+def checked_units(name: str, hidden: int | None, out: int) -> tuple[int | None, int]:
+    """The units of a regularizer's head; `hidden` may be None.
+
+    Raises:
+        ValueError: if a layer has none.
+    """
+    if hidden is not None:
+        hidden = checked_whole(name, "hidden", hidden, least=1)
+    return hidden, checked_whole(name, "out", out, least=1)
 
 
 class ProjectionHead:
