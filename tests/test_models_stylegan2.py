@@ -176,7 +176,7 @@ def path_length(network):
     return penalty
 
 
-@pytest.mark.parametrize("run", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("run", ["eager", "graph", pytest.param("xla", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("which", ["r1", "path_length"])
 def test_second_derivatives_by_differences(which, run):
     make = discriminator if which == "r1" else generator

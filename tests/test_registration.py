@@ -58,7 +58,7 @@ def saved(tmp_path_factory):
         "import tf_diffaug",
         pytest.param("import keras, tf_diffaug", marks=pytest.mark.slow),
         pytest.param("import tf_diffaug, tensorflow", marks=pytest.mark.slow),
-        "from tf_diffaug.layers import BatchNorm",
+        pytest.param("from tf_diffaug.layers import BatchNorm", marks=pytest.mark.slow),
     ],
 )
 def test_after_importing_the_package_keras_loads_its_classes(saved, first):

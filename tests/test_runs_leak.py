@@ -114,6 +114,7 @@ def test_a_run_logs_its_leak(tmp_path, monkeypatch):
     check_run(tmp_path / "run", "one_device")
 
 
+@pytest.mark.slow
 def test_so_does_a_mirrored_run(tmp_path, monkeypatch, two_replicas):
     # The probe is one device's, whatever the strategy.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -60,7 +60,10 @@ def test_what_is_no_label_is_refused_from_every_source(labels, message):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.float32])
+@pytest.mark.parametrize(
+    "kind",
+    [np.uint8, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (np.int64, np.float32))],
+)
 def test_whole_numbers_are_labels_in_a_column_too(kind):
     gan, images = make_conditional_gan(), make_images(8)
     labels = LABELS.astype(kind)

@@ -135,6 +135,7 @@ def test_half_precision_trains_as_float32_does(dtype):
     assert scales & found[-1].keys() == (scales if dtype == "float16" else set())
 
 
+@pytest.mark.slow
 def test_two_replicas_end_where_one_does_in_float16(two_replicas):
     one = make_half(optimizer=descent)
     with two_replicas.scope():
@@ -173,7 +174,7 @@ def compiled_functions(gan):
 
 @pytest.mark.parametrize(
     ("jit_compile", "count"),
-    [(False, 0), ("none", 0), ("generator", 1), ("discriminator", 2), ("both", 3), (True, 3)],
+    [("none", 0), ("generator", 1), ("discriminator", 2), (True, 3)],
 )
 def test_xla_compiles_the_updates_of_the_network_asked_for(jit_compile, count):
     gan = make_gan(policy=POLICY, jit_compile=jit_compile, d_steps=2)

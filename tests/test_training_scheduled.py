@@ -190,7 +190,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("jit_compile", ["none", "both"])
+@pytest.mark.parametrize("jit_compile", ["none", pytest.param("both", marks=pytest.mark.slow)])
 def test_a_gan_follows_and_logs_them(jit_compile):
     gan = make_gan(**SCHEDULED, jit_compile=jit_compile, d_steps=2)
     assert sorted(gan.schedules) == list(EXPECTED)
@@ -267,6 +267,11 @@ def test_the_half_life_begins_with_the_weights_themselves():
         EMA(half_life="linear(-1, 5, images=3)")
 
 
+in_half_precision_too = pytest.mark.parametrize(
+    "dtype", [None, pytest.param("float16", marks=pytest.mark.slow)]
+)
+
+
 def train(gan, first, count):
     images = make_images(8 * 6).reshape(6, 8, 8, 8, 3)
     step = tf.function(gan.train_step, autograph=False)
@@ -275,7 +280,7 @@ def train(gan, first, count):
     return {name: float(value) for name, value in logs.items()}
 
 
-@pytest.mark.parametrize("dtype", [None, "float16"])
+@in_half_precision_too
 def test_a_resumed_gan_goes_on_where_it_was(tmp_path, dtype):
     def make():
         if dtype is None:
@@ -308,7 +313,7 @@ def test_without_schedules_a_gan_is_what_it_was():
     assert gan.images_seen.numpy() == 0
 
 
-@pytest.mark.parametrize("dtype", [None, "float16"])
+@in_half_precision_too
 def test_two_replicas_end_where_one_does(two_replicas, dtype):
     def make():
         if dtype is None:

@@ -25,12 +25,17 @@ LAYERS = {
 
 # The policies have every kind of op in them; the ops one by one in all ways of running are slow.
 QUICK = ("policy", "policy spatial")
-CHEAP = ("dtypes", "shapes", "draws", "replay", "no_clipping", "gradient", "second_order", "config")
-PAIRS = [
-    pytest.param(name, check, marks=() if name in QUICK or check in CHEAP else pytest.mark.slow)
-    for name in LAYERS
-    for check in CHECKS
-]
+CHEAP = ("dtypes", "shapes", "config")
+ARITHMETIC = ("draws", "replay", "no_clipping", "gradient", "second_order")
+
+
+def marks(name, check):
+    if name in QUICK or check in CHEAP:
+        return ()
+    return pytest.mark.one_stack if check in ARITHMETIC else pytest.mark.slow
+
+
+PAIRS = [pytest.param(name, check, marks=marks(name, check)) for name in LAYERS for check in CHECKS]
 
 
 @pytest.mark.parametrize(("name", "check"), PAIRS)
@@ -38,6 +43,9 @@ def test_conformance(name, check):
     CHECKS[check](LAYERS[name])
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in LAYERS],
+)
 def test_replicas_draw_different_numbers(name, two_replicas):
     check_replicas(LAYERS[name], two_replicas)

@@ -278,6 +278,7 @@ def weighed(name, weight):
     return str(type(term)(**config))
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize("names", GROUPS)
 def test_its_weight_may_follow_a_schedule(names):
     # At a rate of 0 the weights stay, and so do the terms but for their own weight.
