@@ -31,6 +31,7 @@ def verdict(contrast, fids, **more):
     return claim.verdict(lambda name: results_of(fids, **more))
 
 
+COLOURS = ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00))  # of the first two lines
 BETTER = above("fid", "none", "bcr 0.1")
 
 
@@ -182,6 +183,17 @@ def test_figures_are_drawn_from_lines_alone(form, files):
         pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
         assert min(pixels.shape[:2]) > 200
         assert pixels.std() > 10
+
+
+def test_lines_at_one_strength_stand_beside_each_other():
+    arms = [
+        Arm(op, f"policy={op}:0.1", series=op, x=0.1, panel="both") for op in ("zoomin", "zoomout")
+    ]
+    study = make_study(form="strength", arms=(Arm("none"), *arms))
+    drawn = draw(results_of({arm.name: [9, 10, 14] for arm in arms}, study))["results"]
+    pixels = np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB"))
+    blue, orange = (np.all(pixels == colour, axis=-1).sum() for colour in COLOURS)
+    assert 0.8 < blue / orange < 1.25
 
 
 def test_an_overlap_is_boxes():

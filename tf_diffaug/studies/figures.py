@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import operator
 import textwrap
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogFormatter, NullLocator
+    from matplotlib.transforms import ScaledTranslation
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "figures need Matplotlib: pip install matplotlib", name=error.name
@@ -25,6 +25,7 @@ from tf_diffaug.titles import metric_title
 _COLUMNS = 4
 _PANEL = (3.0, 2.5)  # inches
 _LEGEND = 2.0  # inches beside the panels
+_ASIDE = 0.07  # inches between lines at one strength
 _DPI = 130
 # After Okabe and Ito: told apart by most of the colour-blind.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
@@ -69,18 +70,17 @@ def _strengths(results: Results, arms: Sequence[Arm]) -> bytes:
     for title, panel in zip(titles, panels, strict=True):
         mine = [arm for arm in placed if panel_of(arm) == title]
         lines = dict.fromkeys(map(line_of, mine))
-        for colour, line in zip(itertools.cycle(_COLOURS), lines):
+        for index, line in enumerate(lines):
             some = [arm for arm in mine if line_of(arm) == line]
-            _error_line(panel, results, some, line or title, colour)
+            colour = _COLOURS[index % len(_COLOURS)]
+            # Beside each other, as one would hide another at the same strength.
+            aside = _ASIDE * (index - (len(lines) - 1) / 2)
+            _error_line(panel, results, some, line or title, colour, aside)
         for arm in across:
             _line_across(panel, results, arm)
         _dress(panel, results, title)
         panel.set_xlabel(results.study.x_label, fontsize=SMALL)
-        if "x" in results.study.log:
-            panel.set_xscale("log")
-        places = sorted({arm.x for arm in mine})
-        panel.set_xticks(places, [f"{x:g}" for x in places])
-        panel.xaxis.set_minor_locator(NullLocator())
+        _mark_places(panel, sorted({arm.x for arm in mine}), "x" in results.study.log)
         handles, labels = panel.get_legend_handles_labels()
         if not told.issuperset(labels):  # what another panel tells it need not
             panel.legend(handles, labels, fontsize=SMALL - 1, frameon=False)
@@ -88,6 +88,22 @@ def _strengths(results: Results, arms: Sequence[Arm]) -> bytes:
     if limits := _limits(results, arms):
         panels[0].set_ylim(*limits)
     return png(figure, results)
+
+
+def _mark_places(panel: Axes, places: Sequence[float], log: bool) -> None:
+    """Ticks at the strengths, with room beside the first and the last."""
+    if log:
+        panel.set_xscale("log")
+    if places:
+        low, high = places[0], places[-1]
+        if log:
+            room = (high / low) ** 0.15 if high > low else 1.5
+            panel.set_xlim(low / room, high * room)
+        else:
+            room = 0.15 * (high - low) or 0.1
+            panel.set_xlim(low - room, high + room)
+    panel.set_xticks(places, [f"{x:g}" for x in places])
+    panel.xaxis.set_minor_locator(NullLocator())
 
 
 def _limits(results: Results, arms: Sequence[Arm]) -> tuple[float, float] | None:
@@ -105,7 +121,7 @@ def _limits(results: Results, arms: Sequence[Arm]) -> tuple[float, float] | None
 
 
 def _error_line(
-    panel: Axes, results: Results, arms: Sequence[Arm], label: str, colour: str
+    panel: Axes, results: Results, arms: Sequence[Arm], label: str, colour: str, aside: float
 ) -> None:
     metric = results.study.metrics[0]
     points = [(arm.x, list(results.values(arm.name, metric).values())) for arm in arms]
@@ -123,6 +139,7 @@ def _error_line(
         markersize=3,
         linewidth=1.4,
         capsize=2,
+        transform=panel.transData + ScaledTranslation(aside, 0, panel.figure.dpi_scale_trans),
     )
 
 
