@@ -38,7 +38,8 @@ tf.config.set_logical_device_configuration(
 
 
 # Modules of one_stack: they look at arithmetic, files, pages and words, of which conformance tests,
-# networks, runs and commands use enough on both stacks.
+# networks, training and what saves and loads runs use enough on both stacks. Of runs and commands
+# all are, new ones too, but for those named.
 ONE_STACK = re.compile(
     r"tests/(fuzz/"
     r"|test_augment_(?!layers|policy)"

@@ -174,7 +174,14 @@ def compiled_functions(gan):
 
 @pytest.mark.parametrize(
     ("jit_compile", "count"),
-    [("none", 0), ("generator", 1), ("discriminator", 2), (True, 3)],
+    [
+        pytest.param(False, 0, marks=pytest.mark.slow),
+        ("none", 0),
+        ("generator", 1),
+        ("discriminator", 2),
+        pytest.param("both", 3, marks=pytest.mark.slow),
+        (True, 3),
+    ],
 )
 def test_xla_compiles_the_updates_of_the_network_asked_for(jit_compile, count):
     gan = make_gan(policy=POLICY, jit_compile=jit_compile, d_steps=2)
